@@ -1,0 +1,122 @@
+/**
+ * The port: the one call surface that the model and a real kernel both implement.
+ *
+ * A program for the port is a list of steps in machine terms: system call numbers, registers, and the bytes of user
+ * memory. Whoever lowers a script to steps (src/trace) and whoever reads the results back does it once, for both worlds;
+ * only the execution differs. Addresses are the same in both worlds (see `UserLayout`), so a pointer that faults here
+ * faults there.
+ *
+ * Units: addresses and lengths in bytes, times in ns.
+ */
+import type { SyscallName } from "../kernel/uapi/unistd.ts";
+
+/**
+ * The user address space of a script. Everything outside these ranges is unmapped in both worlds.
+ *
+ * `arena` is read-write. `readOnly` is one page that can be read, not written. `frozen` is a row of pages that are
+ * missing until a `thaw` step: the first access blocks in the middle of the call (userfaultfd on a real kernel).
+ * `edgeEnd` is the first unmapped byte behind the last page of `edge`: a buffer at `edgeEnd - n` has room for n bytes.
+ */
+export const UserLayout = {
+  pageSize: 4096,
+  arena: 0x2_0000_0000,
+  arenaBytes: 16 * 1024 * 1024,
+  edge: 0x2_1000_0000,
+  edgeEnd: 0x2_1000_0000 + 16 * 4096,
+  readOnly: 0x2_2000_0000,
+  frozen: 0x2_3000_0000,
+  frozenPages: 16,
+  /** A user address that is never mapped. */
+  bad: 0x2_4000_0000,
+  /** The lowest address that no user pointer may have (`access_ok` refuses it). */
+  kernel: 0xffff_8000_0000_0000,
+} as const;
+
+/** A register: an integer (negative: two's complement), or the value that a slot holds when the step runs. */
+export type Register = number | { readonly slot: number };
+
+/** Registers of one call, at most six; missing ones are 0. */
+export type Registers = readonly Register[];
+
+/**
+ * One step. `task` is the index of a task: 0 is there from the beginning, others after their `spawn`.
+ *
+ * - `poke`: put bytes into user memory. `pokeSlot`: put a slot's value there, little-endian.
+ * - `call`: enter a call. With `wait` the step ends when the call has returned; without, also when it sleeps.
+ *   `slot` receives the result.
+ * - `await`: wait until the call that the task is in has returned.
+ * - `blocked`: report whether the task is still inside its call (`ret` null) or has returned.
+ * - `peek`: read user memory. `peekSlot`: set a slot from 4 bytes of user memory (the numbers of a new pipe).
+ * - `thaw`: let the blocked access to frozen page `page` (0-based) go on, with a page of zeros.
+ * - `spawn`: a new task: a thread of `parent`, or a process forked from it (descriptor table copied).
+ * - `fdinfo`: text of /proc/self/fdinfo of descriptor `fd` in the task's process.
+ * - `pollMask`: what poll(2) reports for `fd` with every event asked, without sleeping.
+ * - `settle`: wait until every task has returned or sleeps.
+ */
+export type Step =
+  | { readonly op: "poke"; readonly addr: number; readonly bytes: Uint8Array }
+  | { readonly op: "pokeSlot"; readonly addr: number; readonly size: 4 | 8; readonly slot: number }
+  | {
+      readonly op: "call";
+      readonly task: number;
+      readonly name: SyscallName;
+      readonly args: Registers;
+      readonly wait: boolean;
+      readonly slot: number | null;
+    }
+  | { readonly op: "await"; readonly task: number }
+  | { readonly op: "blocked"; readonly task: number }
+  | { readonly op: "peek"; readonly addr: number; readonly length: number }
+  | { readonly op: "peekSlot"; readonly addr: number; readonly slot: number }
+  | { readonly op: "thaw"; readonly page: number }
+  | { readonly op: "spawn"; readonly task: number; readonly parent: number; readonly as: "thread" | "process" }
+  | { readonly op: "fdinfo"; readonly task: number; readonly fd: Register }
+  | { readonly op: "pollMask"; readonly task: number; readonly fd: Register }
+  | { readonly op: "settle" };
+
+/** What the machine must look like before the first step; everything is undone after the last. */
+export interface Setup {
+  /** Run as this uid; 0 or null keeps the caller's. A uid of its own starts with empty per-user quotas. */
+  readonly uid: number | null;
+  /** `RLIMIT_NOFILE` (soft), or null for 1024. */
+  readonly nofile: number | null;
+  /** Sysctls by name with dots, e.g. `fs.epoll.max_user_watches`. */
+  readonly sysctls: ReadonlyMap<string, string>;
+  /** How many slots the steps use. */
+  readonly slots: number;
+  /** Longest time the whole program may take on a real kernel; then it is killed and `timeout` is reported. */
+  readonly watchdogNs: number;
+}
+
+export interface PortProgram {
+  readonly setup: Setup;
+  readonly steps: readonly Step[];
+}
+
+/**
+ * What a step gave.
+ *
+ * - `ret`: result of the call that the step entered or awaited (negative errno on failure); null while it sleeps, and
+ *   for steps that have no result.
+ * - `bytes`: memory (`peek`) or text (`fdinfo`) read; null if the memory could not be read.
+ * - `woke`: tasks whose earlier, sleeping call returned during this step, ascending. Their result comes with `await`.
+ */
+export interface StepResult {
+  readonly ret: number | null;
+  readonly bytes: Uint8Array | null;
+  readonly woke: readonly number[];
+}
+
+/** The end of a program: `done`; a step that a world cannot execute (`unsupported`); or the watchdog fired. */
+export interface PortResult {
+  readonly steps: readonly StepResult[];
+  readonly end: "done" | "unsupported" | "timeout" | "crashed";
+  /** Why, in words, unless `done`. */
+  readonly reason: string;
+}
+
+/** A world that can execute programs: the model (`ModelPort`) or a real kernel (`NativePort`). */
+export interface Port {
+  run(program: PortProgram): Promise<PortResult>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,216 @@
+/**
+ * The language as data: what one line of strace text says.
+ *
+ * An `Expr` keeps what a reader needs to print the same text again, not what the value means to a call; meaning comes
+ * from the call's signature (src/trace/abi).
+ */
+
+/** An argument, a field, a result. */
+export type Expr =
+  | IntExpr
+  | SymExpr
+  | StrExpr
+  | ArrayExpr
+  | SetExpr
+  | StructExpr
+  | OpExpr
+  | CallExpr
+  | NamedExpr
+  | ChangeExpr
+  | VarExpr
+  | AtExpr
+  | EllipsisExpr
+  | RawExpr;
+
+/** `-1`, `0x7ffd`, `0600`. `note` is the `-y` decoration without its brackets: `3<pipe:[17]>` has note `pipe:[17]`. */
+export interface IntExpr {
+  readonly kind: "int";
+  readonly value: bigint;
+  readonly base: 8 | 10 | 16;
+  readonly note: string | null;
+}
+
+/** A symbol: `EPOLLIN`, `NULL`, `AT_FDCWD` (which may carry a note too), `?`. */
+export interface SymExpr {
+  readonly kind: "sym";
+  readonly name: string;
+  readonly note: string | null;
+}
+
+/** `"bytes"` or `"bytes"...`: when truncated, more bytes followed that the trace does not hold. */
+export interface StrExpr {
+  readonly kind: "str";
+  readonly bytes: Uint8Array;
+  readonly truncated: boolean;
+}
+
+/** `[a, b]`, `[a, b, ...]`. Elements may be `NamedExpr` with an index, as in `[[0]=1]` forms. */
+export interface ArrayExpr {
+  readonly kind: "array";
+  readonly items: readonly Expr[];
+}
+
+/** `[HUP INT]`, `~[USR1]`: a set written with blanks; `[]` parses as an empty array. */
+export interface SetExpr {
+  readonly kind: "set";
+  readonly items: readonly Expr[];
+  readonly negated: boolean;
+}
+
+/** `{events=EPOLLIN, data={u32=1, u64=1}}`, `{EPOLLIN, {u32=1, u64=1}}`, `{...}`. */
+export interface StructExpr {
+  readonly kind: "struct";
+  readonly fields: readonly Expr[];
+}
+
+/** `A|B`, `8192*1024`, `1<<CAP_X`, `RTMIN + 1`: one operator, two or more operands. */
+export interface OpExpr {
+  readonly kind: "op";
+  readonly op: string;
+  readonly items: readonly Expr[];
+}
+
+/** `htons(80)`, `makedev(0x1, 0x3)`, `inet_addr("127.0.0.1")`. */
+export interface CallExpr {
+  readonly kind: "call";
+  readonly name: string;
+  readonly args: readonly Expr[];
+}
+
+/** `events=EPOLLIN` inside a struct, `flags=CLONE_VM` as an argument, `[3]=x` as an element (name `[3]`). */
+export interface NamedExpr {
+  readonly kind: "named";
+  readonly name: string;
+  readonly value: Expr;
+}
+
+/** `{before => after}`, `[16 => 2]`: an argument that the call changed. The brackets are part of `from`'s form. */
+export interface ChangeExpr {
+  readonly kind: "change";
+  readonly from: Expr | null;
+  readonly to: Expr;
+  readonly brackets: "[]" | "{}" | "";
+}
+
+/** `$ep`: a name bound by a result, `$e{i}` inside a loop. */
+export interface VarExpr {
+  readonly kind: "var";
+  readonly name: string;
+}
+
+/**
+ * `@edge-24`, `@bad`, `@ro`, `@kernel`, `@frozen`, `@odd`: an address of the script's user memory, alone or with content
+ * placed there: `@edge-24:[{...}]`.
+ */
+export interface AtExpr {
+  readonly kind: "at";
+  readonly place: string;
+  readonly offset: number;
+  readonly content: Expr | null;
+}
+
+/** `...` in an array or a struct. */
+export interface EllipsisExpr {
+  readonly kind: "ellipsis";
+}
+
+/** Text in a form that the grammar does not know, kept as it stands. */
+export interface RawExpr {
+  readonly kind: "raw";
+  readonly text: string;
+}
+
+/** What stands behind ` = `. */
+export interface Result {
+  /** `?` is a `SymExpr`; a permitted set `{1 | 0}` lists its members here; otherwise one member. */
+  readonly values: readonly Expr[];
+  /** `EBADF`, `ERESTARTSYS`; null on success. One per member of `values`. */
+  readonly errnos: readonly (string | null)[];
+  /** The sentence in brackets behind the errno, or further output such as `(Timeout)`, `(in [3], left {...})`. */
+  readonly text: string | null;
+  /** `text` parsed where it holds further output arguments: `([{fd=3, revents=POLLIN}])`; null otherwise. */
+  readonly output: Expr | null;
+}
+
+/** A time stamp as printed; `ns` counts from its own origin (epoch, midnight, or the start), null when absent. */
+export interface TimeStamp {
+  readonly ns: bigint;
+  readonly form: "unix" | "clock" | "relative";
+  readonly digits: number;
+}
+
+interface LineBase {
+  /** 1-based line in the file. */
+  readonly line: number;
+  /** First column: a pid as text or a name; null when the file has none. */
+  readonly task: string | null;
+  readonly time: TimeStamp | null;
+}
+
+/** A whole call, or its first half (`unfinished`). */
+export interface CallLine extends LineBase {
+  readonly type: "call";
+  readonly name: string;
+  readonly args: readonly Expr[];
+  readonly unfinished: boolean;
+  readonly result: Result | null;
+  readonly durationNs: number | null;
+}
+
+/** `<... name resumed>rest) = result`. */
+export interface ResumedLine extends LineBase {
+  readonly type: "resumed";
+  readonly name: string;
+  readonly args: readonly Expr[];
+  readonly result: Result | null;
+  readonly durationNs: number | null;
+}
+
+/** `--- SIGCHLD {si_signo=...} ---`, `--- stopped by SIGSTOP ---` (info null, stopped true). */
+export interface SignalLine extends LineBase {
+  readonly type: "signal";
+  readonly signal: string;
+  readonly info: Expr | null;
+  readonly stopped: boolean;
+}
+
+/** `+++ exited with 0 +++`, `+++ killed by SIGKILL (core dumped) +++`, `+++ superseded by execve in pid 7 +++`. */
+export interface ExitLine extends LineBase {
+  readonly type: "exit";
+  readonly how: "exited" | "killed" | "superseded";
+  readonly status: number;
+  readonly signal: string | null;
+  readonly core: boolean;
+}
+
+/** `strace: Process 12 attached`, `strace: Process 12 detached` and other lines by strace itself. */
+export interface NoteLine extends LineBase {
+  readonly type: "note";
+  readonly text: string;
+}
+
+/** `#! kernel >= 5.5`: word and the rest. */
+export interface DirectiveLine extends LineBase {
+  readonly type: "directive";
+  readonly word: string;
+  readonly rest: string;
+}
+
+export interface CommentLine extends LineBase {
+  readonly type: "comment";
+  readonly text: string;
+}
+
+export interface BlankLine extends LineBase {
+  readonly type: "blank";
+}
+
+export type Line =
+  | CallLine
+  | ResumedLine
+  | SignalLine
+  | ExitLine
+  | NoteLine
+  | DirectiveLine
+  | CommentLine
+  | BlankLine;
