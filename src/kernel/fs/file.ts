@@ -1,0 +1,178 @@
+/**
+ * Open file descriptions.
+ *
+ * Counterpart: `include/linux/fs.h` (`struct file`, `struct file_operations`), `fs/file_table.c` (`fput`),
+ * `include/linux/poll.h` (`poll_table`).
+ * A description lives while somebody holds a reference: a descriptor, a call that sleeps on it, a message in flight.
+ */
+import type { Kernel } from "../kernel.ts";
+import { assert, Unmodelled } from "../lib/assert.ts";
+import type { List } from "../lib/list.ts";
+import type { IovIter } from "../mm/iov-iter.ts";
+import type { Task } from "../sched/task.ts";
+import type { WaitQueueHead } from "../sched/wait.ts";
+import { Errno } from "../uapi/errno.ts";
+import { Open, Seek } from "../uapi/fcntl.ts";
+
+/** `poll_table`: where a `poll` method names the wait queues that will announce a change. */
+export abstract class PollTable {
+  /** `poll_queue_proc`. */
+  abstract queue(file: File, queue: WaitQueueHead): void;
+}
+
+/** An epoll item as the watched description sees it: on its `fEp` list. */
+export interface EpollHook {
+  /** `eventpoll_release_file`, for one item: the description goes away. */
+  releaseFile(): void;
+}
+
+/** What fstat shows of a file's inode. */
+export class Inode {
+  readonly ino: number;
+  readonly mode: number;
+  readonly dev: number;
+  readonly rdev: number;
+
+  constructor(ino: number, mode: number, dev: number, rdev = 0) {
+    this.ino = ino;
+    this.mode = mode;
+    this.dev = dev;
+    this.rdev = rdev;
+  }
+}
+
+/** Flags that F_SETFL can change: `SETFL_MASK` of `fs/fcntl.c`. */
+export const SETFL_MASK: number = Open.APPEND | Open.NONBLOCK | Open.ASYNC | Open.DIRECT | Open.NOATIME;
+
+export abstract class File {
+  readonly kernel: Kernel;
+  /**
+   * Stands for the kernel address of the description: the first key of epoll's tree (E-058). Linux orders by address,
+   * which is arbitrary but constant; the model orders by age.
+   */
+  readonly id: number;
+  readonly inode: Inode;
+  /** `f_flags`: access mode and status flags; never O_CLOEXEC, which belongs to the descriptor. */
+  flags: number;
+  /** `f_pos` in bytes; only meaningful for files that seek. */
+  pos: number;
+  /** `f_ref`. */
+  refs: number;
+  /** `f_ep`: the epoll items that watch this description, newest first; null when there never was one. */
+  fEp: List<EpollHook> | null;
+
+  constructor(kernel: Kernel, inode: Inode, flags: number) {
+    this.kernel = kernel;
+    this.id = kernel.nextFileId++;
+    this.inode = inode;
+    this.flags = flags & ~(Open.CLOEXEC | Open.CREAT | Open.EXCL | Open.NOCTTY | Open.TRUNC);
+    this.pos = 0;
+    this.refs = 1;
+    this.fEp = null;
+  }
+
+  /** Text of the /proc/self/fd link. */
+  abstract get link(): string;
+
+  /** `FMODE_READ`, `FMODE_WRITE`. O_PATH descriptions have neither. */
+  get canRead(): boolean {
+    return (this.flags & Open.ACCMODE) !== Open.WRONLY;
+  }
+
+  get canWrite(): boolean {
+    return (this.flags & Open.ACCMODE) !== Open.RDONLY;
+  }
+
+  get nonblock(): boolean {
+    return (this.flags & Open.NONBLOCK) !== 0;
+  }
+
+  /** `file_can_poll`: whether the file has a poll method. */
+  get canPoll(): boolean {
+    return true;
+  }
+
+  /** Whether `read` exists at all: without it read(2) is EINVAL before any look at the buffer. */
+  get hasRead(): boolean {
+    return true;
+  }
+
+  get hasWrite(): boolean {
+    return true;
+  }
+
+  /**
+   * `->poll`: names the wait queues through `pt` unless it is null, and reports the present mask.
+   *
+   * @param task - the caller: a signalfd answers for whoever asks.
+   */
+  abstract poll(task: Task, pt: PollTable | null): number;
+
+  /**
+   * `->read_iter` at the file's own position.
+   *
+   * @returns bytes read, 0 at the end, a negative errno, or `BLOCKED`.
+   */
+  read(_task: Task, _to: IovIter, _nonblock: boolean): number {
+    return -Errno.EINVAL;
+  }
+
+  /** `->write_iter`. @returns bytes written, a negative errno, or `BLOCKED`. */
+  write(_task: Task, _from: IovIter, _nonblock: boolean): number {
+    return -Errno.EINVAL;
+  }
+
+  /** `->unlocked_ioctl`, after the generic requests. @errno ENOTTY - an unknown request, unless the file says else. */
+  ioctl(_task: Task, _request: number, _arg: number): number {
+    return -Errno.ENOTTY;
+  }
+
+  /** `->llseek`. @errno ESPIPE - the file has no position. */
+  seek(_offset: number, _whence: number): number {
+    return -Errno.ESPIPE;
+  }
+
+  /** `->check_flags` and O_DIRECT's own condition for F_SETFL. @returns 0 or a negative errno. */
+  checkFlags(flags: number): number {
+    return (flags & Open.DIRECT) !== 0 ? -Errno.EINVAL : 0;
+  }
+
+  /** `->release`: the last reference is gone. Runs after epoll has let go of the file. */
+  release(): void {}
+
+  /** `->show_fdinfo`: the lines behind the common ones, each with its newline. */
+  fdinfo(): string {
+    return "";
+  }
+
+  /** `fget`. */
+  get(): this {
+    assert(this.refs > 0, "file: a reference to a released description");
+    this.refs += 1;
+    return this;
+  }
+
+  /**
+   * `fput`; with the last reference `__fput`. The kernel defers that to the way back to user space, which no program
+   * can tell from here, save that epoll items go before `->release` wakes anybody.
+   */
+  put(): void {
+    this.refs -= 1;
+    assert(this.refs >= 0, "file: more puts than gets");
+    if (this.refs > 0) return;
+    if (this.fEp !== null) {
+      for (let node = this.fEp.first; node !== null; node = this.fEp.first) node.owner.releaseFile();
+    }
+    this.release();
+  }
+}
+
+/** `no_llseek` is the default; this is `noop_llseek`: any known origin, and the position stays. */
+export function noopSeek(pos: number, whence: number): number {
+  return whence >= Seek.SET && whence <= Seek.HOLE ? pos : -Errno.EINVAL;
+}
+
+/** Refuses what a file type cannot do yet, by name. */
+export function unmodelledFile(file: File, operation: string): never {
+  throw new Unmodelled(`${operation} on ${file.link}`);
+}

@@ -1,0 +1,157 @@
+/**
+ * One simulated machine: the owner of everything that is not a process's own.
+ *
+ * Counterpart: none as one object; `kernel/sched/core.c` for `schedule`.
+ */
+import type { Chooser } from "./choice.ts";
+import { FdTable } from "./fs/fdtable.ts";
+import { Inode } from "./fs/file.ts";
+import { assert, Unmodelled } from "./lib/assert.ts";
+import { List } from "./lib/list.ts";
+import { Mm } from "./mm/mm.ts";
+import type { KernelObserver } from "./observer.ts";
+import type { KernelProfile } from "./profile.ts";
+import { Process, UserStruct } from "./sched/process.ts";
+import { BLOCKED, Task, TaskState } from "./sched/task.ts";
+import { Sysctls } from "./sysctl.ts";
+import { Clock } from "./time/hrtimer.ts";
+
+/** Where every anonymous inode lives: E-008. */
+const ANON_INODE_DEV = 0xd;
+const ANON_INODE_MODE = 0o600;
+/** SIGPIPE's bit in `Process.ignoredSignals`. */
+const SIGPIPE_BIT = 1 << 12;
+
+export interface KernelOptions {
+  readonly profile: KernelProfile;
+  readonly chooser: Chooser;
+  /** ns since boot at the start. */
+  readonly bootNs: number;
+  /** ns since the epoch at boot. */
+  readonly bootEpochNs: bigint;
+}
+
+export class Kernel {
+  readonly profile: KernelProfile;
+  readonly chooser: Chooser;
+  readonly clock: Clock;
+  readonly sysctl: Sysctls = new Sysctls();
+  /** Runnable tasks inside a call that slept, in the order in which they were woken. */
+  readonly runqueue: List<Task> = new List<Task>();
+  observer: KernelObserver | null = null;
+  /** Inode of every anonymous file. */
+  readonly anonInode: Inode;
+  /** Counts descriptions: see `File.id`. */
+  nextFileId = 1;
+  #nextIno = 1000;
+  #nextPid = 1000;
+  readonly #users = new Map<number, UserStruct>();
+
+  constructor(options: KernelOptions) {
+    this.profile = options.profile;
+    this.chooser = options.chooser;
+    this.clock = new Clock(options.bootNs, options.bootEpochNs);
+    this.anonInode = new Inode(this.allocIno(), ANON_INODE_MODE, ANON_INODE_DEV);
+  }
+
+  allocIno(): number {
+    return this.#nextIno++;
+  }
+
+  /** `alloc_uid`. */
+  user(uid: number): UserStruct {
+    let user = this.#users.get(uid);
+    if (user === undefined) {
+      user = new UserStruct(uid);
+      this.#users.set(uid, user);
+    }
+    return user;
+  }
+
+  /** A first process with one task, an empty descriptor table and no memory mapped. */
+  createProcess(comm: string, uid: number, nofile: number): Task {
+    const tid = this.#nextPid++;
+    const process = new Process(tid, null, new FdTable(nofile), new Mm(), this.user(uid));
+    return new Task(this, process, tid, comm);
+  }
+
+  /** `CLONE_THREAD`. */
+  createThread(parent: Task, comm: string): Task {
+    return new Task(this, parent.process, this.#nextPid++, comm);
+  }
+
+  /** `fork`, except that the child sees the same memory: a script's calls use addresses of their own. */
+  fork(parent: Task, comm: string): Task {
+    const tid = this.#nextPid++;
+    const { files, mm, user } = parent.process;
+    return new Task(this, new Process(tid, parent.process, files.clone(), mm, user), tid, comm);
+  }
+
+  /** Makes a woken task runnable. */
+  enqueue(task: Task): void {
+    this.runqueue.addTail(task.runLink);
+    if (this.observer !== null) this.observer.woken(task);
+  }
+
+  /**
+   * One atomic section of one runnable task.
+   *
+   * @returns false when no task can run.
+   */
+  step(): boolean {
+    const { runqueue } = this;
+    if (runqueue.first === null) return false;
+    let node = runqueue.first;
+    if (runqueue.length > 1) {
+      for (let skip = this.chooser.choose("runqueue", runqueue.length); skip > 0; skip -= 1) {
+        assert(node.next !== null, "kernel: the chooser went past the run queue");
+        node = node.next;
+      }
+    }
+    runqueue.remove(node);
+    this.#run(node.owner);
+    return true;
+  }
+
+  #run(task: Task): void {
+    const { call } = task;
+    assert(task.state === TaskState.RUNNING && call !== null, "kernel: a runnable task has a call to go on with");
+    const result = call.step(task);
+    if (result === BLOCKED) {
+      assert(task.state !== TaskState.RUNNING, "kernel: a call that blocked left its task running");
+      if (this.observer !== null) this.observer.slept(task);
+      return;
+    }
+    task.call = null;
+    const { held } = task;
+    task.held = null;
+    held?.put();
+    task.body?.resume(task, result);
+  }
+
+  /** Runs until every task sleeps or has nothing to do. Time stands still. */
+  settle(): void {
+    while (this.step());
+  }
+
+  /**
+   * Lets the time go on to the next timer, because nothing can run.
+   *
+   * @returns false when no timer is armed: whoever sleeps now sleeps for ever.
+   */
+  advance(): boolean {
+    const next = this.clock.nextExpiryNs();
+    if (next < 0) return false;
+    this.clock.advanceTo(Math.max(next, this.clock.nowNs));
+    return true;
+  }
+
+  /**
+   * `send_sig(SIGPIPE, current, 0)`: a write to a stream that nobody can read.
+   *
+   * @throws Unmodelled unless the process ignores SIGPIPE; its default action ends the process.
+   */
+  sigpipe(task: Task): void {
+    if ((task.process.ignoredSignals & SIGPIPE_BIT) === 0) throw new Unmodelled("SIGPIPE with its default action");
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Tasks and their sleep.
+ *
+ * Counterpart: `include/linux/sched.h` (`struct task_struct`), `kernel/sched/core.c` (`try_to_wake_up`).
+ * A call that must wait leaves a `SleepingCall` with the task and returns `BLOCKED`. The scheduler steps that object when
+ * the task is woken; one step is one atomic section of the call.
+ * Invariants: a task that is not RUNNING is on no run queue; only a task with a `call` is ever not RUNNING.
+ */
+import type { File } from "../fs/file.ts";
+import type { Kernel } from "../kernel.ts";
+import { assert } from "../lib/assert.ts";
+import { ListNode } from "../lib/list.ts";
+import { IovIter } from "../mm/iov-iter.ts";
+import { Hrtimer } from "../time/hrtimer.ts";
+import type { Process } from "./process.ts";
+import { detach, WaitQueueEntry } from "./wait.ts";
+
+/** Result of a call that sleeps. Outside -4095..-1, so no errno, and no count. */
+export const BLOCKED = -4096;
+
+export const TaskState = { RUNNING: 0, INTERRUPTIBLE: 1, UNINTERRUPTIBLE: 2, DEAD: 3 } as const;
+export type TaskState = (typeof TaskState)[keyof typeof TaskState];
+
+/** The rest of a call whose task sleeps. */
+export abstract class SleepingCall {
+  /**
+   * One atomic section, run after a wake-up or a time-out.
+   *
+   * @returns the call's result, or `BLOCKED` after having put the task to sleep again.
+   */
+  abstract step(task: Task): number;
+}
+
+/** Whoever runs on a task: it is handed the result of a call that slept. */
+export interface TaskBody {
+  resume(task: Task, result: number): void;
+}
+
+export class Task {
+  readonly kernel: Kernel;
+  readonly process: Process;
+  /** `pid` of the task (what gettid returns). */
+  readonly tid: number;
+  readonly comm: string;
+  state: TaskState;
+  /** Set while the task is inside a call that has slept at least once. */
+  call: SleepingCall | null;
+  /** The description that the sleeping call holds a reference to (`fdget`). */
+  held: File | null;
+  /** Set by the scheduler when the sleep ended by its deadline. */
+  timedOut: boolean;
+  /** Some signal would end an interruptible sleep. */
+  signalPending: boolean;
+  body: TaskBody | null;
+  readonly runLink: ListNode<Task>;
+  readonly sleepTimer: SleepTimer;
+  /** The entry for plain sleeps: `autoremove_wake_function`. */
+  readonly wait: TaskWaitEntry;
+  /** Scratch for the call in progress: a task is in one call at a time. */
+  readonly iter: IovIter;
+
+  constructor(kernel: Kernel, process: Process, tid: number, comm: string) {
+    this.kernel = kernel;
+    this.process = process;
+    this.tid = tid;
+    this.comm = comm;
+    this.state = TaskState.RUNNING;
+    this.call = null;
+    this.held = null;
+    this.timedOut = false;
+    this.signalPending = false;
+    this.body = null;
+    this.runLink = new ListNode<Task>(this);
+    this.sleepTimer = new SleepTimer(this);
+    this.wait = new TaskWaitEntry(this);
+    this.iter = new IovIter(process.mm);
+  }
+
+  /**
+   * The call that `this` is in cannot go on: leaves `call` to be stepped. The caller has put the task on its wait
+   * queues.
+   *
+   * @param deadlineNs - absolute, or -1 for none.
+   */
+  sleep(call: SleepingCall, state: 1 | 2, deadlineNs: number): typeof BLOCKED {
+    assert(this.state === TaskState.RUNNING, "task: only a running task can go to sleep");
+    assert(this.call === null || this.call === call, "task: a second call while the first still sleeps");
+    this.call = call;
+    this.state = state;
+    this.timedOut = false;
+    if (deadlineNs >= 0) this.kernel.clock.start(this.sleepTimer, deadlineNs);
+    return BLOCKED;
+  }
+
+  /** `try_to_wake_up`. @returns whether the task slept. */
+  wakeUp(): boolean {
+    if (this.state !== TaskState.INTERRUPTIBLE && this.state !== TaskState.UNINTERRUPTIBLE) return false;
+    this.state = TaskState.RUNNING;
+    this.kernel.clock.cancel(this.sleepTimer);
+    this.kernel.enqueue(this);
+    return true;
+  }
+
+  /** `finish_wait` on the plain entry. */
+  finishWait(): void {
+    detach(this.wait);
+  }
+}
+
+class SleepTimer extends Hrtimer {
+  readonly task: Task;
+
+  constructor(task: Task) {
+    super();
+    this.task = task;
+  }
+
+  override fire(): void {
+    if (this.task.wakeUp()) this.task.timedOut = true;
+  }
+}
+
+/** A sleeping task on one queue; taken off by the wake (`autoremove_wake_function`). */
+export class TaskWaitEntry extends WaitQueueEntry {
+  readonly task: Task;
+  /** Poll mask of interest: a wake whose key has none of it is ignored (`pollwake`); 0 takes every wake. */
+  mask: number;
+
+  constructor(task: Task) {
+    super();
+    this.task = task;
+    this.mask = 0;
+  }
+
+  override wake(key: number): boolean {
+    if (key !== 0 && this.mask !== 0 && (key & this.mask) === 0) return false;
+    const woken = this.task.wakeUp();
+    if (woken) detach(this);
+    return woken;
+  }
+}
