@@ -4,9 +4,12 @@
  * Counterpart: none as one object; `kernel/sched/core.c` for `schedule`.
  */
 import type { Chooser } from "./choice.ts";
+import { Epnested } from "./fs/eventpoll/nesting.ts";
+import type { EpollWaitCall } from "./fs/eventpoll/send-events.ts";
 import { FdTable } from "./fs/fdtable.ts";
 import { Inode } from "./fs/file.ts";
 import { assert, Unmodelled } from "./lib/assert.ts";
+import { Ida } from "./lib/ida.ts";
 import { List } from "./lib/list.ts";
 import { Mm } from "./mm/mm.ts";
 import type { KernelObserver } from "./observer.ts";
@@ -41,6 +44,12 @@ export class Kernel {
   observer: KernelObserver | null = null;
   /** Inode of every anonymous file. */
   readonly anonInode: Inode;
+  /** What epoll keeps for the whole machine: the nesting checks. */
+  readonly epnested: Epnested = new Epnested();
+  /** `eventfd_ida`: the ids that an eventfd's fdinfo shows. */
+  readonly eventfdIda: Ida = new Ida();
+  /** epoll_wait calls that are over, for reuse. */
+  readonly epollWaitFree: EpollWaitCall[] = [];
   /** Counts descriptions: see `File.id`. */
   nextFileId = 1;
   #nextIno = 1000;
@@ -119,7 +128,6 @@ export class Kernel {
     const result = call.step(task);
     if (result === BLOCKED) {
       assert(task.state !== TaskState.RUNNING, "kernel: a call that blocked left its task running");
-      if (this.observer !== null) this.observer.slept(task);
       return;
     }
     task.call = null;

@@ -13,6 +13,7 @@ import type { Task } from "../sched/task.ts";
 import type { WaitQueueHead } from "../sched/wait.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Open, Seek } from "../uapi/fcntl.ts";
+import type { Eventpoll } from "./eventpoll/eventpoll.ts";
 
 /** `poll_table`: where a `poll` method names the wait queues that will announce a change. */
 export abstract class PollTable {
@@ -22,6 +23,8 @@ export abstract class PollTable {
 
 /** An epoll item as the watched description sees it: on its `fEp` list. */
 export interface EpollHook {
+  /** The instance that watches. */
+  readonly ep: Eventpoll;
   /** `eventpoll_release_file`, for one item: the description goes away. */
   releaseFile(): void;
 }
@@ -60,6 +63,8 @@ export abstract class File {
   refs: number;
   /** `f_ep`: the epoll items that watch this description, newest first; null when there never was one. */
   fEp: List<EpollHook> | null;
+  /** The epoll instance that this description is; null for every other type (`is_file_epoll`). */
+  epoll: Eventpoll | null;
 
   constructor(kernel: Kernel, inode: Inode, flags: number) {
     this.kernel = kernel;
@@ -69,6 +74,7 @@ export abstract class File {
     this.pos = 0;
     this.refs = 1;
     this.fEp = null;
+    this.epoll = null;
   }
 
   /** Text of the /proc/self/fd link. */
@@ -98,6 +104,11 @@ export abstract class File {
   }
 
   get hasWrite(): boolean {
+    return true;
+  }
+
+  /** Whether there is `->write_iter`: without it writev is one write per segment. */
+  get hasWriteIter(): boolean {
     return true;
   }
 
@@ -143,6 +154,12 @@ export abstract class File {
   /** `->show_fdinfo`: the lines behind the common ones, each with its newline. */
   fdinfo(): string {
     return "";
+  }
+
+  /** `__wake_up_poll` on a queue that this file's operation changes; whoever watches the model hears of it. */
+  wakeUp(queue: WaitQueueHead, nrExclusive: number, key: number): void {
+    if (this.kernel.observer !== null) this.kernel.observer.wakeUp(this, key);
+    queue.wakeUp(nrExclusive, key);
   }
 
   /** `fget`. */

@@ -88,7 +88,9 @@ export class Task {
     this.call = call;
     this.state = state;
     this.timedOut = false;
-    if (deadlineNs >= 0) this.kernel.clock.start(this.sleepTimer, deadlineNs);
+    const { clock, observer } = this.kernel;
+    if (deadlineNs >= 0) clock.start(this.sleepTimer, deadlineNs);
+    if (observer !== null) observer.slept(this);
     return BLOCKED;
   }
 

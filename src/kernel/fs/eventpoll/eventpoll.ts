@@ -1,0 +1,251 @@
+/**
+ * The epoll instance: interest set, ready list, scans.
+ *
+ * Counterpart: `fs/eventpoll.c` (`struct eventpoll`).
+ * Locking in Linux: `ep->mtx` around scans and the tree, a spinlock around the lists; here one step is atomic, and `mtx` is
+ * seen taken only while a scan sleeps on a missing page.
+ * Modelled: LT, ET, ONESHOT, EXCLUSIVE, nesting. Accepted without effect: WAKEUP, which this machine drops for want of PM
+ * sleep (E-042), and the busy-poll parameters (E-202).
+ * Invariants: see `invariants.ts`.
+ */
+import type { Kernel } from "../../kernel.ts";
+import { assert, Unmodelled } from "../../lib/assert.ts";
+import { List } from "../../lib/list.ts";
+import { type RbNode, RbTree, rbNext } from "../../lib/rbtree.ts";
+import { Mutex } from "../../sched/mutex.ts";
+import type { UserStruct } from "../../sched/process.ts";
+import type { Task } from "../../sched/task.ts";
+import { WaitQueueHead } from "../../sched/wait.ts";
+import { Epoll } from "../../uapi/epoll.ts";
+import { Errno } from "../../uapi/errno.ts";
+import type { EpollHook, File, PollTable } from "../file.ts";
+import { compareFfd, Epitem, EpPqueue } from "./epitem.ts";
+import { reversePathCheck } from "./nesting.ts";
+
+/** What an epoll descriptor reports when something in it is ready: E-177. */
+const READY_MASK = Epoll.IN | Epoll.RDNORM;
+
+export class Eventpoll {
+  readonly kernel: Kernel;
+  /** The description that this instance belongs to. Set once, when the description exists. */
+  file: File | null;
+  /** Who pays for the items: the creator (E-196). */
+  readonly user: UserStruct;
+  readonly mtx: Mutex;
+  /** Sleepers of epoll_wait. */
+  readonly wq: WaitQueueHead;
+  /** Outer epolls and pollers of the descriptor. */
+  readonly pollWait: WaitQueueHead;
+  rdllist: List<Epitem>;
+  /** The batch of the running scan; empty outside a scan. */
+  txlist: List<Epitem>;
+  /** A scan runs: arrivals go to `ovflist` (`ovflist != EP_UNACTIVE_PTR`). */
+  scanning: boolean;
+  /** Arrivals during a scan, newest first, chained by `Epitem.next`. */
+  ovflist: Epitem | null;
+  /** All items, by (description, number). */
+  readonly rbr: RbTree<Epitem>;
+  /** Mark and result of the latest loop check that came by. */
+  gen: number;
+  loopCheckDepth: number;
+  busyPollUsecs: number;
+  busyPollBudget: number;
+  preferBusyPoll: boolean;
+
+  constructor(kernel: Kernel, user: UserStruct) {
+    this.kernel = kernel;
+    this.file = null;
+    this.user = user;
+    this.mtx = new Mutex();
+    this.wq = new WaitQueueHead();
+    this.pollWait = new WaitQueueHead();
+    this.rdllist = new List<Epitem>();
+    this.txlist = new List<Epitem>();
+    this.scanning = false;
+    this.ovflist = null;
+    this.rbr = new RbTree<Epitem>(compareFfd);
+    this.gen = 0;
+    this.loopCheckDepth = 0;
+    this.busyPollUsecs = 0;
+    this.busyPollBudget = 0;
+    this.preferBusyPoll = false;
+  }
+
+  /** `refs`: the items by which outer epolls watch this one; null when nobody does. */
+  get refs(): List<EpollHook> | null {
+    const hooks = this.file?.fEp ?? null;
+    return hooks !== null && hooks.length > 0 ? hooks : null;
+  }
+
+  /** `ep_events_available`: something may be ready; a running scan counts. */
+  get eventsAvailable(): boolean {
+    return this.rdllist.first !== null || this.scanning;
+  }
+
+  /** The queueing part of `ep_poll_callback`. */
+  queueArrival(epi: Epitem, key: number): void {
+    const { observer } = this.kernel;
+    if (this.scanning) {
+      if (epi.onOvflist) return;
+      epi.onOvflist = true;
+      epi.next = this.ovflist;
+      this.ovflist = epi;
+      if (observer !== null) observer.queued(epi, "ovflist", "wake");
+    } else if (epi.rdllink.list === null) {
+      this.rdllist.addTail(epi.rdllink);
+      if (observer !== null) observer.queued(epi, "rdllist", "wake");
+    } else if (observer !== null) {
+      observer.filtered(epi, key, "linked");
+    }
+  }
+
+  /** `ep_poll_safewake`: the key says IN and nothing else (E-185). */
+  safewake(): void {
+    this.pollWait.wakeUp(1, Epoll.IN);
+  }
+
+  /** `ep_start_scan`: the ready list becomes the batch. */
+  startScan(): void {
+    assert(!this.scanning && this.txlist.first === null, "eventpoll: two scans at once");
+    const batch = this.rdllist;
+    this.rdllist = this.txlist;
+    this.txlist = batch;
+    this.scanning = true;
+  }
+
+  /** `ep_done_scan`: rest of the batch, then arrivals in order, then what the scan re-queued (E-070, E-168). */
+  doneScan(): void {
+    const { ovflistInOrder, scanEndWakesOuter } = this.kernel.profile;
+    let epi = this.ovflist;
+    this.ovflist = null;
+    while (epi !== null) {
+      const { next } = epi;
+      epi.next = null;
+      epi.onOvflist = false;
+      if (epi.rdllink.list === null) {
+        // ovflist is newest first, so putting each in front restores the order of arrival.
+        if (ovflistInOrder) this.rdllist.addHead(epi.rdllink);
+        else this.rdllist.addTail(epi.rdllink);
+      }
+      epi = next;
+    }
+    this.scanning = false;
+    const rest = this.txlist;
+    if (rest.first !== null) {
+      rest.appendAll(this.rdllist);
+      this.txlist = this.rdllist;
+      this.rdllist = rest;
+    }
+    if (this.rdllist.first === null) return;
+    if (this.wq.active) this.wq.wakeUp(1, 0);
+    if (scanEndWakesOuter && this.pollWait.active) this.safewake();
+  }
+
+  /** `ep_item_poll`: an item whose description is going away reports nothing. */
+  itemPoll(task: Task, epi: Epitem, pt: PollTable | null): number {
+    if (epi.file.refs === 0) return 0;
+    return epi.file.poll(task, pt) & epi.events;
+  }
+
+  /**
+   * `__ep_eventpoll_poll`: ready when some queued item still is; stale ones in front of it are dropped, none is consumed
+   * (E-179).
+   *
+   * @throws Unmodelled while a scan of this instance sleeps: the poller would block on `mtx` (E-165).
+   */
+  readyPoll(task: Task): number {
+    if (this.mtx.owner !== null) throw new Unmodelled("poll of an epoll descriptor during a scan that sleeps");
+    let mask = 0;
+    this.startScan();
+    for (let node = this.txlist.first; node !== null; ) {
+      const { owner: epi, next } = node;
+      if (this.itemPoll(task, epi, null) !== 0) {
+        mask = READY_MASK;
+        break;
+      }
+      this.txlist.remove(node);
+      if (this.kernel.observer !== null) this.kernel.observer.dropped(epi);
+      node = next;
+    }
+    this.doneScan();
+    return mask;
+  }
+
+  /** `ep_find`. */
+  find(file: File, fd: number): Epitem | null {
+    let node = this.rbr.root;
+    while (node !== null) {
+      const epi = node.owner;
+      const order = file.id - epi.file.id || fd - epi.fd;
+      if (order === 0) return epi;
+      node = order > 0 ? node.right : node.left;
+    }
+    return null;
+  }
+
+  /**
+   * `ep_insert`.
+   *
+   * @param fullCheck - the new link may lengthen wake-up paths: count them.
+   * @errno ENOSPC - the creator's watches are used up. EINVAL - too many wake-up paths from some file.
+   */
+  insert(task: Task, file: File, fd: number, events: number, low: number, high: number, fullCheck: boolean): number {
+    const { kernel, user } = this;
+    if (user.epollWatches >= kernel.sysctl.get("fs.epoll.max_user_watches")) return -Errno.ENOSPC;
+    user.epollWatches += 1;
+    const epi = new Epitem(this, file, fd, events, low, high);
+    file.fEp ??= new List<EpollHook>();
+    file.fEp.addHead(epi.fllink);
+    this.rbr.insert(epi.rbn);
+    if (kernel.observer !== null) kernel.observer.rbInsert(this, epi);
+    if (fullCheck && !reversePathCheck(kernel.epnested, file)) {
+      this.remove(epi);
+      return -Errno.EINVAL;
+    }
+    if (this.itemPoll(task, epi, new EpPqueue(epi)) !== 0) this.#queueReady(epi, "add");
+    return 0;
+  }
+
+  /** `ep_modify`: the new mask first, then a fresh look at the file (E-081). */
+  modify(task: Task, epi: Epitem, events: number, low: number, high: number): number {
+    epi.events = events;
+    epi.dataLow = low;
+    epi.dataHigh = high;
+    if (this.itemPoll(task, epi, null) !== 0) this.#queueReady(epi, "mod");
+    return 0;
+  }
+
+  #queueReady(epi: Epitem, cause: "add" | "mod"): void {
+    if (epi.rdllink.list !== null) return;
+    this.rdllist.addTail(epi.rdllink);
+    if (this.kernel.observer !== null) this.kernel.observer.queued(epi, "rdllist", cause);
+    if (this.wq.active) this.wq.wakeUp(1, 0);
+    if (this.pollWait.active) this.safewake();
+  }
+
+  /**
+   * `__ep_remove`.
+   *
+   * @throws Unmodelled while a scan of this instance sleeps: whoever removes would block on `mtx` (E-166).
+   */
+  remove(epi: Epitem): void {
+    if (this.scanning) throw new Unmodelled("last close of a watched file during a scan that sleeps");
+    for (let pwq = epi.pwqlist; pwq !== null; pwq = pwq.next) pwq.whead?.remove(pwq);
+    epi.pwqlist = null;
+    epi.file.fEp?.remove(epi.fllink);
+    this.rbr.erase(epi.rbn);
+    epi.rdllink.list?.remove(epi.rdllink);
+    this.user.epollWatches -= 1;
+    if (this.kernel.observer !== null) this.kernel.observer.rbErase(this, epi);
+  }
+
+  /** `ep_clear_and_put`: the last reference to the instance is gone. */
+  clear(): void {
+    if (this.pollWait.active) this.safewake();
+    for (let node = this.rbr.leftmost; node !== null; ) {
+      const next: RbNode<Epitem> | null = rbNext(node);
+      this.remove(node.owner);
+      node = next;
+    }
+  }
+}
