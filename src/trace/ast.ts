@@ -20,17 +20,28 @@ export type Expr =
   | VarExpr
   | AtExpr
   | EllipsisExpr
+  | PartExpr
   | RawExpr;
 
-/** `-1`, `0x7ffd`, `0600`. `note` is the `-y` decoration without its brackets: `3<pipe:[17]>` has note `pipe:[17]`. */
+/**
+ * `-1`, `0x7ffd`, `0600`. `note` is the `-y` decoration without its brackets, escapes as printed: `3<pipe:[17]>` has note
+ * `pipe:[17]`; a deleted path ends in ` (deleted)`, as in /proc/PID/fd.
+ *
+ * Made by `IntValue` (values.ts), which creates the bigint only when somebody asks for it.
+ */
 export interface IntExpr {
   readonly kind: "int";
   readonly value: bigint;
+  /** `value` as a number: exact up to 2^53, the nearest double beyond. */
+  readonly num: number;
   readonly base: 8 | 10 | 16;
   readonly note: string | null;
 }
 
-/** A symbol: `EPOLLIN`, `NULL`, `AT_FDCWD` (which may carry a note too), `?`. */
+/**
+ * A symbol: `EPOLLIN`, `NULL`, `AT_FDCWD` (which may carry a note too), `?`, `&sin6_addr`, and restart_syscall's
+ * `<... resuming interrupted poll ...>`.
+ */
 export interface SymExpr {
   readonly kind: "sym";
   readonly name: string;
@@ -63,7 +74,10 @@ export interface StructExpr {
   readonly fields: readonly Expr[];
 }
 
-/** `A|B`, `8192*1024`, `1<<CAP_X`, `RTMIN + 1`: one operator, two or more operands. */
+/**
+ * `A|B`, `8192*1024`, `1<<CAP_X`, `RTMIN + 1`, `WIFEXITED(s) && WEXITSTATUS(s) == 0`: one operator, two or more operands;
+ * with one operand a prefix (`-ENOENT`, `~X`). The operator ` ` is words side by side (`{B38400 opost isig ...}`).
+ */
 export interface OpExpr {
   readonly kind: "op";
   readonly op: string;
@@ -100,7 +114,8 @@ export interface VarExpr {
 
 /**
  * `@edge-24`, `@bad`, `@ro`, `@kernel`, `@frozen`, `@odd`: an address of the script's user memory, alone or with content
- * placed there: `@edge-24:[{...}]`.
+ * placed there: `@edge-24:[{...}]`. With an empty place it is an abstract unix address, `sun_path=@"name"`, whose content
+ * is the string.
  */
 export interface AtExpr {
   readonly kind: "at";
@@ -114,7 +129,18 @@ export interface EllipsisExpr {
   readonly kind: "ellipsis";
 }
 
-/** Text in a form that the grammar does not know, kept as it stands. */
+/**
+ * One side of a struct or array that the tracer cut in two: `io_uring_setup(4, {flags=0 <unfinished ...>` has a `head`,
+ * its resumed line `, sq_entries=4})` a `tail`. `joinArgs` (pairs.ts) puts them together.
+ */
+export interface PartExpr {
+  readonly kind: "part";
+  readonly side: "head" | "tail";
+  readonly brackets: "{}" | "[]";
+  readonly items: readonly Expr[];
+}
+
+/** Text in a form that the grammar does not know, kept as it stands. The parser makes one only when told to be lenient. */
 export interface RawExpr {
   readonly kind: "raw";
   readonly text: string;
@@ -126,16 +152,30 @@ export interface Result {
   readonly values: readonly Expr[];
   /** `EBADF`, `ERESTARTSYS`; null on success. One per member of `values`. */
   readonly errnos: readonly (string | null)[];
-  /** The sentence in brackets behind the errno, or further output such as `(Timeout)`, `(in [3], left {...})`. */
+  /**
+   * The words in brackets behind the value, without the brackets: an errno's sentence, `Timeout`, `in [3], left {...}`.
+   * The marks `<blocked>` and `<unavailable>` keep their own brackets.
+   */
   readonly text: string | null;
-  /** `text` parsed where it holds further output arguments: `([{fd=3, revents=POLLIN}])`; null otherwise. */
-  readonly output: Expr | null;
+  /**
+   * `text` as data where it holds further output arguments, always as a struct: `([{fd=3, revents=POLLIN}], left {...})`
+   * is a positional array and a field `left`; `(in [3])` a field `in`; `(flags O_RDWR)` a field `flags`.
+   */
+  readonly output: StructExpr | null;
 }
 
-/** A time stamp as printed; `ns` counts from its own origin (epoch, midnight, or the start), null when absent. */
+/**
+ * A time stamp as printed. It counts from its own origin: the epoch, midnight, or (`relative`) the line before;
+ * `TraceClock` (time.ts) makes one scale of the three. Made by `Stamp` (values.ts).
+ */
 export interface TimeStamp {
   readonly ns: bigint;
+  /** Whole seconds of `ns`. */
+  readonly seconds: number;
+  /** The rest of `ns`, 0 to 999999999. */
+  readonly nanos: number;
   readonly form: "unix" | "clock" | "relative";
+  /** Digits behind the point: 0, 3, 6 or 9. */
   readonly digits: number;
 }
 
@@ -147,7 +187,10 @@ interface LineBase {
   readonly time: TimeStamp | null;
 }
 
-/** A whole call, or its first half (`unfinished`). */
+/**
+ * A whole call, or its first half (`unfinished`). An unfinished call with a result will not be resumed: its task died inside
+ * the call (`<unfinished ...>) = ?`) or, when the result's text is `<blocked>`, is expected to sleep there to the end.
+ */
 export interface CallLine extends LineBase {
   readonly type: "call";
   readonly name: string;
@@ -174,7 +217,10 @@ export interface SignalLine extends LineBase {
   readonly stopped: boolean;
 }
 
-/** `+++ exited with 0 +++`, `+++ killed by SIGKILL (core dumped) +++`, `+++ superseded by execve in pid 7 +++`. */
+/**
+ * `+++ exited with 0 +++`, `+++ killed by SIGKILL (core dumped) +++`, `+++ superseded by execve in pid 7 +++`.
+ * `status` is the exit status, or that pid, or 0.
+ */
 export interface ExitLine extends LineBase {
   readonly type: "exit";
   readonly how: "exited" | "killed" | "superseded";
@@ -183,7 +229,7 @@ export interface ExitLine extends LineBase {
   readonly core: boolean;
 }
 
-/** `strace: Process 12 attached`, `strace: Process 12 detached` and other lines by strace itself. */
+/** `strace: Process 12 attached`, `strace: Process 12 detached`, a `-k` stack frame and other lines by strace itself. */
 export interface NoteLine extends LineBase {
   readonly type: "note";
   readonly text: string;
@@ -196,6 +242,7 @@ export interface DirectiveLine extends LineBase {
   readonly rest: string;
 }
 
+/** `# text`: everything behind the `#`, blanks included. */
 export interface CommentLine extends LineBase {
   readonly type: "comment";
   readonly text: string;
@@ -205,12 +252,4 @@ export interface BlankLine extends LineBase {
   readonly type: "blank";
 }
 
-export type Line =
-  | CallLine
-  | ResumedLine
-  | SignalLine
-  | ExitLine
-  | NoteLine
-  | DirectiveLine
-  | CommentLine
-  | BlankLine;
+export type Line = CallLine | ResumedLine | SignalLine | ExitLine | NoteLine | DirectiveLine | CommentLine | BlankLine;
