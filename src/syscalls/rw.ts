@@ -5,7 +5,9 @@
  * Order of checks (F-16): descriptor, access mode, method, address range, vector, then the file's own.
  */
 import type { File } from "../kernel/fs/file.ts";
-import { accessOk } from "../kernel/mm/mm.ts";
+import { Unmodelled } from "../kernel/lib/assert.ts";
+import { IovIter } from "../kernel/mm/iov-iter.ts";
+import { accessOk, Mm } from "../kernel/mm/mm.ts";
 import { BLOCKED, type Task } from "../kernel/sched/task.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
 import { MAX_RW_COUNT, UIO_MAXIOV } from "../kernel/uapi/fcntl.ts";
@@ -14,6 +16,8 @@ import { toInt, toSize } from "./registers.ts";
 const IOVEC_SIZE = 16;
 const scratch = new Uint8Array(IOVEC_SIZE);
 const scratchView = new DataView(scratch.buffer);
+/** Cursor over one segment; `mm` is set by its user. */
+const segment = new IovIter(new Mm());
 
 /** A call that sleeps on a description keeps it open (`fdget`): P-40, F-15. */
 export function holdIfBlocked(task: Task, file: File, result: number): number {
@@ -102,7 +106,7 @@ export function sysReadv(task: Task, fd: number, vec: number, nrSegs: number): n
 /**
  * writev(2): one write of the joined buffers.
  *
- * @errno as readv.
+ * @errno EBADF - not open, or not for writing. EINVAL - the vector, or the file has no write. EFAULT - as `importIovec`.
  * @kernel fs/read_write.c `do_writev`
  * @behaviour F-20, P-32
  */
@@ -112,5 +116,31 @@ export function sysWritev(task: Task, fd: number, vec: number, nrSegs: number): 
   if (!file.hasWrite) return -Errno.EINVAL;
   const total = importIovec(task, vec, toSize(nrSegs));
   if (total <= 0) return total;
-  return holdIfBlocked(task, file, file.write(task, task.iter, file.nonblock));
+  const result = file.hasWriteIter ? file.write(task, task.iter, file.nonblock) : writeEachSegment(task, file);
+  return holdIfBlocked(task, file, result);
+}
+
+/**
+ * `do_loop_readv_writev`: a file without `->write_iter` sees one write per segment; the first error ends it.
+ *
+ * @throws Unmodelled when a segment sleeps that is neither the first nor the last.
+ */
+function writeEachSegment(task: Task, file: File): number {
+  const { iter } = task;
+  let total = 0;
+  while (iter.count > 0) {
+    segment.mm = task.process.mm;
+    iter.currentSegment(segment);
+    const length = segment.count;
+    const result = file.write(task, segment, file.nonblock);
+    if (result === BLOCKED) {
+      if (total > 0 || length < iter.count) throw new Unmodelled("writev of several segments that sleeps");
+      return BLOCKED;
+    }
+    if (result < 0) return total === 0 ? result : total;
+    total += result;
+    if (result !== length) break;
+    iter.advance(result);
+  }
+  return total;
 }

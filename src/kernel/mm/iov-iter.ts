@@ -4,6 +4,8 @@
  * Counterpart: `lib/iov_iter.c` (`struct iov_iter`). One object per task, set up anew by each call, so that a read or a
  * write allocates nothing.
  */
+import { Unmodelled } from "../lib/assert.ts";
+import { Errno } from "../uapi/errno.ts";
 import type { Mm } from "./mm.ts";
 
 export class IovIter {
@@ -84,6 +86,17 @@ export class IovIter {
     return done;
   }
 
+  /**
+   * What a short copy means for the call.
+   *
+   * @returns `-EFAULT`.
+   * @throws Unmodelled when the copy stopped at a missing page: only `epoll_wait` can sleep there.
+   */
+  fault(): number {
+    if (this.mm.missingAt !== -1) throw new Unmodelled("a read or write that sleeps on a missing page");
+    return -Errno.EFAULT;
+  }
+
   /** `iov_iter_revert`: steps back over the last `length` bytes copied. */
   revert(length: number): void {
     let left = length;
@@ -96,7 +109,15 @@ export class IovIter {
     this.#offset -= left;
   }
 
-  /** `iov_iter_advance`: skips `length` bytes without touching memory (data thrown away by the caller's wish). */
+  /** `iter_iov_addr`, `iter_iov_len`: makes `into` a cursor over what is left of the present segment. */
+  currentSegment(into: IovIter): void {
+    const length = (this.#lengths[this.#segment] as number) - this.#offset;
+    into.setBuffer((this.#bases[this.#segment] as number) + this.#offset, length);
+  }
+
+  /**
+   * `iov_iter_advance`: skips `length` bytes without touching memory, and then segments that are used up.
+   */
   advance(length: number): void {
     let left = Math.min(length, this.count);
     this.count -= left;
@@ -105,7 +126,7 @@ export class IovIter {
       const run = Math.min(room, left);
       this.#offset += run;
       left -= run;
-      if (left > 0) {
+      while (this.#offset === this.#lengths[this.#segment] && this.#segment + 1 < this.#segments) {
         this.#segment += 1;
         this.#offset = 0;
       }

@@ -50,6 +50,12 @@ export class WaitQueueHead {
     this.head.addTail(entry.entry);
   }
 
+  /** `__add_wait_queue_entry_tail`: not exclusive, yet at the tail (eventfd and timerfd readers). */
+  addTail(entry: WaitQueueEntry): void {
+    entry.exclusive = false;
+    this.head.addTail(entry.entry);
+  }
+
   /** `__add_wait_queue_exclusive`: exclusive, yet at the head. Only `ep_poll` does so. */
   addExclusiveHead(entry: WaitQueueEntry): void {
     entry.exclusive = true;
