@@ -1,0 +1,256 @@
+/**
+ * The model as a world for port programs.
+ *
+ * Counterpart: the native agent, which does the same on a real kernel. A fresh machine runs each program. Between steps
+ * everything that can run has run, and the time stands still; it moves only while a step waits for a task that sleeps.
+ */
+import type { Chooser } from "../kernel/choice.ts";
+import { NullFile } from "../kernel/fs/mem.ts";
+import { fdinfoText } from "../kernel/fs/proc.ts";
+import { Kernel } from "../kernel/kernel.ts";
+import { KernelBug, Unmodelled } from "../kernel/lib/assert.ts";
+import { copyBytes, Prot } from "../kernel/mm/mm.ts";
+import type { KernelProfile } from "../kernel/profile.ts";
+import { BLOCKED, type Task } from "../kernel/sched/task.ts";
+import { Open } from "../kernel/uapi/fcntl.ts";
+import { DEFAULT_POLLMASK, Poll } from "../kernel/uapi/poll.ts";
+import {
+  type Port,
+  type PortProgram,
+  type PortResult,
+  type Register,
+  type Step,
+  type StepResult,
+  UserLayout,
+} from "./port.ts";
+import { syscallTable } from "./table.ts";
+
+const DEFAULT_NOFILE = 1024;
+const SIGPIPE_BIT = 1 << 12;
+/** The machine has been up for a while: no time is 0, none is negative. */
+const BOOT_NS = 1_000_000_000;
+/** 2026-01-01, so that CLOCK_REALTIME is the same in every run. */
+const BOOT_EPOCH_NS = 1_767_225_600_000_000_000n;
+const POLL_ALL =
+  Poll.IN |
+  Poll.PRI |
+  Poll.OUT |
+  Poll.ERR |
+  Poll.HUP |
+  Poll.RDNORM |
+  Poll.RDBAND |
+  Poll.WRNORM |
+  Poll.WRBAND |
+  Poll.RDHUP;
+
+export interface ModelOptions {
+  readonly profile: KernelProfile;
+  readonly chooser: Chooser;
+}
+
+/** Follows a program from step to step: `run` draws its picture from it. */
+export interface StepWatcher {
+  /** Before the first step. The tasks' array grows as steps spawn more. */
+  begin(kernel: Kernel, tasks: readonly Task[]): void;
+  /** After step `index`. */
+  step(index: number, step: Step, result: StepResult): void;
+}
+
+export class ModelPort implements Port {
+  readonly #options: ModelOptions;
+
+  constructor(options: ModelOptions) {
+    this.#options = options;
+  }
+
+  run(program: PortProgram): Promise<PortResult> {
+    return Promise.resolve(this.runSync(program, null));
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** The same without a promise: the model never waits for anything outside. */
+  runSync(program: PortProgram, watcher: StepWatcher | null): PortResult {
+    const run = new ProgramRun(program, this.#options);
+    watcher?.begin(run.kernel, run.tasks);
+    const steps: StepResult[] = [];
+    for (const [index, step] of program.steps.entries()) {
+      try {
+        const result = run.step(step);
+        steps.push(result);
+        watcher?.step(index, step, result);
+      } catch (error) {
+        if (error instanceof Unmodelled) return { steps, end: "unsupported", reason: error.message };
+        if (error instanceof Asleep) return { steps, end: "timeout", reason: error.message };
+        if (error instanceof KernelBug)
+          return { steps, end: "crashed", reason: `the model is wrong: ${error.message}` };
+        throw error;
+      }
+    }
+    return { steps, end: "done", reason: "" };
+  }
+}
+
+/** A step waits for a task that nothing will ever wake. */
+class Asleep extends Error {}
+
+/** The machine of one program, and what its tasks have come to. */
+class ProgramRun {
+  readonly kernel: Kernel;
+  readonly tasks: Task[];
+  /** Result of each task's latest call; null while it sleeps. */
+  readonly #returned: (number | null)[] = [0];
+  readonly #slots: number[];
+  #woke: number[] = [];
+
+  constructor(program: PortProgram, options: ModelOptions) {
+    const { uid, nofile, sysctls, slots } = program.setup;
+    this.kernel = new Kernel({ ...options, bootNs: BOOT_NS, bootEpochNs: BOOT_EPOCH_NS });
+    for (const [name, value] of sysctls) this.kernel.sysctl.set(name, Number(value));
+    const first = this.kernel.createProcess("A", uid ?? 0, nofile ?? DEFAULT_NOFILE);
+    const { files, mm } = first.process;
+    const devNull = new NullFile(this.kernel, Open.RDWR);
+    for (const fd of [0, 1, 2]) files.replace(fd, fd === 0 ? devNull : devNull.get(), false);
+    first.process.ignoredSignals = SIGPIPE_BIT;
+    mm.map(UserLayout.arena, UserLayout.arenaBytes, Prot.RW);
+    mm.map(UserLayout.edge, UserLayout.edgeEnd - UserLayout.edge, Prot.RW);
+    mm.map(UserLayout.readOnly, UserLayout.pageSize, Prot.READ);
+    mm.map(UserLayout.frozen, UserLayout.frozenPages * UserLayout.pageSize, Prot.RW, true);
+    this.tasks = [];
+    this.#adopt(0, first);
+    this.#slots = new Array<number>(slots).fill(0);
+  }
+
+  #adopt(index: number, task: Task): void {
+    this.tasks[index] = task;
+    this.#returned[index] = 0;
+    task.body = {
+      resume: (_task, result) => {
+        this.#returned[index] = result;
+        this.#woke.push(index);
+      },
+    };
+  }
+
+  #task(index: number): Task {
+    const task = this.tasks[index];
+    if (task === undefined) throw new RangeError(`port program: task ${index} was never spawned`);
+    return task;
+  }
+
+  #value(register: Register): number {
+    return typeof register === "number" ? register : (this.#slots[register.slot] ?? 0);
+  }
+
+  /** @throws Unmodelled, Asleep - the program cannot go on. */
+  step(step: Step): StepResult {
+    this.#woke = [];
+    let ret: number | null = null;
+    let bytes: Uint8Array | null = null;
+    switch (step.op) {
+      case "poke":
+        this.#poke(step.addr, step.bytes);
+        break;
+      case "pokeSlot":
+        this.#poke(step.addr, littleEndian(this.#slots[step.slot] ?? 0, step.size));
+        break;
+      case "call":
+        ret = this.#call(step.task, step);
+        break;
+      case "await":
+        ret = this.#await(step.task);
+        break;
+      case "blocked":
+        ret = this.#returned[step.task] ?? null;
+        break;
+      case "peek":
+        bytes = this.#peek(step.addr, step.length);
+        break;
+      case "peekSlot": {
+        const word = this.#peek(step.addr, 4);
+        if (word !== null) this.#slots[step.slot] = new DataView(word.buffer).getInt32(0, true);
+        break;
+      }
+      case "thaw":
+        this.#task(0).process.mm.provide(UserLayout.frozen + step.page * UserLayout.pageSize);
+        ret = 0;
+        break;
+      case "spawn": {
+        const parent = this.#task(step.parent);
+        const name = String.fromCharCode("A".charCodeAt(0) + step.task);
+        this.#adopt(
+          step.task,
+          step.as === "thread" ? this.kernel.createThread(parent, name) : this.kernel.fork(parent, name),
+        );
+        break;
+      }
+      case "fdinfo": {
+        const text = fdinfoText(this.#task(step.task), this.#value(step.fd));
+        bytes = text === null ? null : asciiBytes(text);
+        break;
+      }
+      case "pollMask":
+        ret = this.#pollMask(step.task, this.#value(step.fd));
+        break;
+      case "settle":
+        break;
+    }
+    this.kernel.settle();
+    if (step.op === "call" && ret === null) ret = this.#returned[step.task] ?? null;
+    const own = step.op === "call" || step.op === "await" ? step.task : -1;
+    return { ret, bytes, woke: this.#woke.filter((task) => task !== own).sort((a, b) => a - b) };
+  }
+
+  #call(index: number, step: Step & { op: "call" }): number | null {
+    const task = this.#task(index);
+    if (task.call !== null) throw new RangeError(`port program: task ${index} is still inside a call`);
+    const syscall = syscallTable[step.name];
+    if (syscall === undefined) throw new Unmodelled(`${step.name}()`);
+    const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = step.args.map((register) => this.#value(register));
+    const result = syscall(task, a, b, c, d, e, f);
+    this.#returned[index] = result === BLOCKED ? null : result;
+    const ret = step.wait ? this.#await(index) : (this.#returned[index] ?? null);
+    if (step.slot !== null && ret !== null) this.#slots[step.slot] = ret;
+    return ret;
+  }
+
+  #await(index: number): number {
+    for (;;) {
+      this.kernel.settle();
+      const ret = this.#returned[index] ?? null;
+      if (ret !== null) return ret;
+      if (!this.kernel.advance()) throw new Asleep(`task ${index} sleeps, and nothing will ever wake it`);
+    }
+  }
+
+  #pollMask(index: number, fd: number): number {
+    const task = this.#task(index);
+    const file = task.process.files.get(fd);
+    if (file === null) return Poll.NVAL;
+    return (file.canPoll ? file.poll(task, null) : DEFAULT_POLLMASK) & POLL_ALL;
+  }
+
+  /** As much as is mapped: protection does not matter, this is the debugger's way in. */
+  #poke(addr: number, bytes: Uint8Array): void {
+    const vma = this.#task(0).process.mm.find(addr);
+    if (vma !== null) copyBytes(vma.bytes, addr - vma.start, bytes, 0, Math.min(bytes.length, vma.end - addr));
+  }
+
+  #peek(addr: number, length: number): Uint8Array | null {
+    const vma = this.#task(0).process.mm.find(addr);
+    if (vma === null || addr + length > vma.end) return null;
+    return vma.bytes.slice(addr - vma.start, addr - vma.start + length);
+  }
+}
+
+function littleEndian(value: number, size: 4 | 8): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigInt64(0, BigInt(value), true);
+  return bytes.subarray(0, size);
+}
+
+function asciiBytes(text: string): Uint8Array {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}

@@ -1,0 +1,25 @@
+/**
+ * The system call table of the model.
+ *
+ * Counterpart: `arch/x86/entry/syscalls/syscall_64.tbl`. A call that is missing here is not modelled.
+ */
+import type { Task } from "../kernel/sched/task.ts";
+import type { SyscallName } from "../kernel/uapi/unistd.ts";
+import { sysEpollCreate, sysEpollCreate1, sysEpollCtl, sysEpollPwait, sysEpollPwait2, sysEpollWait } from "./epoll.ts";
+import { sysRead, sysReadv, sysWrite, sysWritev } from "./rw.ts";
+
+/** A call with its six registers. @returns the result, a negative errno, or `BLOCKED`. */
+export type Syscall = (task: Task, a: number, b: number, c: number, d: number, e: number, f: number) => number;
+
+export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
+  epoll_create: sysEpollCreate,
+  epoll_create1: sysEpollCreate1,
+  epoll_ctl: sysEpollCtl,
+  epoll_pwait: sysEpollPwait,
+  epoll_pwait2: sysEpollPwait2,
+  epoll_wait: sysEpollWait,
+  read: sysRead,
+  readv: sysReadv,
+  write: sysWrite,
+  writev: sysWritev,
+};
