@@ -32,5 +32,6 @@ export type {
 } from "./ast.ts";
 export { ParseError } from "./errors.ts";
 export { LineParser, type ParseOptions, parseLine } from "./parser.ts";
+export { type PrintOptions, printExpr, printLine, STRACE_WIDTH } from "./printer.ts";
 export { decodeString, encodeString } from "./strings.ts";
 export { IntValue, Stamp, StrValue } from "./values.ts";

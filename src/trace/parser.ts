@@ -449,11 +449,10 @@ export class LineParser extends ArgParser {
       return text.slice(start, end + 1);
     }
     if (code !== 0x28) return null;
-    // the last bracket of the line ends it: `(No such file) (INJECTED)` is kept as one
-    const end = text.lastIndexOf(")");
-    if (end <= start) this.fail("')' at the end of the result", text.length);
-    this.pos = end + 1;
-    return text.slice(start + 1, end);
+    const end = endOfBrackets(text, start);
+    if (end === -1) this.fail("')' at the end of the result", text.length);
+    this.pos = end;
+    return text.slice(start + 1, end - 1);
   }
 
   /** The end of a call's line: a duration or a comment may stand there. */
@@ -544,15 +543,45 @@ function pidText(text: string, start: number, end: number, value: number): strin
   return pidTexts[slot]!;
 }
 
+/**
+ * The position behind the bracket that closes the one at `start`, -1 when none does. Several pairs in a row are one:
+ * `(No such file or directory) (INJECTED)`.
+ */
+function endOfBrackets(text: string, start: number): number {
+  let depth = 0;
+  for (let pos = start; pos < text.length; pos += 1) {
+    const code = text.charCodeAt(pos);
+    if (code === 0x28) depth += 1;
+    else if (code === 0x22) {
+      pos = closingQuote(text, pos);
+      if (pos === -1) return -1;
+    }
+    else if (code === 0x29) {
+      depth -= 1;
+      if (depth === 0 && !text.startsWith(" (", pos + 1)) return pos + 1;
+    }
+  }
+  return -1;
+}
+
+/** The position of the quote that ends the string at `quote`, -1 when none does. */
+function closingQuote(text: string, quote: number): number {
+  for (let pos = quote + 1; pos < text.length; pos += 1) {
+    const code = text.charCodeAt(pos);
+    if (code === 0x22) return pos;
+    if (code === 0x5c) pos += 1;
+  }
+  return -1;
+}
+
 /** The end of an argument in an unknown form: the next comma or bracket at its own level; -1 when there is none. */
 function endOfRaw(text: string, start: number): number {
   let depth = 0;
   for (let pos = start; pos < text.length; pos += 1) {
     const char = text[pos]!;
     if (char === '"') {
-      const end = text.slice(pos).match(/^"(?:[^"\\]|\\.)*"/u);
-      if (end === null) return -1;
-      pos += end[0].length - 1;
+      pos = closingQuote(text, pos);
+      if (pos === -1) return -1;
     } else if ("([{".includes(char)) depth += 1;
     else if (depth === 0 && (char === "," || char === ")" || text.startsWith(" <unfinished", pos))) return pos;
     else if (")]}".includes(char)) depth -= 1;
