@@ -6,6 +6,7 @@
 import type { Task } from "../kernel/sched/task.ts";
 import type { SyscallName } from "../kernel/uapi/unistd.ts";
 import { sysEpollCreate, sysEpollCreate1, sysEpollCtl, sysEpollPwait, sysEpollPwait2, sysEpollWait } from "./epoll.ts";
+import { sysEventfd, sysEventfd2 } from "./eventfd.ts";
 import { sysRead, sysReadv, sysWrite, sysWritev } from "./rw.ts";
 
 /** A call with its six registers. @returns the result, a negative errno, or `BLOCKED`. */
@@ -18,6 +19,8 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   epoll_pwait: sysEpollPwait,
   epoll_pwait2: sysEpollPwait2,
   epoll_wait: sysEpollWait,
+  eventfd: sysEventfd,
+  eventfd2: sysEventfd2,
   read: sysRead,
   readv: sysReadv,
   write: sysWrite,

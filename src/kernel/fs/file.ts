@@ -80,13 +80,14 @@ export abstract class File {
   /** Text of the /proc/self/fd link. */
   abstract get link(): string;
 
-  /** `FMODE_READ`, `FMODE_WRITE`. O_PATH descriptions have neither. */
+  /** `FMODE_READ`, as `OPEN_FMODE` reads the access mode: mode 3 is neither. `FdTable.get` keeps O_PATH files away. */
   get canRead(): boolean {
-    return (this.flags & Open.ACCMODE) !== Open.WRONLY;
+    return ((this.flags + 1) & 1) !== 0;
   }
 
+  /** `FMODE_WRITE`. */
   get canWrite(): boolean {
-    return (this.flags & Open.ACCMODE) !== Open.RDONLY;
+    return ((this.flags + 1) & 2) !== 0;
   }
 
   get nonblock(): boolean {

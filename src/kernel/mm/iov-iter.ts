@@ -4,8 +4,6 @@
  * Counterpart: `lib/iov_iter.c` (`struct iov_iter`). One object per task, set up anew by each call, so that a read or a
  * write allocates nothing.
  */
-import { Unmodelled } from "../lib/assert.ts";
-import { Errno } from "../uapi/errno.ts";
 import type { Mm } from "./mm.ts";
 
 export class IovIter {
@@ -86,15 +84,9 @@ export class IovIter {
     return done;
   }
 
-  /**
-   * What a short copy means for the call.
-   *
-   * @returns `-EFAULT`.
-   * @throws Unmodelled when the copy stopped at a missing page: only `epoll_wait` can sleep there.
-   */
+  /** What a short copy means for the call: see `Mm.fault`. */
   fault(): number {
-    if (this.mm.missingAt !== -1) throw new Unmodelled("a read or write that sleeps on a missing page");
-    return -Errno.EFAULT;
+    return this.mm.fault();
   }
 
   /** `iov_iter_revert`: steps back over the last `length` bytes copied. */

@@ -6,8 +6,9 @@
  * Addresses are numbers: user space ends at 2^47, far below 2^53. A register that holds a kernel address is a negative
  * number or a large double; `accessOk` refuses both.
  */
-import { assert } from "../lib/assert.ts";
+import { assert, Unmodelled } from "../lib/assert.ts";
 import { WaitQueueHead } from "../sched/wait.ts";
+import { Errno } from "../uapi/errno.ts";
 
 export const PAGE_SIZE = 4096;
 /** `TASK_SIZE_MAX`: the first address that no user pointer may reach. */
@@ -148,6 +149,17 @@ export class Mm {
       if (this.missingAt !== -1) break;
     }
     return done;
+  }
+
+  /**
+   * What a copy that came out short means for a call that cannot sleep in the middle.
+   *
+   * @returns `-EFAULT`.
+   * @throws Unmodelled when the copy stopped at a missing page: there the real call sleeps.
+   */
+  fault(): number {
+    if (this.missingAt !== -1) throw new Unmodelled("a sleep on a missing page outside epoll_wait");
+    return -Errno.EFAULT;
   }
 
   /**
