@@ -27,7 +27,9 @@ function compileAgent() {
     if (!cc || spawnSync(cc, ["--version"], { stdio: "ignore" }).status !== 0) continue;
     if (run(cc, ["-O2", "-Wall", "-Wextra", "-pthread", "-static", "-o", agent, source])) return;
   }
-  console.error("epollsim: no working C compiler, so no native agent: `diff` needs one (Debian: apt-get install gcc libc6-dev)");
+  console.error(
+    "epollsim: no working C compiler, so no native agent: `diff` needs one (Debian: apt-get install gcc libc6-dev)",
+  );
 }
 
 if (!compileTypeScript()) process.exit(1);
