@@ -1,0 +1,168 @@
+/**
+ * Descriptors: reading, writing, duplicating, control, pipes, eventfd, splice.
+ *
+ * Counterpart: `fs/read_write.c`, `fs/file.c`, `fs/fcntl.c`, `fs/pipe.c`, `fs/eventfd.c`, `fs/splice.c`, `fs/ioctl.c`.
+ */
+
+import { EPIOCGPARAMS, EPIOCSPARAMS } from "../../kernel/uapi/epoll.ts";
+import { Fcntl } from "../../kernel/uapi/fcntl.ts";
+import { Ioctl } from "../../kernel/uapi/socket.ts";
+import type { Expr } from "../ast.ts";
+import { named, struct as structExpr } from "../build.ts";
+import { boxed, buffer, fdPair, fieldAt, pointer, struct } from "./blocks.ts";
+import type { BlockType, Decoder, WordType } from "./context.ts";
+import { iovecs } from "./iovec.ts";
+import { declare, type Param, param, type ResultOutput, type Signature } from "./signature.ts";
+import {
+  closeRangeFlags,
+  eventfdFlags,
+  fcntlCommands,
+  fdFlags,
+  ioctlRequests,
+  openFlags,
+  pipeFlags,
+  rwfFlags,
+  sealFlags,
+  spliceFlags,
+  whence,
+} from "./symbols.ts";
+import {
+  address,
+  byte,
+  enumeration,
+  fd,
+  flags,
+  int,
+  long,
+  openMode,
+  pid,
+  printOpenFlags,
+  signal,
+  uint,
+  ulong,
+  ushort,
+} from "./words.ts";
+
+const bytesIn: WordType = pointer(buffer({ arg: 2 }), "in");
+const bytesOut: WordType = pointer(buffer({ arg: 2 }, "result"), "out");
+const vectorIn: WordType = pointer(iovecs({ arg: 2 }, "in"), "in");
+const vectorOut: WordType = pointer(iovecs({ arg: 2 }, "out"), "in");
+const offset: WordType = pointer(boxed(long), "inout");
+const count = param("count", ulong, 4096);
+
+const fcntlArg: Readonly<Record<number, WordType>> = {
+  [Fcntl.DUPFD]: int,
+  [Fcntl.SETFD]: flags(fdFlags),
+  [Fcntl.SETFL]: openMode,
+  [Fcntl.SETOWN]: pid,
+  [Fcntl.SETSIG]: signal,
+  [Fcntl.DUPFD_QUERY]: fd,
+  [Fcntl.DUPFD_CLOEXEC]: int,
+  [Fcntl.SETPIPE_SZ]: uint,
+  [Fcntl.ADD_SEALS]: flags(sealFlags),
+};
+
+const FCNTL_WITHOUT_ARGUMENT: ReadonlySet<number> = new Set([
+  Fcntl.GETFD,
+  Fcntl.GETFL,
+  Fcntl.GETOWN,
+  Fcntl.GETSIG,
+  Fcntl.GETPIPE_SZ,
+  Fcntl.GET_SEALS,
+  1025,
+]);
+
+function fcntlType(arg: (index: number) => number | null): WordType | null {
+  const command = arg(1) ?? -1;
+  return FCNTL_WITHOUT_ARGUMENT.has(command) ? null : (fcntlArg[command] ?? ulong);
+}
+
+const fcntlResult: Readonly<Record<number, (value: bigint) => Expr>> = {
+  [Fcntl.GETFD]: (value) => fdFlags.printFlags(value),
+  [Fcntl.GETFL]: printOpenFlags,
+  [Fcntl.GET_SEALS]: (value) => sealFlags.printFlags(value),
+};
+
+/** `(flags O_RDWR|O_NONBLOCK)`. */
+function describeFcntl(dec: Decoder): ResultOutput | null {
+  const print = fcntlResult[dec.arg(1)];
+  if (print === undefined || dec.ret === null || dec.ret < 0) return null;
+  const word = dec.arg(1) === Fcntl.GET_SEALS ? "seals" : "flags";
+  if (dec.ret === 0 && dec.arg(1) !== Fcntl.GETFL) return null;
+  return { text: null, output: structExpr([named(word, print(BigInt(dec.ret)))]) };
+}
+
+/** `struct epoll_params`. */
+const epollParams: BlockType = struct(8, [
+  fieldAt(0, "busy_poll_usecs", uint),
+  fieldAt(4, "busy_poll_budget", ushort),
+  fieldAt(6, "prefer_busy_poll", byte),
+]);
+
+const intIn = pointer(boxed(int), "in");
+const intOut = pointer(boxed(int), "out");
+const ioctlArg: Readonly<Record<number, WordType | null>> = {
+  [Ioctl.FIONREAD]: intOut,
+  [Ioctl.TIOCOUTQ]: intOut,
+  [Ioctl.SIOCOUTQNSD]: intOut,
+  [Ioctl.SIOCATMARK]: intOut,
+  [Ioctl.FIONBIO]: intIn,
+  [Ioctl.FIOASYNC]: intIn,
+  [Ioctl.FIOCLEX]: null,
+  [Ioctl.FIONCLEX]: null,
+  [EPIOCSPARAMS]: pointer(epollParams, "in"),
+  [EPIOCGPARAMS]: pointer(epollParams, "out"),
+};
+
+function ioctlType(arg: (index: number) => number | null): WordType | null {
+  const known = ioctlArg[(arg(1) ?? 0) >>> 0];
+  return known === undefined ? address : known;
+}
+
+function positioned(vector: WordType): Param[] {
+  return [param("fd", fd), param("vec", vector), param("vlen", ulong), param("pos", long)];
+}
+
+/** Declarations. */
+export const fdCalls: readonly Signature[] = [
+  declare("read", [param("fd", fd), param("buf", bytesOut), count]),
+  declare("write", [param("fd", fd), param("buf", bytesIn), count]),
+  declare("pread64", [param("fd", fd), param("buf", bytesOut), count, param("pos", long)]),
+  declare("pwrite64", [param("fd", fd), param("buf", bytesIn), count, param("pos", long)]),
+  declare("readv", [param("fd", fd), param("vec", vectorOut), param("vlen", ulong)]),
+  declare("writev", [param("fd", fd), param("vec", vectorIn), param("vlen", ulong)]),
+  declare("preadv", positioned(vectorOut)),
+  declare("pwritev", positioned(vectorIn)),
+  declare("preadv2", [...positioned(vectorOut), param("flags", flags(rwfFlags))]),
+  declare("pwritev2", [...positioned(vectorIn), param("flags", flags(rwfFlags))]),
+  declare("close", [param("fd", fd)]),
+  declare("close_range", [param("first", uint), param("last", uint), param("flags", flags(closeRangeFlags))]),
+  declare("lseek", [param("fd", fd), param("offset", long), param("whence", enumeration(whence))]),
+  declare("dup", [param("fildes", fd)]),
+  declare("dup2", [param("oldfd", fd), param("newfd", fd)]),
+  declare("dup3", [param("oldfd", fd), param("newfd", fd), param("flags", flags(openFlags))]),
+  declare("fcntl", [param("fd", fd), param("cmd", enumeration(fcntlCommands)), param("arg", fcntlType)], {
+    describe: describeFcntl,
+  }),
+  declare("ioctl", [param("fd", fd), param("cmd", enumeration(ioctlRequests)), param("arg", ioctlType)]),
+  declare("pipe", [param("fildes", pointer(fdPair(fd), "out"))]),
+  declare("pipe2", [param("fildes", pointer(fdPair(fd), "out")), param("flags", flags(pipeFlags))]),
+  declare("eventfd", [param("count", uint)]),
+  declare("eventfd2", [param("count", uint), param("flags", flags(eventfdFlags))]),
+  declare("sendfile", [param("out_fd", fd), param("in_fd", fd), param("offset", offset), param("count", ulong)]),
+  declare("splice", [
+    param("fd_in", fd),
+    param("off_in", offset),
+    param("fd_out", fd),
+    param("off_out", offset),
+    param("len", ulong),
+    param("flags", flags(spliceFlags)),
+  ]),
+  declare("tee", [param("fdin", fd), param("fdout", fd), param("len", ulong), param("flags", flags(spliceFlags))]),
+  declare("vmsplice", [
+    param("fd", fd),
+    param("iov", vectorIn),
+    param("nr_segs", ulong),
+    param("flags", flags(spliceFlags)),
+  ]),
+];

@@ -1,0 +1,62 @@
+/**
+ * Bytes of user memory under construction: little-endian cells, and cells whose value is known only when the program runs.
+ */
+
+/** A value that the program learns while it runs: the result of an earlier call. */
+export interface SlotRef {
+  readonly slot: number;
+}
+
+/** A value of a register or a memory cell. */
+export type Word = bigint | SlotRef;
+
+/** A cell that receives a slot's value before the call. */
+export interface Patch {
+  readonly offset: number;
+  readonly size: 4 | 8;
+  readonly slot: number;
+}
+
+/** A block of memory: `bytes`, and over them `patches`. */
+export class Image {
+  bytes: Uint8Array;
+  readonly patches: Patch[] = [];
+
+  constructor(size: number) {
+    this.bytes = new Uint8Array(size);
+  }
+
+  /** Makes the block at least `size` bytes long. */
+  grow(size: number): void {
+    if (size <= this.bytes.length) return;
+    const bytes = new Uint8Array(size);
+    bytes.set(this.bytes);
+    this.bytes = bytes;
+  }
+
+  /** Puts an integer of `size` bytes at `offset`. A slot's value needs 4 or 8 bytes. */
+  put(offset: number, size: number, word: Word): void {
+    if (typeof word !== "bigint") {
+      if (size !== 4 && size !== 8) throw new RangeError(`a name cannot stand in a field of ${size} bytes`);
+      this.patches.push({ offset, size, slot: word.slot });
+      return;
+    }
+    let rest = BigInt.asUintN(size * 8, word);
+    for (let i = 0; i < size; i += 1) {
+      this.bytes[offset + i] = Number(rest & 0xffn);
+      rest >>= 8n;
+    }
+  }
+
+  /** Puts bytes at `offset`. */
+  putBytes(offset: number, bytes: Uint8Array): void {
+    this.bytes.set(bytes, offset);
+  }
+}
+
+/** The integer of `size` bytes at `offset`, little-endian. Bytes behind the end count as 0. */
+export function readWord(bytes: Uint8Array, offset: number, size: number, signed: boolean): bigint {
+  let value = 0n;
+  for (let i = size - 1; i >= 0; i -= 1) value = (value << 8n) | BigInt(bytes[offset + i] ?? 0);
+  return signed ? BigInt.asIntN(size * 8, value) : value;
+}

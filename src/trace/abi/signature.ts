@@ -1,0 +1,61 @@
+/**
+ * The form of a declaration: what a system call takes and gives.
+ */
+import type { SyscallName } from "../../kernel/uapi/unistd.ts";
+import type { StructExpr } from "../ast.ts";
+import type { Decoder, WordType } from "./context.ts";
+
+/** A parameter: always of one type, or of the type that earlier arguments select (null: the call has no such argument). */
+export interface Param {
+  readonly name: string;
+  readonly type: WordType | ((arg: (index: number) => number | null) => WordType | null);
+  /** Value of an argument that a call which never returns leaves out; null if it must stand there. */
+  readonly missing: number | null;
+}
+
+/** How a result is printed. */
+export type ResultForm = "int" | "hex" | "address" | "none";
+
+/** A further output that strace prints in brackets behind the result. */
+export interface ResultOutput {
+  /** Plain words, `Timeout`; null when `output` says it all. */
+  readonly text: string | null;
+  /** Values, in the form of `Result.output`. */
+  readonly output: StructExpr | null;
+}
+
+/** What a system call takes and gives. */
+export interface Signature {
+  readonly name: SyscallName;
+  readonly params: readonly Param[];
+  readonly result: ResultForm;
+  /** Prints the result's words in brackets; null when there are none. */
+  readonly describe: ((dec: Decoder) => ResultOutput | null) | null;
+  /** The caller is gone afterwards (`exit`). */
+  readonly noReturn: boolean;
+}
+
+/** Declares a parameter. */
+export function param(name: string, type: Param["type"], missing: number | null = null): Param {
+  return { name, type, missing };
+}
+
+/** Declares a call that returns a number. */
+export function declare(
+  name: SyscallName,
+  params: readonly Param[],
+  more: Partial<Pick<Signature, "result" | "describe" | "noReturn">> = {},
+): Signature {
+  return { name, params, result: "int", describe: null, noReturn: false, ...more };
+}
+
+/** The types of a call's arguments, given the values of those before them; stops at the first that is not there. */
+export function paramTypes(signature: Signature, arg: (index: number) => number | null): WordType[] {
+  const types: WordType[] = [];
+  for (const { type } of signature.params) {
+    const resolved = typeof type === "function" ? type(arg) : type;
+    if (resolved === null) break;
+    types.push(resolved);
+  }
+  return types;
+}

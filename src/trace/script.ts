@@ -1,0 +1,305 @@
+/**
+ * A script: its lines with the loops written out, and what its directives ask for.
+ *
+ * See docs/language.md, "Directives". Loops are expanded as text, so that `{i}` may stand anywhere.
+ */
+import type { DirectiveLine, Line } from "./ast.ts";
+import { ParseError } from "./errors.ts";
+import { nearest } from "./nearest.ts";
+import { LineParser } from "./parser.ts";
+
+/** Most lines that the loops of one script may expand to. */
+export const EXPANDED_LINES_MAX = 200_000;
+
+/** A line of the expanded script. */
+export interface ScriptLine {
+  readonly line: Line;
+  /** Its text, loop values filled in. */
+  readonly text: string;
+  /** Rows of the catalogue that it belongs to. */
+  readonly ids: readonly string[];
+}
+
+/** `#! kernel >= 6.15`. */
+export interface KernelCondition {
+  readonly op: ">=" | ">" | "<=" | "<" | "==" | "!=";
+  readonly version: string;
+}
+
+/** A parsed script. */
+export interface Script {
+  readonly file: string;
+  readonly lines: readonly ScriptLine[];
+  /** Every id of the script, in the order of their first mention. */
+  readonly ids: readonly string[];
+  readonly kernel: readonly KernelCondition[];
+  readonly seed: string | null;
+  readonly uid: number | null;
+  readonly nofile: number | null;
+  readonly sysctls: ReadonlyMap<string, string>;
+  /** What a real kernel must offer: `root`, `userfaultfd`, `net`. */
+  readonly needs: ReadonlySet<string>;
+  /** Why the script is not run on a real kernel; null if it is. */
+  readonly modelOnly: string | null;
+  /** The lines of different tasks have no order: `#! litmus`. */
+  readonly litmus: boolean;
+}
+
+const BODY_DIRECTIVES = ["id", "fork", "thread", "dump"];
+const HEAD_DIRECTIVES = ["kernel", "seed", "uid", "nofile", "sysctl", "needs", "model-only", "litmus"];
+const NEEDS = ["root", "userfaultfd", "net"];
+
+/** Reads a script. @throws ParseError for the first thing that is wrong. */
+export function parseScript(text: string, file: string): Script {
+  return new ScriptReader(file).read(text);
+}
+
+/** Whether a kernel fulfils every `#! kernel` line. @param version - such as `6.18` or `6.18.44-distro`. */
+export function kernelFits(script: Script, version: string): boolean {
+  return script.kernel.every((condition) => fits(compareVersions(version, condition.version), condition.op));
+}
+
+/** Negative, 0 or positive, as `a` is older than, as old as or newer than `b`; only the parts that `b` names count. */
+export function compareVersions(a: string, b: string): number {
+  const left = numbers(a);
+  const right = numbers(b);
+  for (const [index, part] of right.entries()) {
+    const difference = (left[index] ?? 0) - part;
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+function numbers(version: string): number[] {
+  return (/^\d+(?:\.\d+)*/u.exec(version)?.[0] ?? "0").split(".").map(Number);
+}
+
+function fits(order: number, op: KernelCondition["op"]): boolean {
+  switch (op) {
+    case ">=":
+      return order >= 0;
+    case ">":
+      return order > 0;
+    case "<=":
+      return order <= 0;
+    case "<":
+      return order < 0;
+    case "==":
+      return order === 0;
+    case "!=":
+      return order !== 0;
+  }
+}
+
+interface SourceLine {
+  readonly text: string;
+  readonly number: number;
+}
+
+class ScriptReader {
+  readonly #file: string;
+  readonly #parser: LineParser;
+  readonly #lines: ScriptLine[] = [];
+  readonly #allIds = new Set<string>();
+  #ids: readonly string[] = [];
+  #idsOpen = false;
+  #callSeen = false;
+  readonly #kernel: KernelCondition[] = [];
+  readonly #sysctls = new Map<string, string>();
+  readonly #needs = new Set<string>();
+  #seed: string | null = null;
+  #uid: number | null = null;
+  #nofile: number | null = null;
+  #modelOnly: string | null = null;
+  #litmus = false;
+
+  constructor(file: string) {
+    this.#file = file;
+    this.#parser = new LineParser({ file });
+  }
+
+  read(text: string): Script {
+    const source = text.split("\n").map((line, index) => ({ text: line.replace(/\r$/u, ""), number: index + 1 }));
+    if (source.at(-1)?.text === "") source.pop();
+    this.#expand(source, new Map());
+    return {
+      file: this.#file,
+      lines: this.#lines,
+      ids: [...this.#allIds],
+      kernel: this.#kernel,
+      seed: this.#seed,
+      uid: this.#uid,
+      nofile: this.#nofile,
+      sysctls: this.#sysctls,
+      needs: this.#needs,
+      modelOnly: this.#modelOnly,
+      litmus: this.#litmus,
+    };
+  }
+
+  /** Takes lines with the loop variables of the loops around them. */
+  #expand(source: readonly SourceLine[], variables: ReadonlyMap<string, number>): void {
+    for (let index = 0; index < source.length; index += 1) {
+      const { text: template, number } = source[index]!;
+      const text = variables.size === 0 ? template : substitute(template, variables);
+      const word = /^\s*#!\s*(\S+)/u.exec(text)?.[1];
+      if (word === "end") this.#fail(number, text, "end", "an 'end' without its 'for'", "a '#! for' line before it");
+      if (word !== "for") {
+        this.#take(text, number);
+        continue;
+      }
+      const end = this.#matchingEnd(source, index);
+      this.#loop(text, number, source.slice(index + 1, end), variables);
+      index = end;
+    }
+  }
+
+  #matchingEnd(source: readonly SourceLine[], start: number): number {
+    let depth = 0;
+    for (let index = start; index < source.length; index += 1) {
+      const word = /^\s*#!\s*(for|end)\b/u.exec(source[index]!.text)?.[1];
+      if (word === "for") depth += 1;
+      else if (word === "end") depth -= 1;
+      if (depth === 0) return index;
+    }
+    const { text, number } = source[start]!;
+    return this.#fail(number, text, "for", "a 'for' without its end", "a '#! end' line behind its lines");
+  }
+
+  #loop(text: string, number: number, body: readonly SourceLine[], variables: ReadonlyMap<string, number>): void {
+    const form = /^\s*#!\s*for\s+([A-Za-z_]\w*)\s+in\s+(-?\d+)\.\.(-?\d+)\s*$/u.exec(text);
+    if (form === null) this.#fail(number, text, "for", `'${text.trim()}'`, "'#! for NAME in FIRST..LAST'");
+    const [, name, first, last] = form;
+    for (let value = Number(first); value <= Number(last); value += 1) {
+      this.#expand(body, new Map(variables).set(name!, value));
+    }
+  }
+
+  #take(text: string, number: number): void {
+    if (this.#lines.length >= EXPANDED_LINES_MAX) {
+      this.#fail(
+        number,
+        text,
+        "",
+        "a script that grows too long",
+        `at most ${EXPANDED_LINES_MAX} lines with the loops`,
+      );
+    }
+    const line = this.#parser.parse(text, number);
+    if (line.type === "directive") this.#directive(line, text);
+    else if (line.type === "call" || line.type === "resumed") {
+      this.#callSeen = true;
+      this.#idsOpen = false;
+    }
+    this.#lines.push({ line, text, ids: this.#ids });
+  }
+
+  #directive(line: DirectiveLine, text: string): void {
+    const { word, rest } = line;
+    if (HEAD_DIRECTIVES.includes(word)) {
+      if (this.#callSeen)
+        this.#fail(line.line, text, word, `'${word}' behind a call`, "its place before the first call");
+      this.#head(line, text);
+    } else if (word === "id") this.#id(line, text);
+    else if (word === "fork" || word === "thread") {
+      if (!/^\S+\s+\S+$/u.test(rest)) this.#fail(line.line, text, word, `'${rest}'`, `'#! ${word} NEW PARENT'`);
+    } else if (word === "dump") {
+      if (!/^(?:\d+|\$\w+)?$/u.test(rest)) this.#fail(line.line, text, word, `'${rest}'`, "'#! dump' or '#! dump FD'");
+    } else {
+      const known = [...BODY_DIRECTIVES, ...HEAD_DIRECTIVES, "for", "end"];
+      const near = nearest(word, known);
+      this.#fail(line.line, text, word, `the unknown directive '${word}'`, near ?? `one of ${known.join(", ")}`);
+    }
+  }
+
+  /** Ids that stand together belong together; one behind a call begins anew. */
+  #id(line: DirectiveLine, text: string): void {
+    const ids = line.rest.split(/[\s,]+/u).filter((id) => id !== "");
+    if (ids.length === 0) this.#fail(line.line, text, "id", "no id", "'#! id E-061'");
+    this.#ids = this.#idsOpen ? [...this.#ids, ...ids] : ids;
+    this.#idsOpen = true;
+    for (const id of ids) this.#allIds.add(id);
+  }
+
+  #head(line: DirectiveLine, text: string): void {
+    const { word, rest } = line;
+    switch (word) {
+      case "kernel":
+        this.#kernel.push(this.#condition(line, text));
+        return;
+      case "seed":
+        this.#seed = rest === "" ? this.#fail(line.line, text, word, "no seed", "'#! seed 7'") : rest;
+        return;
+      case "uid":
+        this.#uid = this.#number(line, text);
+        return;
+      case "nofile":
+        this.#nofile = this.#number(line, text);
+        return;
+      case "sysctl": {
+        const [, name, value] = /^([\w.]+)\s*=\s*(.+)$/u.exec(rest) ?? [];
+        if (name === undefined || value === undefined) {
+          this.#fail(line.line, text, word, `'${rest}'`, "'#! sysctl NAME=VALUE'");
+        }
+        this.#sysctls.set(name, value);
+        return;
+      }
+      case "needs":
+        for (const need of rest.split(/[\s,]+/u)) {
+          if (!NEEDS.includes(need)) this.#fail(line.line, text, need, `'${need}'`, `one of ${NEEDS.join(", ")}`);
+          this.#needs.add(need);
+        }
+        return;
+      case "model-only":
+        this.#modelOnly = rest === "" ? this.#fail(line.line, text, word, "no reason", "'#! model-only REASON'") : rest;
+        return;
+      default:
+        this.#litmus = true;
+    }
+  }
+
+  #condition(line: DirectiveLine, text: string): KernelCondition {
+    const [, op, version] = /^(>=|<=|==|!=|>|<)\s*(\d+(?:\.\d+)*)$/u.exec(line.rest) ?? [];
+    if (op === undefined || version === undefined) {
+      this.#fail(line.line, text, "kernel", `'${line.rest}'`, "'#! kernel >= 6.15'");
+    }
+    return { op: op as KernelCondition["op"], version };
+  }
+
+  #number(line: DirectiveLine, text: string): number {
+    if (!/^\d{1,9}$/u.test(line.rest)) {
+      this.#fail(line.line, text, line.word, `'${line.rest}'`, `'#! ${line.word} NUMBER'`);
+    }
+    return Number(line.rest);
+  }
+
+  #fail(line: number, text: string, at: string, found: string, expected: string): never {
+    throw new ParseError(this.#file, line, Math.max(0, text.indexOf(at)) + 1, found, expected);
+  }
+}
+
+/** Replaces `{i}`, `{i+1}`, `{2*i-1}` by their value. Braces that hold anything else stay. */
+function substitute(template: string, variables: ReadonlyMap<string, number>): string {
+  return template.replace(/\{([\w\s+*-]+)\}/gu, (whole, sum: string) => {
+    const value = evaluateSum(sum, variables);
+    return value === null ? whole : String(value);
+  });
+}
+
+/** A sum of products of numbers and loop variables; null when it is none, or names no variable. */
+function evaluateSum(sum: string, variables: ReadonlyMap<string, number>): number | null {
+  if (!/[A-Za-z_]/u.test(sum)) return null;
+  let total = 0;
+  const signed = sum.trimStart().startsWith("-") ? sum : `+${sum}`;
+  for (const [, sign, product] of signed.matchAll(/([+-])\s*([^+-]*)/gu)) {
+    let value = 1;
+    for (const factor of product!.split("*")) {
+      const word = factor.trim();
+      const known = /^\d+$/u.test(word) ? Number(word) : variables.get(word);
+      if (known === undefined) return null;
+      value *= known;
+    }
+    total += sign === "-" ? -value : value;
+  }
+  return total;
+}
