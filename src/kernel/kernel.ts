@@ -12,6 +12,7 @@ import { assert, Unmodelled } from "./lib/assert.ts";
 import { Ida } from "./lib/ida.ts";
 import { List } from "./lib/list.ts";
 import { Mm } from "./mm/mm.ts";
+import { PageAllocator } from "./mm/page.ts";
 import type { KernelObserver } from "./observer.ts";
 import type { KernelProfile } from "./profile.ts";
 import { Process, UserStruct } from "./sched/process.ts";
@@ -46,6 +47,7 @@ export class Kernel {
   readonly anonInode: Inode;
   /** What epoll keeps for the whole machine: the nesting checks. */
   readonly epnested: Epnested = new Epnested();
+  readonly pages: PageAllocator = new PageAllocator();
   /** `eventfd_ida`: the ids that an eventfd's fdinfo shows. */
   readonly eventfdIda: Ida = new Ida();
   /** epoll_wait calls that are over, for reuse. */

@@ -25,6 +25,13 @@ export interface KernelProfile {
   readonly eventfdStrictWrite: boolean;
   /** When a pipe write wakes readers: every slot until 5.4, only an empty pipe 5.5 to 5.13, each write since, P-18. */
   readonly pipeWriteWakes: "slot" | "empty" | "write";
+  /**
+   * When a pipe read wakes writers: it freed a slot (until 5.4), the ring was full before it (5.5 to 6.14), it freed a
+   * slot of a full ring (since), P-21.
+   */
+  readonly pipeReadWakes: "slot" | "full" | "freed";
+  /** A pipe write that faults leaves an empty slot, which polls as data: 5.5 to 6.14, P-31. */
+  readonly pipeFaultLeavesSlot: boolean;
 }
 
 export const NEWEST = "6.18";
@@ -50,6 +57,8 @@ export function kernelProfile(text: string): KernelProfile {
     epollPwait2: version >= 5011,
     eventfdStrictWrite: version >= 6009,
     pipeWriteWakes: version < 5005 ? "slot" : version < 5014 ? "empty" : "write",
+    pipeReadWakes: version < 5005 ? "slot" : version < 6015 ? "full" : "freed",
+    pipeFaultLeavesSlot: version >= 5005 && version < 6015,
   };
 }
 

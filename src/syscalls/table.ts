@@ -7,6 +7,7 @@ import type { Task } from "../kernel/sched/task.ts";
 import type { SyscallName } from "../kernel/uapi/unistd.ts";
 import { sysEpollCreate, sysEpollCreate1, sysEpollCtl, sysEpollPwait, sysEpollPwait2, sysEpollWait } from "./epoll.ts";
 import { sysEventfd, sysEventfd2 } from "./eventfd.ts";
+import { sysPipe, sysPipe2 } from "./pipe.ts";
 import { sysRead, sysReadv, sysWrite, sysWritev } from "./rw.ts";
 
 /** A call with its six registers. @returns the result, a negative errno, or `BLOCKED`. */
@@ -21,6 +22,8 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   epoll_wait: sysEpollWait,
   eventfd: sysEventfd,
   eventfd2: sysEventfd2,
+  pipe: sysPipe,
+  pipe2: sysPipe2,
   read: sysRead,
   readv: sysReadv,
   write: sysWrite,

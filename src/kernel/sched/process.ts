@@ -29,6 +29,12 @@ export class Process {
   /** Bit n-1 set: signal n is ignored (`SIG_IGN`). Bits 0..30 only: what the present files can raise. */
   ignoredSignals: number;
 
+  /**
+   * `capable(CAP_SYS_RESOURCE)`: lifts pipe-max-size and hard limits. The reference machine's root lacks it, as root in
+   * most containers does.
+   */
+  capSysResource = false;
+
   constructor(tgid: number, parent: Process | null, files: FdTable, mm: Mm, user: UserStruct) {
     this.tgid = tgid;
     this.parent = parent;

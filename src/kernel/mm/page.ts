@@ -1,0 +1,36 @@
+/**
+ * Pages that the kernel keeps data in.
+ *
+ * Counterpart: `struct page` with its count, `mm/page_alloc.c`. Freed pages are kept and handed out again, as
+ * `pipe->tmp_page` does on a small scale: a pipe in steady state allocates no memory.
+ */
+import { assert } from "../lib/assert.ts";
+import { PAGE_SIZE } from "./mm.ts";
+
+/** Freed pages beyond these are left to the collector: 4 MiB. */
+const FREE_MAX = 1024;
+
+export class Page {
+  readonly bytes: Uint8Array = new Uint8Array(PAGE_SIZE);
+  /** `page_count`. */
+  refs = 1;
+}
+
+export class PageAllocator {
+  readonly #free: Page[] = [];
+
+  /** `alloc_page`. The content is whatever was there before. */
+  alloc(): Page {
+    const page = this.#free.pop();
+    if (page === undefined) return new Page();
+    page.refs = 1;
+    return page;
+  }
+
+  /** `put_page`. */
+  put(page: Page): void {
+    page.refs -= 1;
+    assert(page.refs >= 0, "page: more puts than gets");
+    if (page.refs === 0 && this.#free.length < FREE_MAX) this.#free.push(page);
+  }
+}
