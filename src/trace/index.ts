@@ -31,7 +31,12 @@ export type {
   VarExpr,
 } from "./ast.ts";
 export { ParseError } from "./errors.ts";
+export { type ExprJson, exprToJson, type Json, type LineJson, lineToJson, parseJson, printJson } from "./json.ts";
+export { LINE_BYTES_MAX, LineSplitter, type SplitOptions } from "./lines.ts";
+export { CallJoiner, type CallPhase, CallRecord, joinArgs } from "./pairs.ts";
 export { LineParser, type ParseOptions, parseLine } from "./parser.ts";
-export { type PrintOptions, printExpr, printLine, STRACE_WIDTH } from "./printer.ts";
+export { type PrintOptions, printExpr, printLine, printStamp, STRACE_WIDTH } from "./printer.ts";
+export { parseText, type ReadOptions, readBatches, readLines, TraceReader } from "./reader.ts";
 export { decodeString, encodeString } from "./strings.ts";
+export { TraceClock } from "./time.ts";
 export { IntValue, Stamp, StrValue } from "./values.ts";

@@ -555,8 +555,7 @@ function endOfBrackets(text: string, start: number): number {
     else if (code === 0x22) {
       pos = closingQuote(text, pos);
       if (pos === -1) return -1;
-    }
-    else if (code === 0x29) {
+    } else if (code === 0x29) {
       depth -= 1;
       if (depth === 0 && !text.startsWith(" (", pos + 1)) return pos + 1;
     }

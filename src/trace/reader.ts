@@ -1,0 +1,94 @@
+/**
+ * Streams to lines of the language: strace text, scripts and NDJSON, in any mixture.
+ */
+import type { Line } from "./ast.ts";
+import { ParseError } from "./errors.ts";
+import { parseJson } from "./json.ts";
+import { LineSplitter, type SplitOptions } from "./lines.ts";
+import { LineParser, type ParseOptions } from "./parser.ts";
+
+/** How to read a stream. */
+export interface ReadOptions extends ParseOptions, SplitOptions {
+  readonly file?: string | null;
+  /** Called with a line that cannot be read, which is then passed over. Without it the error is thrown. */
+  readonly onError?: (error: ParseError) => void;
+}
+
+/** Turns chunks into lines. */
+export class TraceReader {
+  readonly #splitter: LineSplitter;
+  readonly #parser: LineParser;
+  readonly #file: string | null;
+  readonly #lenient: boolean;
+  readonly #onError: ((error: ParseError) => void) | null;
+  #nrLines = 0;
+
+  constructor(options: ReadOptions = {}) {
+    this.#splitter = new LineSplitter(options);
+    this.#parser = new LineParser(options);
+    this.#file = options.file ?? null;
+    this.#lenient = options.lenient ?? false;
+    this.#onError = options.onError ?? null;
+  }
+
+  /** The lines that end in this chunk. */
+  push(chunk: Uint8Array): Line[] {
+    return this.#parse(this.#splitter.push(chunk));
+  }
+
+  /** The last line, when it had no line feed. A recording cut off while it was written may end in half a line: a note. */
+  end(): Line[] {
+    const texts = this.#splitter.end();
+    if (!this.#lenient) return this.#parse(texts);
+    try {
+      return this.#parse(texts);
+    } catch (error) {
+      if (!(error instanceof ParseError)) throw error;
+      return [{ type: "note", line: this.#nrLines, task: null, time: null, text: texts[0]! }];
+    }
+  }
+
+  #parse(texts: readonly string[]): Line[] {
+    const lines: Line[] = [];
+    for (let i = 0; i < texts.length; i += 1) {
+      this.#nrLines += 1;
+      try {
+        lines.push(this.#parseText(texts[i]!, this.#nrLines));
+      } catch (error) {
+        if (this.#onError === null || !(error instanceof ParseError)) throw error;
+        this.#onError(error);
+      }
+    }
+    return lines;
+  }
+
+  /** No line of strace begins with a brace, every line of NDJSON does. */
+  #parseText(text: string, line: number): Line {
+    return text.charCodeAt(0) === 0x7b ? parseJson(text, line, this.#file) : this.#parser.parse(text, line);
+  }
+}
+
+/** The lines of a stream, an array for each chunk: for whoever reads millions of them. */
+export async function* readBatches(
+  chunks: AsyncIterable<Uint8Array>,
+  options?: ReadOptions,
+): AsyncGenerator<Line[], void> {
+  const reader = new TraceReader(options);
+  for await (const chunk of chunks) {
+    const lines = reader.push(chunk);
+    if (lines.length > 0) yield lines;
+  }
+  const lines = reader.end();
+  if (lines.length > 0) yield lines;
+}
+
+/** The lines of a stream, one by one. */
+export async function* readLines(chunks: AsyncIterable<Uint8Array>, options?: ReadOptions): AsyncGenerator<Line, void> {
+  for await (const batch of readBatches(chunks, options)) yield* batch;
+}
+
+/** The lines of a text. */
+export function parseText(text: string, options?: ReadOptions): Line[] {
+  const reader = new TraceReader(options);
+  return [...reader.push(new TextEncoder().encode(text)), ...reader.end()];
+}
