@@ -124,6 +124,12 @@ export class Kernel {
     return true;
   }
 
+  /** One atomic section of this task, which must be runnable: whoever replays a recording knows whose turn it is. */
+  runTask(task: Task): void {
+    this.runqueue.remove(task.runLink);
+    this.#run(task);
+  }
+
   #run(task: Task): void {
     const { call } = task;
     assert(task.state === TaskState.RUNNING && call !== null, "kernel: a runnable task has a call to go on with");
