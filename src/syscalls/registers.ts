@@ -16,3 +16,8 @@ export function toInt(value: number): number {
 export function toUint(value: number): number {
   return value >>> 0;
 }
+
+/** A `long` or an `off_t`. */
+export function toLong(value: number): number {
+  return value >= 2 ** 63 ? value - 2 ** 64 : value;
+}

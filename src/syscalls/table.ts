@@ -7,6 +7,21 @@ import type { Task } from "../kernel/sched/task.ts";
 import type { SyscallName } from "../kernel/uapi/unistd.ts";
 import { sysEpollCreate, sysEpollCreate1, sysEpollCtl, sysEpollPwait, sysEpollPwait2, sysEpollWait } from "./epoll.ts";
 import { sysEventfd, sysEventfd2 } from "./eventfd.ts";
+import {
+  sysClose,
+  sysCloseRange,
+  sysDup,
+  sysDup2,
+  sysDup3,
+  sysFallocate,
+  sysFchmod,
+  sysFcntl,
+  sysFstat,
+  sysFsync,
+  sysFtruncate,
+  sysLseek,
+} from "./fd.ts";
+import { sysIoctl } from "./ioctl.ts";
 import { sysPipe, sysPipe2 } from "./pipe.ts";
 import { sysRead, sysReadv, sysWrite, sysWritev } from "./rw.ts";
 
@@ -14,6 +29,11 @@ import { sysRead, sysReadv, sysWrite, sysWritev } from "./rw.ts";
 export type Syscall = (task: Task, a: number, b: number, c: number, d: number, e: number, f: number) => number;
 
 export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
+  close: sysClose,
+  close_range: sysCloseRange,
+  dup: sysDup,
+  dup2: sysDup2,
+  dup3: sysDup3,
   epoll_create: sysEpollCreate,
   epoll_create1: sysEpollCreate1,
   epoll_ctl: sysEpollCtl,
@@ -22,6 +42,14 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   epoll_wait: sysEpollWait,
   eventfd: sysEventfd,
   eventfd2: sysEventfd2,
+  fallocate: sysFallocate,
+  fchmod: sysFchmod,
+  fcntl: sysFcntl,
+  fstat: sysFstat,
+  fsync: sysFsync,
+  ftruncate: sysFtruncate,
+  ioctl: sysIoctl,
+  lseek: sysLseek,
   pipe: sysPipe,
   pipe2: sysPipe2,
   read: sysRead,

@@ -29,23 +29,33 @@ export interface EpollHook {
   releaseFile(): void;
 }
 
-/** What fstat shows of a file's inode. */
+/** What fstat shows of a file's inode. Times are not modelled. */
 export class Inode {
   readonly ino: number;
-  readonly mode: number;
+  /** Type and permissions: `Mode`. */
+  mode: number;
   readonly dev: number;
   readonly rdev: number;
+  uid: number;
+  nlink: number;
 
   constructor(ino: number, mode: number, dev: number, rdev = 0) {
     this.ino = ino;
     this.mode = mode;
     this.dev = dev;
     this.rdev = rdev;
+    this.uid = 0;
+    this.nlink = 1;
+  }
+
+  /** `i_size` in bytes. */
+  get size(): number {
+    return 0;
   }
 }
 
-/** Flags that F_SETFL can change: `SETFL_MASK` of `fs/fcntl.c`. */
-export const SETFL_MASK: number = Open.APPEND | Open.NONBLOCK | Open.ASYNC | Open.DIRECT | Open.NOATIME;
+/** Flags that F_SETFL can change: `SETFL_MASK` of `fs/fcntl.c`. O_ASYNC is `->fasync`'s business. */
+export const SETFL_MASK: number = Open.APPEND | Open.NONBLOCK | Open.DIRECT | Open.NOATIME;
 
 export abstract class File {
   readonly kernel: Kernel;
@@ -147,6 +157,26 @@ export abstract class File {
   /** `->check_flags` and O_DIRECT's own condition for F_SETFL. @returns 0 or a negative errno. */
   checkFlags(flags: number): number {
     return (flags & Open.DIRECT) !== 0 ? -Errno.EINVAL : 0;
+  }
+
+  /** Whether there is `->fasync`, which keeps the O_ASYNC flag. Without an owner (F_SETOWN) no SIGIO is ever sent. */
+  get hasFasync(): boolean {
+    return false;
+  }
+
+  /** `->fsync`. @errno EINVAL - the file has none. */
+  fsync(): number {
+    return -Errno.EINVAL;
+  }
+
+  /** `do_ftruncate`. @errno EINVAL - not a regular file open for writing. */
+  truncate(_length: number): number {
+    return -Errno.EINVAL;
+  }
+
+  /** `vfs_fallocate` behind its checks, for a regular file. */
+  fallocate(_mode: number, _offset: number, _length: number): number {
+    return -Errno.EOPNOTSUPP;
   }
 
   /** `->release`: the last reference is gone. Runs after epoll has let go of the file. */

@@ -300,6 +300,10 @@ export class PipeFile extends File {
     return this.path ?? `pipe:[${this.inode.ino}]`;
   }
 
+  override get hasFasync(): boolean {
+    return true;
+  }
+
   /** O_DIRECT is packet mode. */
   override checkFlags(_flags: number): number {
     return 0;
@@ -511,6 +515,7 @@ export function createPipeFiles(kernel: Kernel, process: Process, flags: number)
   const pipe = PipeInodeInfo.alloc(kernel, process);
   if (pipe === null) return null;
   const inode = new PipeInode(kernel, true, 0o600);
+  inode.uid = process.user.uid;
   inode.pipe = pipe;
   pipe.files = 2;
   pipe.readers = 1;
