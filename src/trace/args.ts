@@ -90,6 +90,8 @@ export class ArgParser extends Lexer {
   }
 
   #change(): Expr {
+    // `name= => to`, where `name==> to` would be a comparison
+    if (this.text.charCodeAt(this.pos) === 0x20) this.skipBlanks();
     if (this.#atArrow()) return this.#changeFrom(null);
     return this.#changeFrom(this.expr());
   }

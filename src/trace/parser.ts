@@ -5,18 +5,7 @@
  * Counterpart: strace `strace.c` (`printleader`, `print_signalled`, `print_exited`), `syscall.c` (`syscall_exiting_trace`).
  */
 import { ArgParser } from "./args.ts";
-import type {
-  CallLine,
-  ExitLine,
-  Expr,
-  Line,
-  Result,
-  ResumedLine,
-  SignalLine,
-  StructExpr,
-  SymExpr,
-  TimeStamp,
-} from "./ast.ts";
+import type { CallLine, ExitLine, Expr, Line, Result, ResumedLine, SignalLine, StructExpr, TimeStamp } from "./ast.ts";
 import { ParseError } from "./errors.ts";
 import { isDigit, startsWord } from "./lexer.ts";
 import { Stamp } from "./values.ts";
@@ -34,7 +23,6 @@ export interface ParseOptions {
 
 /** Seconds that only a date reaches; pids and relative times stay below. */
 const DATE_SECONDS_MIN = 100_000_000;
-const UNKNOWN: SymExpr = { kind: "sym", name: "?", note: null };
 const NO_ERRNOS: readonly (string | null)[] = [null];
 const EXIT_EXPECTED = "'exited with N', 'killed by SIG' or 'superseded by execve in pid N'";
 
@@ -132,10 +120,10 @@ export class LineParser extends ArgParser {
     this.#timeColumn(next - pos > Math.max(2, 6 - (pos - start)));
   }
 
-  /** True when a call, `<...`, `---` or `+++` may begin here. */
+  /** True when a call, `<...`, `---`, `+++` or a stack frame may begin here. */
   #startsBody(pos: number): boolean {
     const code = this.text.charCodeAt(pos);
-    return startsWord(code) || code === 0x3c || code === 0x2d || code === 0x2b;
+    return startsWord(code) || code === 0x3c || code === 0x2d || code === 0x2b || code === 0x3e;
   }
 
   /** `[pid  623] `, with `-Y` `[pid  623<nginx>] `. */
@@ -389,8 +377,7 @@ export class LineParser extends ArgParser {
     let errnos: readonly (string | null)[] = NO_ERRNOS;
     if (text.charCodeAt(this.pos) === 0x7b) errnos = this.#permitted(values);
     else {
-      const value = this.#resultValue();
-      values.push(value);
+      values.push(this.expr());
       const errno = this.#errno();
       if (errno !== null) errnos = [errno];
     }
@@ -400,14 +387,6 @@ export class LineParser extends ArgParser {
     return { values, errnos, text: words, output };
   }
 
-  #resultValue(): Expr {
-    if (this.text.charCodeAt(this.pos) === 0x3f) {
-      this.pos += 1;
-      return UNKNOWN;
-    }
-    return this.expr();
-  }
-
   /** `{1 | -1 EAGAIN}`. */
   #permitted(values: Expr[]): readonly (string | null)[] {
     const errnos: (string | null)[] = [];
@@ -415,18 +394,14 @@ export class LineParser extends ArgParser {
     do {
       this.pos += 1;
       this.skipBlanks();
-      values.push(this.#member());
+      // one operand: `|` separates the members
+      values.push(this.single());
       errnos.push(this.#errno());
       this.skipBlanks();
     } while (text.charCodeAt(this.pos) === 0x7c);
     if (text.charCodeAt(this.pos) !== 0x7d) this.fail("'|' or '}' in the permitted results");
     this.pos += 1;
     return errnos;
-  }
-
-  /** A member of a permitted set: one value, since `|` separates the members. */
-  #member(): Expr {
-    return this.text.charCodeAt(this.pos) === 0x3f ? this.#resultValue() : this.single();
   }
 
   #errno(): string | null {

@@ -75,7 +75,7 @@ export function printExpr(expr: Expr): string {
     case "call":
       return `${expr.name}(${printList(expr.args)})`;
     case "named":
-      return `${expr.name}=${printExpr(expr.value)}`;
+      return `${expr.name}=${startsWithArrow(expr.value) ? " " : ""}${printExpr(expr.value)}`;
     case "change": {
       const text = `${expr.from === null ? "" : `${printExpr(expr.from)} `}=> ${printExpr(expr.to)}`;
       return expr.brackets === "" ? text : expr.brackets[0] + text + expr.brackets[1];
@@ -136,9 +136,9 @@ function printOperand(expr: Expr, strength: number): string {
   return expr.kind === "op" && expr.items.length > 1 && operatorStrength(expr.op) <= strength ? `(${text})` : text;
 }
 
-/** What stands behind a sign: `-5` and `~[HUP]` would be read as a number and a set. */
+/** What stands behind a sign: `-5` and `~[HUP]` would be read as a number and a set, `-52:54:00` as neither. */
 function printPrefixed(expr: Expr): string {
-  const plain = expr.kind === "sym" || expr.kind === "call" || expr.kind === "var";
+  const plain = (expr.kind === "sym" && !/^\d/u.test(expr.name)) || expr.kind === "call" || expr.kind === "var";
   return plain ? printExpr(expr) : `(${printExpr(expr)})`;
 }
 
