@@ -163,6 +163,7 @@ export function pointer(target: BlockType, direction: Direction): WordType {
   return {
     ...word(8, false, intExpr),
     output: direction !== "in",
+    target,
     toWord: (expr, enc) => encodePointer(target, direction, expr, enc),
     fromWord: (value, dec) => decodePointer(target, direction, value, dec),
   };

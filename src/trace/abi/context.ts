@@ -51,6 +51,8 @@ export interface WordType {
   readonly signed: boolean;
   /** Whether the call writes to memory behind this value; then strace prints it when the call returns. */
   readonly output: boolean;
+  /** What lies behind a pointer; null for everything else. */
+  readonly target: BlockType | null;
   toWord(expr: Expr, enc: Encoder): Word;
   fromWord(value: bigint, dec: Decoder): Expr;
 }

@@ -8,11 +8,11 @@ import { EPIOCGPARAMS, EPIOCSPARAMS } from "../../kernel/uapi/epoll.ts";
 import { Fcntl } from "../../kernel/uapi/fcntl.ts";
 import { Ioctl } from "../../kernel/uapi/socket.ts";
 import type { Expr } from "../ast.ts";
-import { named, struct as structExpr } from "../build.ts";
+import { named } from "../build.ts";
 import { boxed, buffer, fdPair, fieldAt, pointer, struct } from "./blocks.ts";
 import type { BlockType, Decoder, WordType } from "./context.ts";
 import { iovecs } from "./iovec.ts";
-import { declare, type Param, param, type ResultOutput, type Signature } from "./signature.ts";
+import { declare, type Param, param, type ResultOutput, type Signature, values } from "./signature.ts";
 import {
   closeRangeFlags,
   eventfdFlags,
@@ -89,7 +89,7 @@ function describeFcntl(dec: Decoder): ResultOutput | null {
   if (print === undefined || dec.ret === null || dec.ret < 0) return null;
   const word = dec.arg(1) === Fcntl.GET_SEALS ? "seals" : "flags";
   if (dec.ret === 0 && dec.arg(1) !== Fcntl.GETFL) return null;
-  return { text: null, output: structExpr([named(word, print(BigInt(dec.ret)))]) };
+  return values([named(word, print(BigInt(dec.ret)))], "hex");
 }
 
 /** `struct epoll_params`. */

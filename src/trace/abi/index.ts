@@ -20,3 +20,5 @@ export function signature(name: string): Signature | null {
 export function signatureNames(): string[] {
   return [...table.keys()];
 }
+
+export { type Param, paramTypes, type ResultOutput, type Signature } from "./signature.ts";

@@ -10,7 +10,7 @@ import { array, fieldAt, pointer, struct } from "./blocks.ts";
 import type { BlockType, Decoder, Encoder, WordType } from "./context.ts";
 import { entryOf } from "./evaluate.ts";
 import { type Image, readWord } from "./image.ts";
-import { declare, param, type ResultOutput, type Signature } from "./signature.ts";
+import { declare, param, type ResultOutput, type Signature, values, words } from "./signature.ts";
 import { pollFlags } from "./symbols.ts";
 import { sigset, timespec, timeval } from "./time.ts";
 import { fd, flags, int, uint, ulong } from "./words.ts";
@@ -40,9 +40,9 @@ function failedOrAsleep(dec: Decoder): boolean {
 /** The descriptors with results. */
 function describePoll(dec: Decoder): ResultOutput | null {
   if (failedOrAsleep(dec)) return null;
-  if (dec.ret === 0) return { text: "Timeout", output: null };
+  if (dec.ret === 0) return words("Timeout");
   const bytes = dec.after(dec.arg(0), dec.arg(1) * POLLFD_SIZE);
-  return bytes === null ? null : { text: null, output: structExpr([printRevents(bytes)]) };
+  return bytes === null ? null : values([printRevents(bytes)]);
 }
 
 function printRevents(bytes: Uint8Array): Expr {
@@ -62,8 +62,7 @@ function describePpoll(dec: Decoder): ResultOutput | null {
   if (described === null || described.output === null) return described;
   const left = dec.arg(2) === 0 ? null : dec.after(dec.arg(2), 16);
   if (left === null) return described;
-  const fields = [...described.output.fields, named("left", timespec.decode(left, dec))];
-  return { text: null, output: structExpr(fields) };
+  return values([...described.output.fields, named("left", timespec.decode(left, dec))]);
 }
 
 const FD_SET_MAX = 1024;
@@ -113,7 +112,7 @@ const SETS = ["in", "out", "except"] as const;
 function describeSelect(time: BlockType): (dec: Decoder) => ResultOutput | null {
   return (dec) => {
     if (failedOrAsleep(dec)) return null;
-    if (dec.ret === 0) return { text: "Timeout", output: null };
+    if (dec.ret === 0) return words("Timeout");
     const fields: Expr[] = [];
     for (const [index, name] of SETS.entries()) {
       const bytes = dec.arg(index + 1) === 0 ? null : dec.after(dec.arg(index + 1), fdSetBytes(dec.arg(0)));
@@ -122,7 +121,7 @@ function describeSelect(time: BlockType): (dec: Decoder) => ResultOutput | null 
     }
     const left = dec.arg(4) === 0 ? null : dec.after(dec.arg(4), 16);
     if (left !== null) fields.push(named("left", time.decode(left, dec)));
-    return { text: null, output: structExpr(fields) };
+    return values(fields);
   };
 }
 

@@ -2,7 +2,8 @@
  * The form of a declaration: what a system call takes and gives.
  */
 import type { SyscallName } from "../../kernel/uapi/unistd.ts";
-import type { StructExpr } from "../ast.ts";
+import type { Expr, StructExpr } from "../ast.ts";
+import { struct } from "../build.ts";
 import type { Decoder, WordType } from "./context.ts";
 
 /** A parameter: always of one type, or of the type that earlier arguments select (null: the call has no such argument). */
@@ -14,7 +15,7 @@ export interface Param {
 }
 
 /** How a result is printed. */
-export type ResultForm = "int" | "hex" | "address" | "none";
+export type ResultForm = "int" | "hex";
 
 /** A further output that strace prints in brackets behind the result. */
 export interface ResultOutput {
@@ -22,13 +23,24 @@ export interface ResultOutput {
   readonly text: string | null;
   /** Values, in the form of `Result.output`. */
   readonly output: StructExpr | null;
+  /** How the result itself is printed. */
+  readonly form: ResultForm;
+}
+
+/** Words behind a result. */
+export function words(text: string): ResultOutput {
+  return { text, output: null, form: "int" };
+}
+
+/** Values behind a result. */
+export function values(fields: readonly Expr[], form: ResultForm = "int"): ResultOutput {
+  return { text: null, output: struct(fields), form };
 }
 
 /** What a system call takes and gives. */
 export interface Signature {
   readonly name: SyscallName;
   readonly params: readonly Param[];
-  readonly result: ResultForm;
   /** Prints the result's words in brackets; null when there are none. */
   readonly describe: ((dec: Decoder) => ResultOutput | null) | null;
   /** The caller is gone afterwards (`exit`). */
@@ -44,9 +56,9 @@ export function param(name: string, type: Param["type"], missing: number | null 
 export function declare(
   name: SyscallName,
   params: readonly Param[],
-  more: Partial<Pick<Signature, "result" | "describe" | "noReturn">> = {},
+  more: Partial<Pick<Signature, "describe" | "noReturn">> = {},
 ): Signature {
-  return { name, params, result: "int", describe: null, noReturn: false, ...more };
+  return { name, params, describe: null, noReturn: false, ...more };
 }
 
 /** The types of a call's arguments, given the values of those before them; stops at the first that is not there. */

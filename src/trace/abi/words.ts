@@ -20,6 +20,7 @@ export function word(size: Size, signed: boolean, print: (value: bigint) => Expr
     size,
     signed,
     output: false,
+    target: null,
     toWord: (expr: Expr, enc: Encoder): Word => enc.word(entryOf(expr)),
     fromWord: (value: bigint, _dec: Decoder): Expr => print(truncate(value)),
   };

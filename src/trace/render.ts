@@ -1,0 +1,91 @@
+/**
+ * Calls of a run as strace would have printed them.
+ */
+import { errnoName } from "../kernel/uapi/errno.ts";
+import { paramTypes } from "./abi/index.ts";
+import { strerror } from "./abi/strerror.ts";
+import { ulong } from "./abi/words.ts";
+import type { CallLine, Expr, Result, ResumedLine, StructExpr } from "./ast.ts";
+import { hex, int, sym } from "./build.ts";
+import type { CallRun } from "./call-decoder.ts";
+import { printExpr } from "./printer.ts";
+
+/** A call's arguments and result in strace's words. */
+export interface Rendered {
+  readonly args: readonly Expr[];
+  /** How many arguments strace prints before the call returns. */
+  readonly inputs: number;
+  /** Null while the call sleeps. */
+  readonly result: Result | null;
+}
+
+/** Decodes a call. While it sleeps, outputs stand there as the script wrote them. */
+export function render(run: CallRun): Rendered {
+  const { plan, decoder } = run;
+  const types = paramTypes(plan.signature, (index) => decoder.arg(index));
+  const args = plan.registers.map((_register, index) => {
+    const type = types[index] ?? ulong;
+    const written = plan.args[index];
+    if (type.output && decoder.ret === null && written !== undefined) return written;
+    return type.fromWord(BigInt(decoder.arg(index)), decoder);
+  });
+  const firstOutput = types.findIndex((type) => type.output);
+  return { args, inputs: firstOutput < 0 ? args.length : firstOutput, result: renderResult(run) };
+}
+
+function renderResult({ plan, decoder }: CallRun): Result | null {
+  const { ret } = decoder;
+  if (ret === null) return null;
+  if (ret < 0) return failure(ret);
+  const described = plan.signature.describe?.(decoder) ?? null;
+  const value = described?.form === "hex" ? hex(ret) : int(ret);
+  const output = described?.output ?? null;
+  const text = output === null ? (described?.text ?? null) : printOutput(output);
+  return { values: [value], errnos: [null], text: text === "" ? null : text, output };
+}
+
+/** `-1 EBADF (Bad file descriptor)`. @param ret - negative errno. */
+export function failure(ret: number): Result {
+  const name = errnoName(-ret);
+  return { values: [int(-1)], errnos: [name], text: name === null ? `errno ${-ret}` : strerror(name), output: null };
+}
+
+/** A plain result. */
+export function success(value: Expr): Result {
+  return { values: [value], errnos: [null], text: null, output: null };
+}
+
+/** The words of `Result.output`: `[{fd=3, revents=POLLIN}], left {...}`; `in [3]`; `flags O_RDWR`. */
+export function printOutput(output: StructExpr): string {
+  return output.fields
+    .map((field) => (field.kind === "named" ? `${field.name} ${printExpr(field.value)}` : printExpr(field)))
+    .join(", ");
+}
+
+/** A result without its words: `-1 EBADF`, `3`. */
+export function printResult(result: Result): string {
+  const members = result.values.map((value, index) => {
+    const errno = result.errnos[index] ?? null;
+    return errno === null ? printExpr(value) : `${printExpr(value)} ${errno}`;
+  });
+  return members.length === 1 ? members[0]! : `{${members.join(" | ")}}`;
+}
+
+const ASLEEP: Result = { values: [sym("?")], errnos: [null], text: "<blocked>", output: null };
+
+/** The line of a call that was entered and left at once. */
+export function wholeLine(line: CallLine, { args, result }: Rendered): CallLine {
+  return { ...line, args, unfinished: false, result };
+}
+
+/** The line of a call that other lines follow before its end; `asleep`: it never ends. */
+export function firstHalf(line: CallLine, { args, inputs }: Rendered, asleep: boolean): CallLine {
+  if (asleep && line.result !== null) return { ...line, args, unfinished: true, result: ASLEEP };
+  return { ...line, args: args.slice(0, inputs), unfinished: true, result: null };
+}
+
+/** The line of its end. */
+export function secondHalf(line: CallLine, at: number, { args, inputs, result }: Rendered): ResumedLine {
+  const { name, task, time } = line;
+  return { type: "resumed", line: at, task, time, name, args: args.slice(inputs), result, durationNs: null };
+}
