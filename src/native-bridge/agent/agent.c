@@ -1,0 +1,2843 @@
+/*
+ * epollsim-agent: executes programs of system calls on this kernel and reports what happened.
+ *
+ * Three kinds of processes:
+ *
+ *   guardian     The process that was started. It starts the coordinator, notices when the client has gone, restores
+ *                sysctls and removes the private directory whatever happened to the others.
+ *   coordinator  Pid 1 of private pid, mount, ipc and net namespaces, as far as they are permitted. It speaks the
+ *                protocol on stdin and stdout (described in ../protocol.ts), checks each call and decides who is asleep.
+ *   script       Forked for each program, killed behind it. Its threads, and processes forked from it, are the tasks.
+ *
+ * A task waits on a futex for a command, executes it and says that it is done; all of that lies in memory which every
+ * process of the agent shares, so a script owns no descriptor that its program did not open. Coordinator and script
+ * are pinned to one CPU: then handing over is a context switch (6 us), and not an interrupt to a sleeping CPU (46 us).
+ *
+ * A call has blocked when its task sleeps inside that very call: /proc/PID/task/TID/syscall names the call only while
+ * the task is off the CPU and not runnable. No step waits for a fixed time.
+ *
+ * What a program may do is decided here, not by the client: the table of calls and the checks of arguments below.
+ * Behind them stand the private namespaces, a file system that holds nothing, and reduced capabilities.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <linux/futex.h>
+#include <linux/userfaultfd.h>
+#include <mqueue.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef __x86_64__
+#error "the native agent knows the system calls of x86-64 only"
+#endif
+
+#define PROTOCOL_VERSION 1
+
+/* ---- The user address space of a script: UserLayout in src/syscalls/port.ts ---- */
+
+#define PAGE 4096UL
+#define ARENA 0x200000000UL
+#define ARENA_BYTES (16UL << 20)
+#define EDGE 0x210000000UL
+#define EDGE_BYTES (16 * PAGE)
+#define READ_ONLY 0x220000000UL
+#define FROZEN 0x230000000UL
+#define FROZEN_PAGES 16UL
+#define FROZEN_BYTES (FROZEN_PAGES * PAGE)
+#define HANDLER 1000 /* in a rt_sigaction: "a handler that does nothing" */
+
+/* ---- Limits ---- */
+
+#define MAX_TASKS 256
+#define MAX_STEPS (1U << 18)
+#define MAX_SLOTS (1U << 16)
+#define MAX_MESSAGE (64UL << 20)
+#define STACK_BYTES (32UL << 10)
+#define MAX_SYSCTLS 16
+#define MAX_QUEUES 16
+#define MAX_FALLOCATE (64L << 20)
+#define DEFAULT_WATCHDOG_NS 10000000000ULL
+#define TRANSIENT_NS 300000000ULL /* how long a D state may look like work in progress */
+
+/* ---- The calls of the language ---- */
+
+enum check {
+	C_NONE,
+	C_OPEN, C_OPENAT, C_PATH0, C_PATH1, C_MKNOD, C_MKNODAT, C_WATCH, C_MQ,
+	C_BIND, C_CONNECT, C_SENDTO, C_SENDMSG, C_RECVMSG, C_SENDMMSG, C_RECVMMSG, C_IOV,
+	C_SOCKET, C_SETSOCKOPT, C_IOCTL, C_FCNTL, C_PRCTL, C_PRLIMIT, C_KILL, C_TGKILL, C_PID, C_KCMP,
+	C_SIGACTION, C_FALLOCATE, C_MEMFD, C_PSELECT, C_EXIT, C_EXIT_GROUP,
+};
+
+/* Which registers are user pointers. */
+#define P0 1
+#define P1 2
+#define P2 4
+#define P3 8
+#define P4 16
+#define P5 32
+
+struct call {
+	const char *name;
+	int nr;
+	uint8_t pointers;
+	uint8_t sleeps; /* sleeping interruptibly is normal for it; others are given time to finish a sleep in D state */
+	uint8_t check;
+};
+
+static const struct call calls[] = {
+	{ "read", 0, P1, 1, C_NONE },
+	{ "write", 1, P1, 1, C_NONE },
+	{ "open", 2, P0, 1, C_OPEN },
+	{ "close", 3, 0, 0, C_NONE },
+	{ "fstat", 5, P1, 0, C_NONE },
+	{ "poll", 7, P0, 1, C_NONE },
+	{ "lseek", 8, 0, 0, C_NONE },
+	{ "rt_sigaction", 13, P1 | P2, 0, C_SIGACTION },
+	{ "rt_sigprocmask", 14, P1 | P2, 0, C_NONE },
+	{ "ioctl", 16, P2, 0, C_IOCTL },
+	{ "pread64", 17, P1, 1, C_NONE },
+	{ "pwrite64", 18, P1, 1, C_NONE },
+	{ "readv", 19, P1, 1, C_IOV },
+	{ "writev", 20, P1, 1, C_IOV },
+	{ "pipe", 22, P0, 0, C_NONE },
+	{ "select", 23, P1 | P2 | P3 | P4, 1, C_NONE },
+	{ "sched_yield", 24, 0, 0, C_NONE },
+	{ "dup", 32, 0, 0, C_NONE },
+	{ "dup2", 33, 0, 0, C_NONE },
+	{ "pause", 34, 0, 1, C_NONE },
+	{ "nanosleep", 35, P0 | P1, 1, C_NONE },
+	{ "alarm", 37, 0, 0, C_NONE },
+	{ "getpid", 39, 0, 0, C_NONE },
+	{ "sendfile", 40, P2, 1, C_NONE },
+	{ "socket", 41, 0, 0, C_SOCKET },
+	{ "connect", 42, P1, 1, C_CONNECT },
+	{ "accept", 43, P1 | P2, 1, C_NONE },
+	{ "sendto", 44, P1 | P4, 1, C_SENDTO },
+	{ "recvfrom", 45, P1 | P4 | P5, 1, C_NONE },
+	{ "sendmsg", 46, P1, 1, C_SENDMSG },
+	{ "recvmsg", 47, P1, 1, C_RECVMSG },
+	{ "shutdown", 48, 0, 0, C_NONE },
+	{ "bind", 49, P1, 0, C_BIND },
+	{ "listen", 50, 0, 0, C_NONE },
+	{ "getsockname", 51, P1 | P2, 0, C_NONE },
+	{ "getpeername", 52, P1 | P2, 0, C_NONE },
+	{ "socketpair", 53, P3, 0, C_SOCKET },
+	{ "setsockopt", 54, P3, 0, C_SETSOCKOPT },
+	{ "getsockopt", 55, P3 | P4, 0, C_NONE },
+	{ "exit", 60, 0, 0, C_EXIT },
+	{ "wait4", 61, P1 | P3, 1, C_NONE },
+	{ "kill", 62, 0, 0, C_KILL },
+	{ "fcntl", 72, 0, 0, C_FCNTL },
+	{ "fsync", 74, 0, 0, C_NONE },
+	{ "ftruncate", 77, 0, 0, C_NONE },
+	{ "mkdir", 83, P0, 0, C_PATH0 },
+	{ "unlink", 87, P0, 0, C_PATH0 },
+	{ "fchmod", 91, 0, 0, C_NONE },
+	{ "rt_sigpending", 127, P0, 0, C_NONE },
+	{ "mknod", 133, P0, 0, C_MKNOD },
+	{ "prctl", 157, P1, 0, C_PRCTL },
+	{ "gettid", 186, 0, 0, C_NONE },
+	{ "time", 201, P0, 0, C_NONE },
+	{ "futex", 202, P0 | P3 | P4, 1, C_NONE },
+	{ "epoll_create", 213, 0, 0, C_NONE },
+	{ "clock_gettime", 228, P1, 0, C_NONE },
+	{ "clock_nanosleep", 230, P2 | P3, 1, C_NONE },
+	{ "exit_group", 231, 0, 0, C_EXIT_GROUP },
+	{ "epoll_wait", 232, P1, 1, C_NONE },
+	{ "epoll_ctl", 233, P3, 0, C_NONE },
+	{ "tgkill", 234, 0, 0, C_TGKILL },
+	{ "mq_open", 240, P0 | P3, 0, C_MQ },
+	{ "inotify_init", 253, 0, 0, C_NONE },
+	{ "inotify_add_watch", 254, P1, 0, C_WATCH },
+	{ "inotify_rm_watch", 255, 0, 0, C_NONE },
+	{ "openat", 257, P1, 1, C_OPENAT },
+	{ "mknodat", 259, P1, 0, C_MKNODAT },
+	{ "unlinkat", 263, P1, 0, C_PATH1 },
+	{ "pselect6", 270, P1 | P2 | P3 | P4 | P5, 1, C_PSELECT },
+	{ "ppoll", 271, P0 | P2 | P3, 1, C_NONE },
+	{ "splice", 275, P1 | P3, 1, C_NONE },
+	{ "tee", 276, 0, 1, C_NONE },
+	{ "vmsplice", 278, P1, 1, C_IOV },
+	{ "epoll_pwait", 281, P1 | P4, 1, C_NONE },
+	{ "signalfd", 282, P1, 0, C_NONE },
+	{ "timerfd_create", 283, 0, 0, C_NONE },
+	{ "eventfd", 284, 0, 0, C_NONE },
+	{ "fallocate", 285, 0, 0, C_FALLOCATE },
+	{ "timerfd_settime", 286, P2 | P3, 0, C_NONE },
+	{ "timerfd_gettime", 287, P1, 0, C_NONE },
+	{ "accept4", 288, P1 | P2, 1, C_NONE },
+	{ "signalfd4", 289, P1, 0, C_NONE },
+	{ "eventfd2", 290, 0, 0, C_NONE },
+	{ "epoll_create1", 291, 0, 0, C_NONE },
+	{ "dup3", 292, 0, 0, C_NONE },
+	{ "pipe2", 293, P0, 0, C_NONE },
+	{ "inotify_init1", 294, 0, 0, C_NONE },
+	{ "preadv", 295, P1, 1, C_IOV },
+	{ "pwritev", 296, P1, 1, C_IOV },
+	{ "recvmmsg", 299, P1 | P4, 1, C_RECVMMSG },
+	{ "prlimit64", 302, P2 | P3, 0, C_PRLIMIT },
+	{ "sendmmsg", 307, P1, 1, C_SENDMMSG },
+	{ "kcmp", 312, 0, 0, C_KCMP },
+	{ "memfd_create", 319, P0, 0, C_MEMFD },
+	{ "preadv2", 327, P1, 1, C_IOV },
+	{ "pwritev2", 328, P1, 1, C_IOV },
+	{ "pidfd_send_signal", 424, P2, 0, C_NONE },
+	{ "pidfd_open", 434, 0, 0, C_PID },
+	{ "close_range", 436, 0, 0, C_NONE },
+	{ "epoll_pwait2", 441, P1 | P3 | P4, 1, C_NONE },
+};
+
+static const struct call *find_call(unsigned nr)
+{
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		if (calls[i].nr == (int)nr)
+			return &calls[i];
+	return NULL;
+}
+
+/* ---- A program, as parsed ---- */
+
+enum op {
+	OP_POKE = 1, OP_POKE_SLOT, OP_CALL, OP_AWAIT, OP_BLOCKED, OP_PEEK, OP_PEEK_SLOT, OP_THAW, OP_SPAWN, OP_FDINFO,
+	OP_POLL_MASK, OP_SETTLE,
+};
+
+struct reg {
+	int64_t value;
+	int32_t slot; /* >= 0: the value is that of a slot */
+};
+
+struct step {
+	uint8_t op;
+	uint8_t wait; /* call: until it has returned; spawn: as a process */
+	uint8_t size;
+	uint16_t task;
+	uint16_t parent;
+	int32_t slot;
+	uint32_t page;
+	unsigned nr;
+	uint64_t addr;
+	uint64_t length;
+	const uint8_t *bytes; /* in the request buffer, which every process of the agent sees at the same address */
+	const struct call *call;
+	struct reg args[6];
+};
+
+struct setting {
+	char name[64];
+	char value[64];
+};
+
+struct setup {
+	int uid;
+	int nofile;
+	uint64_t watchdog_ns;
+	unsigned nslots;
+	unsigned nsysctls;
+	struct setting sysctls[MAX_SYSCTLS];
+	unsigned nsteps;
+	/* What the steps say about the world they need. */
+	int needs_frozen;
+	int needs_processes;
+	int needs_inet;
+	uint16_t proc_of[MAX_TASKS];		/* 0 is the first process; 1 + t the one that began as task t */
+	unsigned last_use[MAX_TASKS + 1];	/* by process: the last step that needs one of its tasks to be awake */
+};
+
+/* ---- Memory shared by all processes of the agent ---- */
+
+enum kind { K_CALL, K_STEPS, K_CLONE, K_POLL };
+
+/* The kernel's struct sigaction. */
+struct ksigaction {
+	uint64_t handler;
+	uint64_t flags;
+	uint64_t restorer;
+	uint64_t mask;
+};
+
+/* The mail box of one task. */
+struct ctl {
+	_Atomic uint32_t command; /* futex of the task: number of the newest command */
+	_Atomic uint32_t done;	  /* futex of the coordinator: number of the newest finished one */
+	uint32_t kind;
+	uint32_t first, last; /* K_STEPS: which steps */
+	int nr;
+	long args[6];
+	long ret;
+	uint64_t sigmask; /* published when a call begins that may sleep */
+	int set_sigmask;  /* a new task takes `sigmask` instead of what it inherited */
+	int is_fork;	  /* this task began as a process of its own */
+	struct ksigaction action;
+	struct pollfd pollfd;
+} __attribute__((aligned(64)));
+
+struct saved_sysctl {
+	char path[128];
+	char value[128];
+};
+
+struct shared {
+	struct ctl ctl[2 * MAX_TASKS + 1]; /* the tasks, then one helper for each process */
+	_Atomic uint64_t results;	   /* number of results (high half) and bytes of results (low half) so far */
+	_Atomic uint32_t step;		   /* the step being executed */
+	_Atomic uint32_t overflow;	   /* the results did not fit */
+	_Atomic uint32_t stage;		   /* futex: hand-over of a userfaultfd */
+	uint32_t thawed;		   /* bit set of frozen pages */
+	uint32_t frozen_armed;
+	_Atomic uint32_t nsaved; /* sysctls to restore, for coordinator and guardian */
+	struct saved_sysctl saved[MAX_SYSCTLS];
+	char private_dir[64]; /* to be removed by the guardian; empty if it vanishes by itself */
+	char setup_error[256];
+	int64_t slots[MAX_SLOTS];
+	struct step steps[MAX_STEPS];
+};
+
+static struct shared *sh;
+static uint8_t *in_buffer;
+static uint8_t *out_buffer;
+
+#define OUT_HEADER 13 /* length, id, type, number of results */
+
+static void *shared_map(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED) {
+		perror("epollsim-agent: mmap");
+		exit(1);
+	}
+	return p;
+}
+
+static void map_user(uint64_t at, size_t bytes, int prot)
+{
+	int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+	if (mmap((void *)at, bytes, prot, flags, -1, 0) != (void *)at) {
+		fprintf(stderr, "epollsim-agent: cannot map user memory at %#lx: %s\n", at, strerror(errno));
+		exit(1);
+	}
+}
+
+static void map_all(void)
+{
+	sh = shared_map(sizeof(*sh));
+	in_buffer = shared_map(MAX_MESSAGE);
+	out_buffer = shared_map(MAX_MESSAGE);
+	map_user(ARENA, ARENA_BYTES, PROT_READ | PROT_WRITE);
+	map_user(EDGE, EDGE_BYTES, PROT_READ | PROT_WRITE);
+	map_user(READ_ONLY, PAGE, PROT_READ);
+	map_user(FROZEN, FROZEN_BYTES, PROT_READ | PROT_WRITE);
+}
+
+/* ---- User memory, as coordinator and tasks see it ---- */
+
+static int inside(uint64_t addr, uint64_t len, uint64_t base, uint64_t bytes)
+{
+	return addr >= base && addr - base <= bytes && len <= bytes - (addr - base);
+}
+
+static int frozen_readable(uint64_t addr, uint64_t len)
+{
+	if (!inside(addr, len, FROZEN, FROZEN_BYTES))
+		return 0;
+	if (!sh->frozen_armed || len == 0)
+		return 1;
+	for (uint64_t page = (addr - FROZEN) / PAGE; page <= (addr - FROZEN + len - 1) / PAGE; page++)
+		if (!(sh->thawed & 1U << page))
+			return 0;
+	return 1;
+}
+
+static int user_writable(uint64_t addr, uint64_t len)
+{
+	return inside(addr, len, ARENA, ARENA_BYTES) || inside(addr, len, EDGE, EDGE_BYTES) ||
+	       frozen_readable(addr, len);
+}
+
+static int user_readable(uint64_t addr, uint64_t len)
+{
+	return user_writable(addr, len) || inside(addr, len, READ_ONLY, PAGE);
+}
+
+/* Bytes that fall behind the end of a range are dropped: there is no memory that could take them. */
+static void user_poke(uint64_t addr, const void *from, uint64_t len)
+{
+	while (len > 0 && !user_writable(addr, len))
+		len--;
+	memcpy((void *)addr, from, len);
+}
+
+/* 0, or -1 where the kernel would find no memory either. */
+static int user_read(uint64_t addr, void *to, uint64_t len)
+{
+	if (!user_readable(addr, len))
+		return -1;
+	memcpy(to, (void *)addr, len);
+	return 0;
+}
+
+/* ---- Raw system calls: tasks share one thread-local area, so they must not touch errno ---- */
+
+static inline long raw(long nr, long a, long b, long c, long d, long e, long f)
+{
+	register long r10 __asm__("r10") = d;
+	register long r8 __asm__("r8") = e;
+	register long r9 __asm__("r9") = f;
+	long ret;
+
+	__asm__ volatile("syscall"
+			 : "=a"(ret)
+			 : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t value, long timeout_ns)
+{
+	struct timespec ts = { 0, timeout_ns };
+	raw(SYS_futex, (long)word, FUTEX_WAIT, value, timeout_ns ? (long)&ts : 0, 0, 0);
+}
+
+static void futex_wake(_Atomic uint32_t *word)
+{
+	raw(SYS_futex, (long)word, FUTEX_WAKE, INT_MAX, 0, 0, 0);
+}
+
+/* ---- Results ---- */
+
+enum { R_RET = 1, R_BYTES = 2, R_WOKE = 4 };
+
+struct result {
+	const long *ret;
+	const void *bytes;
+	uint32_t length;
+	const uint16_t *woke;
+	uint16_t nwoke;
+};
+
+static void put_result(const struct result *r)
+{
+	uint64_t at = atomic_load(&sh->results);
+	uint32_t used = (uint32_t)at;
+	uint8_t *p = out_buffer + OUT_HEADER + used;
+	uint8_t *start = p;
+
+	if (used + 32UL + r->length + 2UL * r->nwoke > MAX_MESSAGE - 4096) {
+		atomic_store(&sh->overflow, 1);
+		return;
+	}
+	*p++ = (r->ret ? R_RET : 0) | (r->bytes ? R_BYTES : 0) | (r->nwoke ? R_WOKE : 0);
+	if (r->ret) {
+		memcpy(p, r->ret, 8);
+		p += 8;
+	}
+	if (r->bytes) {
+		memcpy(p, &r->length, 4);
+		memcpy(p + 4, r->bytes, r->length);
+		p += 4 + r->length;
+	}
+	if (r->nwoke) {
+		memcpy(p, &r->nwoke, 2);
+		memcpy(p + 2, r->woke, 2UL * r->nwoke);
+		p += 2 + 2UL * r->nwoke;
+	}
+	atomic_store(&sh->results, at + (1UL << 32) + (uint64_t)(p - start));
+}
+
+/* Steps that only touch memory: both the coordinator and a task execute them. */
+static int is_memory_step(const struct step *s)
+{
+	return s->op == OP_POKE || s->op == OP_POKE_SLOT || s->op == OP_PEEK || s->op == OP_PEEK_SLOT;
+}
+
+static void memory_step(const struct step *s)
+{
+	struct result r = { 0 };
+	int32_t number;
+
+	switch (s->op) {
+	case OP_POKE:
+		user_poke(s->addr, s->bytes, s->length);
+		break;
+	case OP_POKE_SLOT:
+		user_poke(s->addr, &sh->slots[s->slot], s->size);
+		break;
+	case OP_PEEK:
+		if (user_readable(s->addr, s->length)) {
+			r.bytes = (void *)s->addr;
+			r.length = s->length;
+		}
+		break;
+	case OP_PEEK_SLOT:
+		if (user_read(s->addr, &number, sizeof(number)) == 0)
+			sh->slots[s->slot] = number;
+		break;
+	}
+	put_result(&r);
+}
+
+static long value_of(const struct reg *r)
+{
+	return r->slot >= 0 ? sh->slots[r->slot] : r->value;
+}
+
+/* ---- The task ---- */
+
+/* What this agent may do; told to the client in the greeting. */
+static struct {
+	int private_pid, private_mount, private_ipc, private_net, private_user;
+	int jail;	   /* the file system holds nothing but a private directory, /proc, /dev nodes and /sys */
+	int uffd;	   /* userfaultfd stops accesses by the kernel */
+	int sysctl;	   /* fs.* can be written */
+	int set_uid;
+	int proc_syscall;  /* /proc/PID/syscall exists: the exact way to see a sleeper */
+	int schedstat;
+	int ncpus;
+} world;
+
+static char stacks[2 * MAX_TASKS + 1][STACK_BYTES] __attribute__((aligned(4096)));
+
+static void task_main(unsigned self);
+
+static int thread_entry(void *arg)
+{
+	task_main((unsigned)(uintptr_t)arg);
+	return 0;
+}
+
+/* A number of steps in one go; the coordinator saw to it that nobody else is inside a call. */
+static void task_steps(struct ctl *c)
+{
+	for (uint32_t i = c->first; i <= c->last; i++) {
+		const struct step *s = &sh->steps[i];
+		struct result r = { 0 };
+		long a[6], ret;
+
+		atomic_store(&sh->step, i);
+		if (is_memory_step(s)) {
+			memory_step(s);
+			continue;
+		}
+		for (int k = 0; k < 6; k++)
+			a[k] = value_of(&s->args[k]);
+		ret = raw(s->call->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+		if (s->slot >= 0)
+			sh->slots[s->slot] = ret;
+		r.ret = &ret;
+		put_result(&r);
+	}
+}
+
+/*
+ * A new thread or process. A helper thread is born with every signal blocked, so that no signal for the process ever
+ * ends up there.
+ *
+ * Returns the number of the task that goes on in this context: a forked child is the new one.
+ */
+static unsigned task_clone(struct ctl *c, unsigned self)
+{
+	unsigned target = c->args[0];
+	int as_process = c->args[1];
+	uint64_t all = ~0UL, old;
+	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+
+	if (as_process) {
+		c->ret = raw(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+		return c->ret == 0 ? target : self;
+	}
+	if (target >= MAX_TASKS)
+		raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&old, 8, 0, 0);
+	c->ret = clone(thread_entry, stacks[target] + STACK_BYTES, flags, (void *)(uintptr_t)target);
+	if (target >= MAX_TASKS)
+		raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&old, 0, 8, 0, 0);
+	return self;
+}
+
+static void offer_userfaultfd(void);
+
+static void task_begin(unsigned self)
+{
+	struct ctl *c = &sh->ctl[self];
+
+	if (c->set_sigmask)
+		raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&c->sigmask, 0, 8, 0, 0);
+	if (c->is_fork && !world.private_pid)
+		raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
+	if (c->is_fork && sh->frozen_armed) /* the registration of the parent is not inherited */
+		offer_userfaultfd();
+}
+
+static void task_main(unsigned self)
+{
+	uint32_t seen = 0;
+
+	task_begin(self);
+	for (;;) {
+		struct ctl *c = &sh->ctl[self];
+		unsigned next = self;
+
+		while (atomic_load(&c->command) == seen)
+			futex_wait(&c->command, seen, 0);
+		seen = atomic_load(&c->command);
+		switch (c->kind) {
+		case K_CALL:
+			raw(SYS_rt_sigprocmask, SIG_BLOCK, 0, (long)&c->sigmask, 8, 0, 0);
+			c->ret = raw(c->nr, c->args[0], c->args[1], c->args[2], c->args[3], c->args[4], c->args[5]);
+			break;
+		case K_STEPS:
+			task_steps(c);
+			break;
+		case K_CLONE:
+			next = task_clone(c, self);
+			break;
+		case K_POLL:
+			c->ret = raw(SYS_poll, (long)&c->pollfd, 1, 0, 0, 0, 0);
+			break;
+		}
+		if (next != self) { /* the child of a fork: begin as the new task */
+			self = next;
+			seen = 0;
+			task_begin(self);
+			continue;
+		}
+		atomic_store(&c->done, seen);
+		futex_wake(&c->done);
+	}
+}
+
+/* The handler that a program installs as address 1000. */
+static void script_handler(int sig)
+{
+	(void)sig;
+}
+
+void script_restorer(void);
+__asm__(".text\n.globl script_restorer\nscript_restorer:\n\tmov $15, %eax\n\tsyscall\n");
+
+/* ---- The machine around a script ---- */
+
+static int work_dir = -1;      /* the private directory */
+static int original_net = -1;  /* the net namespace that the agent was started in */
+static int private_net = -1;   /* the one that scripts share which use no internet socket */
+static int lock_turn = -1, lock_machine = -1;
+static uint64_t low_end;       /* end of the agent's own low mappings (text, data, heap) */
+
+static void write_string(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, text, strlen(text)) < 0) {
+		/* an optional setting: the caller looks at the outcome where it matters */
+	}
+	close(fd);
+}
+
+static void sysctl_path(char *path, size_t size, const char *name)
+{
+	size_t at = snprintf(path, size, "/proc/sys/");
+	for (; *name && at + 1 < size; name++)
+		path[at++] = *name == '.' ? '/' : *name;
+	path[at] = 0;
+}
+
+static int write_sysctl(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : write(fd, value, strlen(value));
+	int error = errno;
+
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return n < 0 ? -1 : 0;
+}
+
+static int read_text(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	buf[n < 0 ? 0 : n] = 0;
+	return n < 0 ? -1 : 0;
+}
+
+static void loopback_up(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;
+	ifr.ifr_flags = IFF_UP | IFF_RUNNING;
+	ioctl(fd, SIOCSIFFLAGS, &ifr);
+	close(fd);
+	write_string("/proc/sys/net/ipv4/tcp_congestion_control", "cubic");
+}
+
+/* ---- Which calls are refused, and why ---- */
+
+/* Run-time facts of the running program that the checks need. */
+static struct {
+	int touched_dir;
+	unsigned nqueues;
+	char queues[MAX_QUEUES][64];
+	int slow; /* work queues of the kernel take part (pseudo terminals): settle longer */
+} used;
+
+struct process {
+	volatile pid_t pid;
+	int uffd;
+};
+
+enum state { ABSENT, IDLE, PENDING, GONE };
+
+struct task {
+	enum state state;
+	int proc;
+	pid_t pid, tid;
+	uint32_t seq;
+	const struct call *call;
+	long ret;
+	int has_ret;
+	int fd_syscall, fd_sched;
+	char runs[64];	       /* schedstat when it was last seen asleep */
+	uint64_t transient_ns; /* since when it looks like a sleep that ends by itself */
+	int known_asleep;
+};
+
+static struct task tasks[2 * MAX_TASKS + 1];
+static struct process procs[MAX_TASKS + 1];
+static int ntasks, nprocs;
+static struct setup setup;
+
+static char refusal[256];
+
+__attribute__((format(printf, 1, 2))) static const char *refuse(const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(refusal, sizeof(refusal), format, ap);
+	va_end(ap);
+	return refusal;
+}
+
+/* Would the kernel find the agent's own memory there? For the script that memory does not exist. */
+static int is_own_memory(uint64_t addr)
+{
+	return (addr >= 0x400000 && addr < low_end) || (addr >= 0x700000000000 && addr < 0x800000000000);
+}
+
+/* Length of the string, -1 if the kernel cannot read it either, -2 if it has no end. */
+static int user_string(uint64_t addr, char *buf, int size)
+{
+	for (int i = 0; i < size; i++) {
+		if (user_read(addr + i, &buf[i], 1) < 0)
+			return -1;
+		if (buf[i] == 0)
+			return i;
+	}
+	return -2;
+}
+
+static int has_dotdot(const char *path)
+{
+	for (const char *p = path; p; p = strchr(p, '/')) {
+		p += *p == '/';
+		if (p[0] == '.' && p[1] == '.' && (p[2] == 0 || p[2] == '/'))
+			return 1;
+	}
+	return 0;
+}
+
+/* Files outside of the private directory that may be opened. A '*' stands for digits; at the end, for anything. */
+static const struct {
+	const char *pattern;
+	int writable;
+} public_files[] = {
+	{ "/", 0 },
+	{ "/tmp", 0 },
+	{ "/dev/null", 1 },
+	{ "/dev/zero", 1 },
+	{ "/dev/full", 1 },
+	{ "/dev/random", 1 },
+	{ "/dev/urandom", 1 },
+	{ "/dev/ptmx", 1 },
+	{ "/dev/pts/*", 1 },
+	{ "/dev/kmsg", 0 },
+	{ "/dev/fuse", 1 },
+	{ "/dev/net/tun", 1 },
+	{ "/proc/self/status", 0 },
+	{ "/proc/self/stat", 0 },
+	{ "/proc/self/maps", 0 },
+	{ "/proc/self/mounts", 0 },
+	{ "/proc/self/mountinfo", 0 },
+	{ "/proc/self/fd/*", 0 }, /* reopening could turn a read-only file writable */
+	{ "/proc/self/fdinfo/*", 0 },
+	{ "/proc/meminfo", 0 },
+	{ "/proc/swaps", 0 },
+	{ "/proc/version", 0 },
+	{ "/proc/mounts", 0 },
+	{ "/proc/kmsg", 0 },
+	{ "/proc/sys/kernel/hostname", 0 },
+	{ "/proc/net/tcp", 0 },
+	{ "/proc/pressure/cpu", 0 },
+	{ "/sys/kernel/mm/*", 0 },
+	{ "/sys/devices/system/cpu/*", 0 },
+	{ "/sys/class/net/lo/*", 0 },
+};
+
+static int matches(const char *pattern, const char *path)
+{
+	size_t fixed = strcspn(pattern, "*");
+
+	if (strncmp(pattern, path, fixed) != 0)
+		return 0;
+	if (pattern[fixed] == 0)
+		return path[fixed] == 0;
+	path += fixed;
+	return strncmp(pattern, "/sys/", 5) == 0 || (*path && path[strspn(path, "0123456789")] == 0);
+}
+
+static const char *check_public(const char *path, int flags)
+{
+	int writing = (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)));
+
+	for (size_t i = 0; i < sizeof(public_files) / sizeof(public_files[0]); i++) {
+		if (!matches(public_files[i].pattern, path))
+			continue;
+		if (writing && (!public_files[i].writable || (flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))))
+			return refuse("%s may only be opened for reading", path);
+		if (strncmp(path, "/dev/pt", 7) == 0)
+			used.slow = 1;
+		return NULL;
+	}
+	return refuse("the path %s is outside of the private directory", path);
+}
+
+/* @flags: those of an open, or -1 for a call that is only allowed in the private directory. */
+static const char *check_path(uint64_t addr, int dirfd, int flags)
+{
+	char path[PATH_MAX + 1];
+	int n = user_string(addr, path, sizeof(path));
+
+	if (n == -1 || n == -2) /* EFAULT, ENAMETOOLONG */
+		return NULL;
+	if (has_dotdot(path))
+		return refuse("the path %s leads upwards", path);
+	if (path[0] == '/')
+		return flags < 0 ? refuse("the path %s is outside of the private directory", path)
+				 : check_public(path, flags);
+	if (dirfd != AT_FDCWD && !world.jail)
+		return refuse("a path relative to a descriptor needs a private mount namespace");
+	used.touched_dir = 1;
+	return NULL;
+}
+
+static const char *check_mknod(uint64_t addr, int dirfd, unsigned mode)
+{
+	unsigned type = mode & S_IFMT;
+
+	if (type != 0 && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)
+		return refuse("mknod makes only FIFOs, sockets and regular files here");
+	return check_path(addr, dirfd, -1);
+}
+
+/* The system call takes the name without its slash; libc adds and removes that. */
+static const char *check_mq(uint64_t addr)
+{
+	char *queue = used.queues[used.nqueues];
+	int n;
+
+	if (!world.private_ipc)
+		return refuse("mq_open needs a private ipc namespace");
+	if (used.nqueues == MAX_QUEUES)
+		return refuse("no more than %d message queues", MAX_QUEUES);
+	queue[0] = '/';
+	n = user_string(addr, queue + 1, sizeof(used.queues[0]) - 1);
+	if (n == -2)
+		return refuse("the name of a message queue has no more than 62 bytes");
+	if (n > 0)
+		used.nqueues++;
+	return NULL;
+}
+
+static int is_loopback(const struct sockaddr_storage *ss)
+{
+	const struct sockaddr_in *in = (const void *)ss;
+	const struct sockaddr_in6 *in6 = (const void *)ss;
+
+	if (ss->ss_family == AF_INET)
+		return in->sin_addr.s_addr == INADDR_ANY || ntohl(in->sin_addr.s_addr) >> 24 == 127;
+	return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
+}
+
+static const char *check_unix_address(const char *path, int binding)
+{
+	if (path[0] == 0) /* abstract or unnamed */
+		return world.private_net || binding || path[1] == 0
+			       ? NULL
+			       : refuse("an abstract address needs a private net namespace");
+	if (path[0] == '/' || has_dotdot(path))
+		return refuse("the socket %s is outside of the private directory", path);
+	used.touched_dir = 1;
+	return NULL;
+}
+
+static const char *check_address(uint64_t addr, unsigned len, int binding)
+{
+	struct sockaddr_storage ss;
+	char path[sizeof(struct sockaddr_un)];
+
+	memset(&ss, 0, sizeof(ss));
+	if (addr == 0 || (int)len < 2)
+		return NULL;
+	if (len > sizeof(ss))
+		len = sizeof(ss); /* the kernel says EINVAL; a path beyond 108 bytes is never looked at */
+	if (user_read(addr, &ss, len) < 0)
+		return NULL;
+	if ((ss.ss_family == AF_INET || ss.ss_family == AF_INET6) && !world.private_net && !is_loopback(&ss))
+		return refuse("an address that is not loopback needs a private net namespace");
+	if (ss.ss_family != AF_UNIX)
+		return NULL;
+	memset(path, 0, sizeof(path));
+	memcpy(path, (char *)&ss + 2, len - 2 < sizeof(path) - 2 ? len - 2 : sizeof(path) - 2);
+	return check_unix_address(path, binding);
+}
+
+static const char *check_iov(uint64_t addr, uint64_t count)
+{
+	uint64_t iov[2];
+
+	for (uint64_t i = 0; i < count && i < 1024; i++) {
+		if (user_read(addr + 16 * i, iov, 16) < 0)
+			return NULL;
+		if (is_own_memory(iov[0]))
+			return refuse("an iovec points into the agent");
+	}
+	return NULL;
+}
+
+static const char *check_msg(uint64_t addr, int sending)
+{
+	struct {
+		uint64_t name;
+		uint32_t namelen, pad;
+		uint64_t iov, iovlen, control, controllen;
+		uint32_t flags, pad2;
+	} m;
+	const char *why;
+
+	if (user_read(addr, &m, sizeof(m)) < 0)
+		return NULL;
+	if (is_own_memory(m.name) || is_own_memory(m.iov) || is_own_memory(m.control))
+		return refuse("a msghdr points into the agent");
+	why = check_iov(m.iov, m.iovlen);
+	return why || !sending ? why : check_address(m.name, m.namelen, 0);
+}
+
+static const char *check_mmsg(uint64_t addr, unsigned count, int sending)
+{
+	const char *why = NULL;
+
+	for (unsigned i = 0; i < count && i < 1024 && !why; i++)
+		why = check_msg(addr + 64UL * i, sending);
+	return why;
+}
+
+static const char *check_socket(int domain, int type, int protocol)
+{
+	type &= 0xf;
+	if (domain == AF_UNIX && type != 0 && type <= SOCK_SEQPACKET)
+		return NULL;
+	if ((domain == AF_INET || domain == AF_INET6) && (type == SOCK_STREAM || type == SOCK_DGRAM) &&
+	    (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_UDP))
+		return NULL;
+	if (domain == AF_NETLINK && (type == SOCK_RAW || type == SOCK_DGRAM) && protocol == 0)
+		return NULL;
+	if (domain < 0 || domain >= 256) /* EAFNOSUPPORT */
+		return NULL;
+	if ((domain == AF_INET || domain == AF_UNIX) && (type == 0 || type > SOCK_PACKET)) /* an unknown type */
+		return NULL;
+	return refuse("no sockets of domain %d, type %d, protocol %d", domain, type, protocol);
+}
+
+static const char *check_setsockopt(int level, int option)
+{
+	if (level == SOL_SOCKET && option != 50 && option != 52) /* SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF */
+		return NULL;
+	if (level == IPPROTO_TCP && option != 19 && option != 31) /* TCP_REPAIR, TCP_ULP */
+		return NULL;
+	if ((level == IPPROTO_IP || level == IPPROTO_IPV6) && option < 64) /* 64 and more: netfilter */
+		return NULL;
+	if (level == IPPROTO_UDP || level >= 1024 || level < 0)
+		return NULL;
+	return refuse("no setsockopt of level %d, option %d", level, option);
+}
+
+static const char *check_ioctl(unsigned request)
+{
+	static const unsigned allowed[] = {
+		0x5401, 0x5402, 0x5403, 0x5411, 0x5413, 0x5414, /* TCGETS TCSETS TCSETSW TIOCOUTQ TIOC[GS]WINSZ */
+		0x5420, 0x5421, 0x541b, 0x5450, 0x5451, 0x5452, /* TIOCPKT FIONBIO FIONREAD FIONCLEX FIOCLEX FIOASYNC */
+		0x80045430, 0x40045431, 0x8905, 0x894b,		/* TIOCGPTN TIOCSPTLCK SIOCATMARK SIOCOUTQNSD */
+		0x40088a01, 0x80088a02, 0x40085400,		/* EPIOCSPARAMS EPIOCGPARAMS TFD_IOC_SET_TICKS */
+	};
+
+	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
+		if (request == allowed[i])
+			return NULL;
+	return refuse("no ioctl %#x", request);
+}
+
+static const char *check_fcntl(unsigned cmd)
+{
+	if (cmd <= F_SETFL || cmd == F_GETOWN || cmd == F_DUPFD_CLOEXEC || cmd == F_SETPIPE_SZ || cmd == F_GETPIPE_SZ ||
+	    cmd == F_ADD_SEALS || cmd == F_GET_SEALS || cmd >= 2048) /* the last: EINVAL */
+		return NULL;
+	return refuse("no fcntl %u", cmd);
+}
+
+static int is_script_pid(int pid)
+{
+	for (int i = 0; i < MAX_TASKS; i++)
+		if (tasks[i].state != ABSENT && (tasks[i].pid == pid || tasks[i].tid == pid))
+			return 1;
+	return pid > 4194304; /* beyond the largest pid_max: nobody */
+}
+
+/* @group: 0 and negative numbers, which name process groups, are known to the call. */
+static const char *check_pid(int pid, int group)
+{
+	if (pid > 0 ? is_script_pid(pid) : !group || pid == 0 || -pid == procs[0].pid || pid < -4194304)
+		return NULL;
+	return refuse("the process %d is none of the script's", pid);
+}
+
+static const char *check_prlimit(int pid, unsigned resource, uint64_t new_limit)
+{
+	if (pid != 0 && !is_script_pid(pid))
+		return refuse("the process %d is none of the script's", pid);
+	if (new_limit && resource < RLIM_NLIMITS && resource != RLIMIT_NOFILE && resource != RLIMIT_MSGQUEUE &&
+	    resource != RLIMIT_SIGPENDING && resource != RLIMIT_MEMLOCK)
+		return refuse("resource limit %u stays as it is", resource);
+	return NULL;
+}
+
+/* The kernel gets a copy: it needs a restorer, and a handler that exists. */
+static const char *prepare_sigaction(long *a, struct ctl *c)
+{
+	if (a[1] == 0 || user_read(a[1], &c->action, sizeof(c->action)) < 0)
+		return NULL;
+	if (c->action.handler > 1 && c->action.handler != HANDLER)
+		return refuse("signal handlers are SIG_DFL, SIG_IGN or the address %d", HANDLER);
+	if (c->action.handler == HANDLER) {
+		c->action.handler = (uint64_t)script_handler;
+		c->action.flags = (c->action.flags & ~(uint64_t)SA_ONSTACK) | 0x04000000; /* SA_RESTORER */
+		c->action.restorer = (uint64_t)script_restorer;
+	}
+	a[1] = (long)&c->action;
+	return NULL;
+}
+
+static const char *check_pselect(uint64_t addr)
+{
+	uint64_t sigset[2];
+
+	if (addr && user_read(addr, sigset, sizeof(sigset)) == 0 && is_own_memory(sigset[0]))
+		return refuse("a signal set points into the agent");
+	return NULL;
+}
+
+static const char *check_pointers(const struct call *call, const long *a)
+{
+	for (int i = 0; i < 6; i++)
+		if (call->pointers & 1 << i && is_own_memory(a[i]))
+			return refuse("argument %d of %s points into the agent", i, call->name);
+	return NULL;
+}
+
+/* NULL if the call may be executed with these registers; else a sentence. It may replace registers. */
+static const char *check_call(const struct call *call, long *a, struct ctl *c)
+{
+	const char *why = check_pointers(call, a);
+
+	if (why)
+		return why;
+	switch ((enum check)call->check) {
+	case C_NONE:
+	case C_EXIT:
+	case C_EXIT_GROUP:
+		return NULL;
+	case C_OPEN:
+		return check_path(a[0], AT_FDCWD, (int)a[1] & INT_MAX);
+	case C_OPENAT:
+		return check_path(a[1], a[0], (int)a[2] & INT_MAX);
+	case C_PATH0:
+		return check_path(a[0], AT_FDCWD, -1);
+	case C_PATH1:
+		return check_path(a[1], a[0], -1);
+	case C_MKNOD:
+		return check_mknod(a[0], AT_FDCWD, a[1]);
+	case C_MKNODAT:
+		return check_mknod(a[1], a[0], a[2]);
+	case C_WATCH:
+		return check_path(a[1], AT_FDCWD, world.jail ? O_RDONLY : -1);
+	case C_MQ:
+		return check_mq(a[0]);
+	case C_BIND:
+		return check_address(a[1], a[2], 1);
+	case C_CONNECT:
+		return check_address(a[1], a[2], 0);
+	case C_SENDTO:
+		return check_address(a[4], a[5], 0);
+	case C_SENDMSG:
+		return check_msg(a[1], 1);
+	case C_RECVMSG:
+		return check_msg(a[1], 0);
+	case C_SENDMMSG:
+		return check_mmsg(a[1], a[2], 1);
+	case C_RECVMMSG:
+		return check_mmsg(a[1], a[2], 0);
+	case C_IOV:
+		return check_iov(a[1], a[2]);
+	case C_SOCKET:
+		return check_socket(a[0], a[1], a[2]);
+	case C_SETSOCKOPT:
+		return check_setsockopt(a[1], a[2]);
+	case C_IOCTL:
+		return check_ioctl(a[1]);
+	case C_FCNTL:
+		return check_fcntl(a[1]);
+	case C_PRCTL:
+		return (int)a[0] == PR_SET_TIMERSLACK || (int)a[0] == PR_GET_TIMERSLACK || (int)a[0] == PR_SET_NAME
+			       ? NULL
+			       : refuse("no prctl %d", (int)a[0]);
+	case C_PRLIMIT:
+		return check_prlimit(a[0], a[1], a[2]);
+	case C_KILL:
+		return check_pid(a[0], 1);
+	case C_TGKILL:
+		why = check_pid(a[0], 0);
+		return why ? why : check_pid(a[1], 0);
+	case C_PID:
+		return check_pid(a[0], 0);
+	case C_KCMP:
+		why = check_pid(a[0], 0);
+		return why ? why : check_pid(a[1], 0);
+	case C_SIGACTION:
+		return prepare_sigaction(a, c);
+	case C_FALLOCATE:
+		return a[3] > MAX_FALLOCATE ? refuse("fallocate of more than 64 MiB") : NULL;
+	case C_MEMFD:
+		return a[1] & 4 ? refuse("no huge pages") : NULL; /* MFD_HUGETLB */
+	case C_PSELECT:
+		return check_pselect(a[5]);
+	}
+	return refuse("unknown check");
+}
+
+/* ---- The script process ---- */
+
+__attribute__((noreturn)) static void setup_failed(const char *what)
+{
+	snprintf(sh->setup_error, sizeof(sh->setup_error), "%s: %s", what, strerror(errno));
+	_exit(99);
+}
+
+/* Capabilities with a meaning inside the model's world, and no reach beyond the private namespaces. */
+static void drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct data[2] = { { 0 } };
+	uint64_t keep = 1UL << CAP_CHOWN | 1UL << CAP_DAC_OVERRIDE | 1UL << CAP_FOWNER | 1UL << CAP_FSETID |
+			1UL << CAP_KILL | 1UL << CAP_NET_BIND_SERVICE | 1UL << CAP_IPC_LOCK | 1UL << CAP_SYS_NICE |
+			1UL << CAP_SYS_RESOURCE | 1UL << CAP_SYSLOG | 1UL << CAP_WAKE_ALARM | 1UL << CAP_BLOCK_SUSPEND;
+
+	if (world.private_user)
+		keep = 0; /* an ordinary user: capabilities over a user namespace would be an answer no user gets */
+	else if (world.private_net)
+		keep |= 1UL << CAP_NET_ADMIN | 1UL << CAP_NET_RAW;
+	if (setup.needs_frozen && setup.needs_processes)
+		keep |= 1UL << CAP_SYS_PTRACE; /* a forked process makes a userfaultfd of its own */
+	if (syscall(SYS_capget, &header, data) < 0)
+		return;
+	for (int i = 0; i < 2; i++) {
+		data[i].permitted &= keep >> (32 * i);
+		data[i].effective &= data[i].permitted;
+		data[i].inheritable = 0;
+	}
+	if (syscall(SYS_capset, &header, data) < 0)
+		setup_failed("capset");
+}
+
+static int make_userfaultfd(void)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_MISSING_SHMEM };
+	struct uffdio_register range = { .range = { FROZEN, FROZEN_BYTES }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0) {
+		int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+		if (device < 0)
+			return -1;
+		fd = ioctl(device, USERFAULTFD_IOC_NEW, O_CLOEXEC | O_NONBLOCK);
+		close(device);
+	}
+	if (fd >= 0 && (ioctl(fd, UFFDIO_API, &api) < 0 || ioctl(fd, UFFDIO_REGISTER, &range) < 0)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* The coordinator takes the descriptor out of this process; then its number is free again. */
+static void offer_userfaultfd(void)
+{
+	int fd = make_userfaultfd();
+
+	if (fd < 0)
+		setup_failed("userfaultfd");
+	atomic_store(&sh->stage, 1 + fd);
+	futex_wake(&sh->stage);
+	while (atomic_load(&sh->stage) != 0)
+		futex_wait(&sh->stage, 1 + fd, 0);
+	close(fd);
+}
+
+static void script_files(void)
+{
+	if (fchdir(work_dir) < 0)
+		setup_failed("private directory");
+	if (syscall(SYS_close_range, 0, ~0U, 0) < 0)
+		for (int fd = 0; fd < 1024; fd++)
+			close(fd);
+	if (open("/dev/null", O_RDWR) != 0 || dup(0) != 1 || dup(0) != 2)
+		setup_failed("/dev/null");
+}
+
+static void script_network(void)
+{
+	if (!setup.needs_inet || !world.private_net)
+		return;
+	if (unshare(CLONE_NEWNET) < 0)
+		setup_failed("net namespace");
+	loopback_up();
+	for (unsigned i = 0; i < setup.nsysctls; i++) {
+		char path[128];
+		if (strncmp(setup.sysctls[i].name, "net.", 4) != 0)
+			continue;
+		sysctl_path(path, sizeof(path), setup.sysctls[i].name);
+		if (access(path, W_OK) == 0 && write_sysctl(path, setup.sysctls[i].value) < 0)
+			setup_failed(setup.sysctls[i].name);
+	}
+}
+
+static void script_user(void)
+{
+	gid_t none;
+
+	if (setup.uid > 0) {
+		if (setgroups(0, &none) < 0 || setresgid(setup.uid, setup.uid, setup.uid) < 0 ||
+		    setresuid(setup.uid, setup.uid, setup.uid) < 0)
+			setup_failed("uid");
+	} else {
+		drop_capabilities();
+	}
+	prctl(PR_SET_DUMPABLE, 1); /* else its /proc files belong to root and the coordinator may be refused */
+}
+
+__attribute__((noreturn)) static void script_main(void)
+{
+	struct rlimit nofile;
+
+	signal(SIGALRM, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	if (!world.private_pid)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setpgid(0, 0);
+	script_files();
+	script_network();
+	if (setup.nofile >= 0) {
+		getrlimit(RLIMIT_NOFILE, &nofile);
+		nofile.rlim_cur = setup.nofile;
+		if (nofile.rlim_max < nofile.rlim_cur)
+			nofile.rlim_max = nofile.rlim_cur;
+		if (setrlimit(RLIMIT_NOFILE, &nofile) < 0)
+			setup_failed("RLIMIT_NOFILE");
+	}
+	if (setup.needs_frozen)
+		offer_userfaultfd();
+	script_user();
+	task_main(0);
+	_exit(0);
+}
+
+/* ---- The coordinator: commands and observation ---- */
+
+static volatile sig_atomic_t fired; /* the watchdog */
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+/* Async-signal-safe: also called by the watchdog. */
+static void kill_script(void)
+{
+	if (world.private_pid) {
+		kill(-1, SIGKILL);
+		return;
+	}
+	for (int i = 0; i < MAX_TASKS + 1; i++)
+		if (procs[i].pid > 0)
+			kill(procs[i].pid, SIGKILL);
+}
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	fired = 1;
+	kill_script();
+}
+
+static struct ctl *ctl_of(const struct task *t)
+{
+	return &sh->ctl[t - tasks];
+}
+
+static void submit(struct task *t, enum kind kind)
+{
+	struct ctl *c = ctl_of(t);
+
+	c->kind = kind;
+	t->seq++;
+	t->known_asleep = 0;
+	t->transient_ns = 0;
+	atomic_store(&c->command, t->seq);
+	futex_wake(&c->command);
+}
+
+static int is_done(const struct task *t)
+{
+	return atomic_load(&ctl_of(t)->done) == t->seq;
+}
+
+static int open_task_file(const struct task *t, const char *name)
+{
+	char path[96];
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", t->pid, t->tid, name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static ssize_t read_task_file(const struct task *t, const char *name, char *buf, size_t size)
+{
+	int fd = open_task_file(t, name);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	buf[n < 0 ? 0 : n] = 0;
+	return n;
+}
+
+/* The state letter of the task, or 'X' if it is no more. */
+static char task_state(const struct task *t)
+{
+	char buf[512];
+	char *p;
+
+	if (read_task_file(t, "stat", buf, sizeof(buf)) <= 0)
+		return 'X';
+	p = strrchr(buf, ')');
+	return p && p[1] ? p[2] : 'X';
+}
+
+static void close_task_files(struct task *t)
+{
+	if (t->fd_syscall >= 0)
+		close(t->fd_syscall);
+	if (t->fd_sched >= 0)
+		close(t->fd_sched);
+	t->fd_syscall = t->fd_sched = -1;
+}
+
+enum look { RUNNING, ASLEEP, RETURNED, DEAD };
+
+/* Without /proc/PID/syscall (gVisor): between command and answer a task that is in state S sleeps in its call. */
+static enum look look_at_state(const struct task *t)
+{
+	char state = task_state(t);
+
+	if (is_done(t))
+		return RETURNED;
+	if (state == 'X' || state == 'Z')
+		return DEAD;
+	return state == 'S' || state == 'D' ? ASLEEP : RUNNING;
+}
+
+static enum look look_at_syscall(struct task *t)
+{
+	char buf[256];
+	char *end;
+	ssize_t n;
+	long nr;
+
+	if (t->fd_syscall < 0)
+		t->fd_syscall = open_task_file(t, "syscall");
+	n = t->fd_syscall < 0 ? -1 : pread(t->fd_syscall, buf, sizeof(buf) - 1, 0);
+	if (is_done(t))
+		return RETURNED;
+	if (n <= 0)
+		return DEAD;
+	buf[n] = 0;
+	nr = strtol(buf, &end, 10);
+	if (end == buf) /* "running" */
+		return RUNNING;
+	if (nr == -1)
+		return strchr("ZX", task_state(t)) ? DEAD : RUNNING;
+	if (nr == SYS_futex && strtoul(end, NULL, 16) == (unsigned long)&ctl_of(t)->command)
+		return RUNNING; /* waits for a command, or has not seen this one yet */
+	return nr == t->call->nr || nr == SYS_restart_syscall ? ASLEEP : RUNNING;
+}
+
+/*
+ * A call that does not sleep by nature may still be seen in D state: it waits for a lock, or for a grace period. Unless
+ * a frozen page holds that lock, the wait ends by itself.
+ */
+static int is_transient(struct task *t)
+{
+	uint64_t now;
+
+	if (t->call->sleeps || sh->frozen_armed || task_state(t) != 'D')
+		return 0;
+	now = now_ns();
+	if (t->transient_ns == 0)
+		t->transient_ns = now;
+	return now - t->transient_ns < TRANSIENT_NS;
+}
+
+/* How often it was on a CPU: equal counts prove that it did not move in between. */
+static int has_moved(struct task *t)
+{
+	char runs[64];
+	ssize_t n;
+
+	if (!world.schedstat) {
+		n = t->known_asleep;
+		t->known_asleep = 1;
+		return !n;
+	}
+	if (t->fd_sched < 0)
+		t->fd_sched = open_task_file(t, "schedstat");
+	n = t->fd_sched < 0 ? 0 : pread(t->fd_sched, runs, sizeof(runs) - 1, 0);
+	runs[n < 0 ? 0 : n] = 0;
+	if (t->known_asleep && strcmp(runs, t->runs) == 0)
+		return 0;
+	strcpy(t->runs, runs);
+	t->known_asleep = 1;
+	return 1;
+}
+
+static enum look look(struct task *t)
+{
+	enum look l;
+
+	if (is_done(t))
+		return RETURNED;
+	l = world.proc_syscall ? look_at_syscall(t) : look_at_state(t);
+	if (l == ASLEEP && is_transient(t))
+		l = RUNNING;
+	if (l == RUNNING)
+		t->known_asleep = 0;
+	return l;
+}
+
+static void mark_gone(struct task *t)
+{
+	t->state = GONE;
+	t->has_ret = 0;
+	close_task_files(t);
+}
+
+static void mark_returned(struct task *t)
+{
+	t->state = IDLE;
+	t->ret = ctl_of(t)->ret;
+	t->has_ret = 1;
+}
+
+static void relax(unsigned round)
+{
+	static const struct timespec pause = { 0, 30000 };
+
+	if (round < 200)
+		sched_yield();
+	else
+		nanosleep(&pause, NULL);
+}
+
+/*
+ * Wait until every task has returned from its call or sleeps in it. Returns 0 if the watchdog fired.
+ *
+ * One pass over the sleepers proves nothing: the second one looked at may have woken the first. A pass that finds all of
+ * them asleep, none having moved since the pass before, proves that all slept at the moment between the two.
+ */
+static int settle(void)
+{
+	uint64_t quiet_since = 0;
+
+	for (unsigned round = 0; !fired; round++) {
+		int stable = 1;
+
+		for (int i = 0; i < ntasks; i++) {
+			struct task *t = &tasks[i];
+			if (t->state != PENDING)
+				continue;
+			switch (look(t)) {
+			case RETURNED:
+				mark_returned(t);
+				stable = 0;
+				break;
+			case DEAD:
+				mark_gone(t);
+				stable = 0;
+				break;
+			case RUNNING:
+				stable = 0;
+				break;
+			case ASLEEP:
+				stable &= !has_moved(t);
+				break;
+			}
+		}
+		if (stable && !used.slow)
+			return 1;
+		if (stable) { /* a work queue of the kernel may still be about to wake somebody */
+			if (quiet_since == 0)
+				quiet_since = now_ns();
+			else if (now_ns() - quiet_since > 1000000)
+				return 1;
+		} else {
+			quiet_since = 0;
+		}
+		relax(round);
+	}
+	return 0;
+}
+
+/* Wait until the task has finished its command. 0 if the watchdog fired or the task is no more. */
+static int await_done(struct task *t)
+{
+	struct ctl *c = ctl_of(t);
+
+	while (!fired) {
+		uint32_t done = atomic_load(&c->done);
+		if (done == t->seq)
+			return 1;
+		futex_wait(&c->done, done, 10000000);
+		if (is_done(t))
+			return 1;
+		if (t->tid > 0 && strchr("ZX", task_state(t)) && !is_done(t)) {
+			mark_gone(t);
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* ---- Steps ---- */
+
+enum end { END_DONE, END_UNSUPPORTED, END_TIMEOUT, END_CRASHED, CONTINUE };
+
+static char reason[512];
+
+__attribute__((format(printf, 2, 3))) static enum end stop(enum end end, const char *format, ...)
+{
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(reason, sizeof(reason), format, ap);
+	va_end(ap);
+	return end;
+}
+
+static void note_pending(uint8_t *pending)
+{
+	for (int i = 0; i < ntasks; i++)
+		pending[i] = tasks[i].state == PENDING;
+}
+
+/* The end of a step: everybody comes to rest, and who returned meanwhile is told. @self: its own result is the step's. */
+static enum end finish_step(struct result *r, const uint8_t *pending, const struct task *self)
+{
+	uint16_t woke[MAX_TASKS];
+
+	if (!settle())
+		return CONTINUE; /* the main loop reports the watchdog */
+	r->woke = woke;
+	for (int i = 0; i < ntasks; i++)
+		if (pending[i] && tasks[i].state == IDLE && &tasks[i] != self)
+			woke[r->nwoke++] = i;
+	put_result(r);
+	return CONTINUE;
+}
+
+static enum end task_is_gone(const struct task *t)
+{
+	siginfo_t info = { 0 };
+
+	if (sh->setup_error[0])
+		return stop(END_UNSUPPORTED, "the script process could not be set up: %s", sh->setup_error);
+	if (waitid(P_PID, procs[t->proc].pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0) {
+		if (info.si_code == CLD_EXITED)
+			return stop(END_CRASHED, "task %d is no more: its process has exited", (int)(t - tasks));
+		return stop(END_CRASHED, "task %d is no more: its process was killed by signal %d", (int)(t - tasks),
+			    info.si_status);
+	}
+	return stop(END_CRASHED, "task %d is no more", (int)(t - tasks));
+}
+
+/* The task of a step, if it can take a command. */
+static enum end need_idle(const struct step *s, struct task *t)
+{
+	if (s->task >= MAX_TASKS || t->state == ABSENT)
+		return stop(END_UNSUPPORTED, "task %u does not exist", s->task);
+	if (t->state == GONE)
+		return task_is_gone(t);
+	if (t->state == PENDING)
+		return stop(END_UNSUPPORTED, "task %u is still inside %s", s->task, t->call->name);
+	return CONTINUE;
+}
+
+/* A program whose task died of a fault, not of a signal that it sent, has crashed. */
+static enum end check_crash(const struct task *t)
+{
+	siginfo_t info = { 0 };
+
+	if (sh->setup_error[0])
+		return task_is_gone(t);
+	if (waitid(P_PID, procs[t->proc].pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+		return CONTINUE;
+	if (info.si_code != CLD_EXITED && strchr("\4\7\10\13\37", info.si_status)) /* ILL BUS FPE SEGV SYS */
+		return task_is_gone(t);
+	return CONTINUE;
+}
+
+static void process_is_gone(int proc)
+{
+	for (int i = 0; i < 2 * MAX_TASKS + 1; i++)
+		if (tasks[i].state != ABSENT && tasks[i].proc == proc)
+			mark_gone(&tasks[i]);
+}
+
+static void await_exit(struct task *t)
+{
+	for (unsigned round = 0; !fired; round++) {
+		if (strchr("ZX", task_state(t)))
+			break;
+		relax(round);
+	}
+	if (t->call->check == C_EXIT_GROUP)
+		process_is_gone(t->proc);
+	mark_gone(t);
+}
+
+static struct task *helper_of(int proc)
+{
+	return &tasks[MAX_TASKS + proc];
+}
+
+/* A task of that process that can take a command: @first if possible, then the helper, then anybody. */
+static struct task *someone_idle(int proc, struct task *first)
+{
+	if (first->state == IDLE)
+		return first;
+	if (helper_of(proc)->state == IDLE)
+		return helper_of(proc);
+	for (int i = 0; i < ntasks; i++)
+		if (tasks[i].state == IDLE && tasks[i].proc == proc)
+			return &tasks[i];
+	return NULL;
+}
+
+static void new_task(struct task *t, int proc, pid_t pid, pid_t tid)
+{
+	memset(t, 0, sizeof(*t));
+	t->state = IDLE;
+	t->proc = proc;
+	t->pid = pid;
+	t->tid = tid;
+	t->fd_syscall = t->fd_sched = -1;
+}
+
+static int take_userfaultfd(struct process *p)
+{
+	uint32_t stage;
+	int pidfd;
+
+	while ((stage = atomic_load(&sh->stage)) == 0 && !fired && !sh->setup_error[0])
+		futex_wait(&sh->stage, 0, 10000000);
+	if (stage == 0)
+		return -1;
+	pidfd = syscall(SYS_pidfd_open, p->pid, 0);
+	p->uffd = pidfd < 0 ? -1 : syscall(SYS_pidfd_getfd, pidfd, stage - 1, 0);
+	if (pidfd >= 0)
+		close(pidfd);
+	atomic_store(&sh->stage, 0);
+	futex_wake(&sh->stage);
+	return p->uffd;
+}
+
+/* Let @cloner make a new task. @mask_of: whose signal mask it gets, if that is not the cloner. 0 on failure. */
+static long clone_task(struct task *cloner, struct task *t, int as_process, const struct task *mask_of)
+{
+	struct ctl *c = ctl_of(cloner), *n = ctl_of(t);
+	long ret;
+
+	memset(n, 0, sizeof(*n));
+	n->is_fork = as_process;
+	if (mask_of != cloner) {
+		n->set_sigmask = 1;
+		n->sigmask = ctl_of(mask_of)->sigmask;
+	}
+	c->args[0] = t - tasks;
+	c->args[1] = as_process;
+	submit(cloner, K_CLONE);
+	if (!await_done(cloner))
+		return 0;
+	ret = c->ret;
+	if (ret <= 0)
+		return ret;
+	if (as_process) {
+		int proc = 1 + (t - tasks);
+		procs[proc].pid = ret;
+		procs[proc].uffd = -1;
+		new_task(t, proc, ret, ret);
+		if (sh->frozen_armed && take_userfaultfd(&procs[proc]) < 0)
+			return -EPERM;
+	} else {
+		new_task(t, cloner->proc, cloner->pid, ret);
+	}
+	return ret;
+}
+
+/*
+ * Before the last waking task of a process goes to sleep: if a later step wants a thread, a fork or a poll(2) there, a
+ * helper thread must stay awake for it. Nobody sees it; it has every signal blocked.
+ */
+static void keep_one_awake(uint32_t index, struct task *t)
+{
+	if (index >= setup.last_use[t->proc] || helper_of(t->proc)->state != ABSENT)
+		return;
+	for (int i = 0; i < ntasks; i++)
+		if (tasks[i].state == IDLE && tasks[i].proc == t->proc && &tasks[i] != t)
+			return;
+	if (clone_task(t, helper_of(t->proc), 0, t) <= 0)
+		helper_of(t->proc)->state = ABSENT;
+}
+
+static enum end step_call(uint32_t index, const struct step *s)
+{
+	struct task *t = &tasks[s->task < MAX_TASKS ? s->task : 0];
+	struct ctl *c = ctl_of(t);
+	struct result r = { 0 };
+	uint8_t pending[MAX_TASKS];
+	const char *why;
+	enum end end;
+
+	if (!s->call)
+		return stop(END_UNSUPPORTED, "system call %u is not one of the language", s->nr);
+	end = need_idle(s, t);
+	if (end != CONTINUE)
+		return end;
+	if (!s->wait)
+		keep_one_awake(index, t);
+	for (int k = 0; k < 6; k++)
+		c->args[k] = value_of(&s->args[k]);
+	why = check_call(s->call, c->args, c);
+	if (why)
+		return stop(END_UNSUPPORTED, "%s: %s", s->call->name, why);
+	c->nr = s->call->nr;
+	t->call = s->call;
+	t->has_ret = 0;
+	note_pending(pending);
+	t->state = PENDING;
+	submit(t, K_CALL);
+	if (s->call->check == C_EXIT || s->call->check == C_EXIT_GROUP)
+		await_exit(t);
+	else if (s->wait && await_done(t))
+		mark_returned(t);
+	if (settle() && t->state == GONE && (end = check_crash(t)) != CONTINUE)
+		return end;
+	if (t->state == IDLE) {
+		r.ret = &t->ret;
+		if (s->slot >= 0)
+			sh->slots[s->slot] = t->ret;
+	}
+	return finish_step(&r, pending, t);
+}
+
+/* `await` and `blocked`. */
+static enum end step_look(const struct step *s)
+{
+	struct task *t = &tasks[s->task < MAX_TASKS ? s->task : 0];
+	struct result r = { 0 };
+	uint8_t pending[MAX_TASKS];
+	enum end end;
+
+	if (s->task >= MAX_TASKS || t->state == ABSENT)
+		return stop(END_UNSUPPORTED, "task %u does not exist", s->task);
+	note_pending(pending);
+	if (s->op == OP_AWAIT && t->state == PENDING && await_done(t))
+		mark_returned(t);
+	if (settle() && t->state == GONE && (end = check_crash(t)) != CONTINUE)
+		return end;
+	if (t->state == IDLE && t->has_ret)
+		r.ret = &t->ret;
+	return finish_step(&r, pending, s->op == OP_AWAIT ? t : NULL);
+}
+
+static enum end step_spawn(const struct step *s)
+{
+	struct task *parent = &tasks[s->parent < MAX_TASKS ? s->parent : 0];
+	struct task *t = &tasks[s->task < MAX_TASKS ? s->task : 0];
+	struct result r = { 0 };
+	uint8_t pending[MAX_TASKS];
+	struct task *cloner;
+	long ret;
+
+	if (s->task >= MAX_TASKS || s->parent >= MAX_TASKS)
+		return stop(END_UNSUPPORTED, "more than %d tasks", MAX_TASKS);
+	if (parent->state == ABSENT || t->state != ABSENT)
+		return stop(END_UNSUPPORTED, "task %u cannot be spawned from %u", s->task, s->parent);
+	if (parent->state == GONE)
+		return task_is_gone(parent);
+	note_pending(pending);
+	cloner = someone_idle(parent->proc, parent);
+	if (!cloner)
+		return stop(END_UNSUPPORTED, "every task of the process of task %u is inside a call", s->parent);
+	ret = clone_task(cloner, t, s->wait, parent);
+	if (ret <= 0)
+		return fired ? CONTINUE : stop(END_UNSUPPORTED, "clone failed: %s", strerror(-ret));
+	if (s->task >= ntasks)
+		ntasks = s->task + 1;
+	return finish_step(&r, pending, NULL);
+}
+
+static enum end step_thaw(const struct step *s)
+{
+	struct uffdio_zeropage zero = { .range = { FROZEN + s->page * PAGE, PAGE } };
+	struct result r = { 0 };
+	uint8_t pending[MAX_TASKS];
+
+	if (s->page >= FROZEN_PAGES)
+		return stop(END_UNSUPPORTED, "there are %lu frozen pages", FROZEN_PAGES);
+	if (!settle()) /* whoever needs the page has reached it */
+		return CONTINUE;
+	note_pending(pending);
+	for (int i = 0; i < MAX_TASKS + 1; i++) {
+		if (procs[i].pid <= 0 || procs[i].uffd < 0)
+			continue;
+		if (ioctl(procs[i].uffd, UFFDIO_ZEROPAGE, &zero) < 0)
+			ioctl(procs[i].uffd, UFFDIO_WAKE, &zero.range); /* another process' page is here already */
+	}
+	sh->thawed |= 1U << s->page;
+	return finish_step(&r, pending, NULL);
+}
+
+static enum end step_fdinfo(const struct step *s)
+{
+	static char text[1 << 20];
+	struct task *t = &tasks[s->task < MAX_TASKS ? s->task : 0];
+	struct result r = { 0 };
+	char name[32];
+	size_t used_bytes = 0;
+	ssize_t n = -1;
+	int fd;
+
+	if (s->task >= MAX_TASKS || t->state == ABSENT)
+		return stop(END_UNSUPPORTED, "task %u does not exist", s->task);
+	snprintf(name, sizeof(name), "fdinfo/%ld", value_of(&s->args[0]));
+	fd = open_task_file(t, name);
+	if (fd >= 0) {
+		while (used_bytes < sizeof(text) && (n = read(fd, text + used_bytes, sizeof(text) - used_bytes)) > 0)
+			used_bytes += n;
+		close(fd);
+		r.bytes = text;
+		r.length = used_bytes;
+	}
+	put_result(&r);
+	return CONTINUE;
+}
+
+static enum end step_poll_mask(const struct step *s)
+{
+	struct task *t = &tasks[s->task < MAX_TASKS ? s->task : 0], *poller;
+	struct result r = { 0 };
+	uint8_t pending[MAX_TASKS];
+	struct ctl *c;
+	long ret;
+
+	if (s->task >= MAX_TASKS || t->state == ABSENT)
+		return stop(END_UNSUPPORTED, "task %u does not exist", s->task);
+	note_pending(pending);
+	poller = someone_idle(t->proc, t);
+	if (!poller)
+		return stop(END_UNSUPPORTED, "every task of the process of task %u is inside a call", s->task);
+	c = ctl_of(poller);
+	c->pollfd.fd = value_of(&s->args[0]);
+	c->pollfd.events = 0x23df; /* IN PRI OUT ERR HUP RDNORM RDBAND WRNORM WRBAND RDHUP */
+	c->pollfd.revents = 0;
+	submit(poller, K_POLL);
+	if (!await_done(poller))
+		return fired ? CONTINUE : task_is_gone(poller);
+	ret = c->ret < 0 ? c->ret : (long)(uint16_t)c->pollfd.revents;
+	r.ret = &ret;
+	return finish_step(&r, pending, NULL);
+}
+
+static enum end one_step(uint32_t index)
+{
+	const struct step *s = &sh->steps[index];
+	struct result r = { 0 };
+	uint8_t pending[MAX_TASKS];
+
+	switch ((enum op)s->op) {
+	case OP_POKE:
+	case OP_POKE_SLOT:
+	case OP_PEEK:
+	case OP_PEEK_SLOT:
+		memory_step(s);
+		return CONTINUE;
+	case OP_CALL:
+		return step_call(index, s);
+	case OP_AWAIT:
+	case OP_BLOCKED:
+		return step_look(s);
+	case OP_THAW:
+		return step_thaw(s);
+	case OP_SPAWN:
+		return step_spawn(s);
+	case OP_FDINFO:
+		return step_fdinfo(s);
+	case OP_POLL_MASK:
+		return step_poll_mask(s);
+	case OP_SETTLE:
+		note_pending(pending);
+		return finish_step(&r, pending, NULL);
+	}
+	return stop(END_UNSUPPORTED, "unknown step");
+}
+
+/* May a task execute this call without being asked back? Then nothing about it depends on memory or on slots. */
+static int is_plain(const struct step *s)
+{
+	if (!s->call || s->call->check != C_NONE || !s->wait)
+		return 0;
+	for (int i = 0; i < 6; i++)
+		if (s->call->pointers & 1 << i && (s->args[i].slot >= 0 || is_own_memory(s->args[i].value)))
+			return 0;
+	return 1;
+}
+
+static int anybody_pending(void)
+{
+	for (int i = 0; i < ntasks; i++)
+		if (tasks[i].state == PENDING)
+			return 1;
+	return 0;
+}
+
+/* The last step of the run of steps that the task of step @first may execute by itself. */
+static uint32_t run_of_steps(uint32_t first)
+{
+	uint32_t last = first;
+
+	for (uint32_t i = first + 1; i < setup.nsteps; i++) {
+		const struct step *s = &sh->steps[i];
+		if (s->op == OP_CALL && s->task == sh->steps[first].task && is_plain(s))
+			last = i;
+		else if (!is_memory_step(s))
+			break;
+		else
+			last = i;
+	}
+	return last;
+}
+
+static enum end many_steps(uint32_t first, uint32_t last)
+{
+	struct task *t = &tasks[sh->steps[first].task];
+	struct ctl *c = ctl_of(t);
+
+	c->first = first;
+	c->last = last;
+	submit(t, K_STEPS);
+	if (await_done(t) || fired)
+		return CONTINUE;
+	return task_is_gone(t);
+}
+
+static enum end run_steps(void)
+{
+	uint32_t i = 0;
+
+	while (i < setup.nsteps) {
+		const struct step *s = &sh->steps[i];
+		uint32_t last = i;
+		enum end end;
+
+		if (s->op == OP_CALL && s->task < ntasks && tasks[s->task].state == IDLE && is_plain(s) &&
+		    !anybody_pending())
+			last = run_of_steps(i);
+		if (last > i) {
+			end = many_steps(i, last);
+		} else {
+			atomic_store(&sh->step, i);
+			end = one_step(i);
+		}
+		if (fired)
+			return stop(END_TIMEOUT, "the watchdog ended the script in step %u", atomic_load(&sh->step));
+		if (end != CONTINUE)
+			return end;
+		if (atomic_load(&sh->overflow))
+			return stop(END_UNSUPPORTED, "the results are larger than %lu MiB", MAX_MESSAGE >> 20);
+		i = last + 1;
+	}
+	return END_DONE;
+}
+
+/* ---- A program: before its first step and after its last ---- */
+
+static int is_allowed_sysctl(const char *name)
+{
+	static const char *const exact[] = {
+		"fs.epoll.max_user_watches", "fs.pipe-max-size", "fs.pipe-user-pages-soft", "net.unix.max_dgram_qlen",
+		"net.core.somaxconn", "net.core.wmem_max", "net.core.wmem_default", "net.core.rmem_max",
+		"net.core.rmem_default",
+	};
+
+	for (size_t i = 0; i < sizeof(exact) / sizeof(exact[0]); i++)
+		if (strcmp(name, exact[i]) == 0)
+			return 1;
+	return strncmp(name, "net.ipv4.tcp_", 13) == 0 && !strchr(name, '/') && !strstr(name, "..");
+}
+
+/* Net sysctls belong to the script's own namespace, but for a few that exist once; those live where we came from. */
+static int is_machine_wide(const char *name)
+{
+	return strncmp(name, "net.", 4) != 0 || strncmp(name, "net.core.wmem", 13) == 0 ||
+	       strncmp(name, "net.core.rmem", 13) == 0;
+}
+
+/* Also used by the guardian, and by a signal handler: no allocation. */
+static void restore_sysctls(void)
+{
+	for (unsigned i = atomic_exchange(&sh->nsaved, 0); i > 0; i--)
+		write_sysctl(sh->saved[i - 1].path, sh->saved[i - 1].value);
+}
+
+static int set_machine_sysctl(const struct setting *s)
+{
+	struct saved_sysctl *saved = &sh->saved[atomic_load(&sh->nsaved)];
+	char *end;
+
+	sysctl_path(saved->path, sizeof(saved->path), s->name);
+	if (read_text(saved->path, saved->value, sizeof(saved->value)) < 0)
+		return -1;
+	end = strchr(saved->value, '\n');
+	if (end)
+		*end = 0;
+	atomic_fetch_add(&sh->nsaved, 1);
+	return write_sysctl(saved->path, s->value);
+}
+
+static void enter_net(int fd)
+{
+	if (fd >= 0 && setns(fd, CLONE_NEWNET) < 0)
+		perror("epollsim-agent: setns");
+}
+
+static enum end set_sysctls(void)
+{
+	for (unsigned i = 0; i < setup.nsysctls; i++) {
+		const struct setting *s = &setup.sysctls[i];
+		int error = 0;
+
+		if (!is_allowed_sysctl(s->name))
+			return stop(END_UNSUPPORTED, "the sysctl %s is not one that a script may set", s->name);
+		if (!is_machine_wide(s->name)) {
+			if (!world.private_net)
+				return stop(END_UNSUPPORTED, "%s needs a private net namespace", s->name);
+			setup.needs_inet = 1;
+			continue;
+		}
+		enter_net(world.private_net ? original_net : -1);
+		if (set_machine_sysctl(s) < 0)
+			error = errno;
+		enter_net(world.private_net ? private_net : -1);
+		if (error)
+			return stop(END_UNSUPPORTED, "the sysctl %s cannot be set to %s: %s", s->name, s->value,
+				    strerror(error));
+	}
+	return CONTINUE;
+}
+
+/*
+ * Machine-wide sysctls would show in the scripts of other agents: whoever sets them is alone on the machine. The turn
+ * lock keeps a stream of ordinary scripts from starving that one.
+ */
+static void lock_the_machine(void)
+{
+	int alone = 0;
+
+	for (unsigned i = 0; i < setup.nsysctls; i++)
+		alone |= is_machine_wide(setup.sysctls[i].name);
+	if (lock_turn < 0 || lock_machine < 0)
+		return;
+	flock(lock_turn, LOCK_EX);
+	flock(lock_machine, alone ? LOCK_EX : LOCK_SH);
+	flock(lock_turn, LOCK_UN);
+}
+
+static void unlock_the_machine(void)
+{
+	if (lock_machine >= 0)
+		flock(lock_machine, LOCK_UN);
+}
+
+static void set_watchdog(uint64_t ns)
+{
+	struct itimerval it = { .it_value = { ns / 1000000000, ns % 1000000000 / 1000 } };
+
+	if (ns > 0 && ns < 1000)
+		it.it_value.tv_usec = 1;
+	setitimer(ITIMER_REAL, &it, NULL);
+}
+
+static void stay_on_this_cpu(int yes)
+{
+	static cpu_set_t all;
+	static int known;
+	cpu_set_t one;
+	int cpu = sched_getcpu();
+
+	if (!known)
+		known = sched_getaffinity(0, sizeof(all), &all) == 0;
+	if (!known || cpu < 0)
+		return;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	sched_setaffinity(0, sizeof(one), yes ? &one : &all);
+}
+
+static enum end start_script(void)
+{
+	pid_t pid;
+
+	memset(&sh->ctl[0], 0, sizeof(sh->ctl[0]));
+	sh->setup_error[0] = 0;
+	sh->thawed = 0;
+	sh->frozen_armed = setup.needs_frozen;
+	atomic_store(&sh->stage, 0);
+	atomic_store(&sh->results, 0);
+	atomic_store(&sh->overflow, 0);
+	atomic_store(&sh->step, 0);
+	memset(sh->slots, 0, setup.nslots * sizeof(sh->slots[0]));
+	memset(&used, 0, sizeof(used));
+	ntasks = nprocs = 1;
+	if (setup.uid > 0 && fchown(work_dir, setup.uid, setup.uid) < 0)
+		return stop(END_UNSUPPORTED, "the private directory cannot be given to uid %d", setup.uid);
+	pid = fork();
+	if (pid < 0)
+		return stop(END_CRASHED, "fork: %s", strerror(errno));
+	if (pid == 0)
+		script_main();
+	procs[0].pid = pid;
+	procs[0].uffd = -1;
+	new_task(&tasks[0], 0, pid, pid);
+	if (setup.needs_frozen && take_userfaultfd(&procs[0]) < 0)
+		return fired ? END_TIMEOUT : stop(END_UNSUPPORTED, "userfaultfd: %s", sh->setup_error);
+	return CONTINUE;
+}
+
+static void empty_directory(int dirfd)
+{
+	DIR *dir = fdopendir(dup(dirfd));
+	struct dirent *entry;
+
+	if (!dir)
+		return;
+	rewinddir(dir);
+	while ((entry = readdir(dir))) {
+		int fd;
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		if (unlinkat(dirfd, entry->d_name, 0) == 0)
+			continue;
+		fd = openat(dirfd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0) {
+			empty_directory(fd);
+			close(fd);
+		}
+		unlinkat(dirfd, entry->d_name, AT_REMOVEDIR);
+	}
+	closedir(dir);
+}
+
+/* Children that nobody recorded: a fork that the watchdog overtook. */
+static void kill_strays(void)
+{
+	char path[64], text[4096];
+
+	if (world.private_pid) {
+		kill(-1, SIGKILL);
+		return;
+	}
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
+	read_text(path, text, sizeof(text));
+	for (char *p = strtok(text, " \n"); p; p = strtok(NULL, " \n"))
+		kill(atoi(p), SIGKILL);
+}
+
+static void reap_all(void)
+{
+	static const struct timespec pause = { 0, 200000 };
+	pid_t pid;
+
+	while (procs[0].pid > 0 && waitpid(procs[0].pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	while ((pid = waitpid(-1, NULL, __WALL | WNOHANG)) >= 0) {
+		if (pid > 0)
+			continue;
+		kill_strays();
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* Kill and reap every process of the script; zombies of zombies come to us, as we are their init or subreaper. */
+static void end_script(void)
+{
+	for (int i = 0; i < MAX_TASKS + 1; i++)
+		if (procs[i].pid > 0)
+			kill(procs[i].pid, SIGKILL);
+	for (int i = 0; i < MAX_TASKS + 1; i++)
+		if (procs[i].pid > 0 && procs[i].uffd >= 0)
+			close(procs[i].uffd);
+	reap_all();
+	for (int i = 0; i < 2 * MAX_TASKS + 1; i++) {
+		if (tasks[i].state != ABSENT)
+			close_task_files(&tasks[i]);
+		tasks[i].state = ABSENT;
+	}
+	memset(procs, 0, sizeof(procs));
+}
+
+static void clean_up(void)
+{
+	restore_sysctls();
+	if (used.touched_dir)
+		empty_directory(work_dir);
+	if (setup.uid > 0 && fchown(work_dir, geteuid(), getegid()) < 0)
+		perror("epollsim-agent: private directory");
+	for (unsigned i = 0; i < used.nqueues; i++)
+		mq_unlink(used.queues[i]);
+	madvise((void *)ARENA, ARENA_BYTES, MADV_REMOVE);
+	madvise((void *)EDGE, EDGE_BYTES, MADV_REMOVE);
+	if (setup.needs_frozen)
+		madvise((void *)FROZEN, FROZEN_BYTES, MADV_REMOVE);
+}
+
+static enum end run_program(void)
+{
+	enum end end;
+
+	if (setup.uid > 0 && !world.set_uid)
+		return stop(END_UNSUPPORTED, "only root can run a script as another user");
+	if (setup.needs_frozen && !world.uffd)
+		return stop(END_UNSUPPORTED, "userfaultfd is not permitted here");
+	if (setup.needs_frozen && setup.needs_processes && setup.uid > 0)
+		return stop(END_UNSUPPORTED, "frozen pages and forks together need root");
+	lock_the_machine();
+	stay_on_this_cpu(1);
+	fired = 0;
+	set_watchdog(setup.watchdog_ns ? setup.watchdog_ns : DEFAULT_WATCHDOG_NS);
+	end = set_sysctls();
+	if (end == CONTINUE)
+		end = start_script();
+	if (end == CONTINUE)
+		end = run_steps();
+	set_watchdog(0);
+	end_script();
+	clean_up();
+	stay_on_this_cpu(0);
+	unlock_the_machine();
+	return end;
+}
+
+/* ---- The protocol: see ../protocol.ts ---- */
+
+enum message { M_GREETING = 0, M_RUN = 1, M_RESULT = 2 };
+
+struct reader {
+	const uint8_t *at, *end;
+	int bad;
+};
+
+static uint64_t take(struct reader *r, int bytes)
+{
+	uint64_t value = 0;
+
+	if (r->end - r->at < bytes) {
+		r->bad = 1;
+		return 0;
+	}
+	memcpy(&value, r->at, bytes);
+	r->at += bytes;
+	return value;
+}
+
+static const uint8_t *take_bytes(struct reader *r, uint64_t length)
+{
+	const uint8_t *p = r->at;
+
+	if ((uint64_t)(r->end - r->at) < length) {
+		r->bad = 1;
+		return p;
+	}
+	r->at += length;
+	return p;
+}
+
+static void take_text(struct reader *r, char *to, size_t size)
+{
+	size_t length = take(r, 2);
+	const uint8_t *p = take_bytes(r, length);
+
+	if (r->bad || length >= size) {
+		r->bad = 1;
+		return;
+	}
+	memcpy(to, p, length);
+	to[length] = 0;
+}
+
+static int32_t take_slot(struct reader *r)
+{
+	int32_t slot = take(r, 4);
+
+	if (slot < -1 || slot >= (int32_t)setup.nslots)
+		r->bad = 1;
+	return slot;
+}
+
+static struct reg take_register(struct reader *r)
+{
+	struct reg reg = { 0, -1 };
+
+	if (take(r, 1))
+		reg.slot = take_slot(r);
+	else
+		reg.value = take(r, 8);
+	return reg;
+}
+
+static int is_frozen(uint64_t addr)
+{
+	return addr >= FROZEN && addr < FROZEN + FROZEN_BYTES;
+}
+
+static void take_call(struct reader *r, struct step *s)
+{
+	unsigned nargs;
+
+	s->task = take(r, 2);
+	s->nr = take(r, 2);
+	s->call = find_call(s->nr);
+	s->wait = take(r, 1);
+	s->slot = take_slot(r);
+	nargs = take(r, 1);
+	for (unsigned i = 0; i < 6; i++)
+		s->args[i].slot = -1;
+	for (unsigned i = 0; i < nargs && i < 6; i++) {
+		s->args[i] = take_register(r);
+		if (s->args[i].slot < 0 && s->call && s->call->pointers & 1 << i && is_frozen(s->args[i].value))
+			setup.needs_frozen = 1;
+	}
+	if (s->call && s->call->check == C_SOCKET && s->args[0].slot < 0 && s->args[0].value != AF_UNIX)
+		setup.needs_inet = 1;
+}
+
+static void take_step(struct reader *r, struct step *s)
+{
+	memset(s, 0, sizeof(*s));
+	s->slot = -1;
+	s->op = take(r, 1);
+	switch ((enum op)s->op) {
+	case OP_POKE:
+		s->addr = take(r, 8);
+		s->length = take(r, 4);
+		s->bytes = take_bytes(r, s->length);
+		return;
+	case OP_POKE_SLOT:
+		s->addr = take(r, 8);
+		s->size = take(r, 1);
+		s->slot = take_slot(r);
+		r->bad |= s->slot < 0 || s->size > 8;
+		return;
+	case OP_CALL:
+		take_call(r, s);
+		return;
+	case OP_AWAIT:
+	case OP_BLOCKED:
+		s->task = take(r, 2);
+		return;
+	case OP_PEEK:
+		s->addr = take(r, 8);
+		s->length = take(r, 4);
+		setup.needs_frozen |= is_frozen(s->addr);
+		return;
+	case OP_PEEK_SLOT:
+		s->addr = take(r, 8);
+		s->slot = take_slot(r);
+		r->bad |= s->slot < 0;
+		return;
+	case OP_THAW:
+		s->page = take(r, 4);
+		setup.needs_frozen = 1;
+		return;
+	case OP_SPAWN:
+		s->task = take(r, 2);
+		s->parent = take(r, 2);
+		s->wait = take(r, 1);
+		setup.needs_processes |= s->wait;
+		return;
+	case OP_FDINFO:
+	case OP_POLL_MASK:
+		s->task = take(r, 2);
+		s->args[0] = take_register(r);
+		return;
+	case OP_SETTLE:
+		return;
+	}
+	r->bad = 1;
+}
+
+/* In which process each task will be, and until when each process needs somebody who is awake. */
+static void plan_processes(void)
+{
+	for (uint32_t i = 0; i < setup.nsteps; i++) {
+		const struct step *s = &sh->steps[i];
+		if (s->op == OP_SPAWN && s->task < MAX_TASKS && s->parent < MAX_TASKS) {
+			setup.last_use[setup.proc_of[s->parent]] = i;
+			setup.proc_of[s->task] = s->wait ? 1 + s->task : setup.proc_of[s->parent];
+		}
+		if (s->op == OP_POLL_MASK && s->task < MAX_TASKS)
+			setup.last_use[setup.proc_of[s->task]] = i;
+	}
+}
+
+static int parse_program(const uint8_t *body, size_t length)
+{
+	struct reader r = { body, body + length, 0 };
+
+	memset(&setup, 0, sizeof(setup));
+	setup.uid = (int32_t)take(&r, 4);
+	setup.nofile = (int32_t)take(&r, 4);
+	setup.watchdog_ns = take(&r, 8);
+	setup.nslots = take(&r, 4);
+	setup.nsysctls = take(&r, 4);
+	if (setup.nslots > MAX_SLOTS || setup.nsysctls > MAX_SYSCTLS)
+		return -1;
+	for (unsigned i = 0; i < setup.nsysctls; i++) {
+		take_text(&r, setup.sysctls[i].name, sizeof(setup.sysctls[i].name));
+		take_text(&r, setup.sysctls[i].value, sizeof(setup.sysctls[i].value));
+	}
+	setup.nsteps = take(&r, 4);
+	if (r.bad || setup.nsteps > MAX_STEPS)
+		return -1;
+	for (unsigned i = 0; i < setup.nsteps && !r.bad; i++)
+		take_step(&r, &sh->steps[i]);
+	plan_processes();
+	return r.bad || r.at != r.end ? -1 : 0;
+}
+
+static int read_full(void *to, size_t length)
+{
+	uint8_t *p = to;
+
+	while (length > 0) {
+		ssize_t n = read(0, p, length);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -1;
+		p += n;
+		length -= n;
+	}
+	return 0;
+}
+
+static void write_full(const uint8_t *p, size_t length)
+{
+	while (length > 0) {
+		ssize_t n = write(1, p, length);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			exit(1); /* the client has gone */
+		p += n;
+		length -= n;
+	}
+}
+
+static void send_message(uint8_t *buffer, uint32_t id, uint8_t type, size_t length)
+{
+	uint32_t rest = length - 4;
+
+	memcpy(buffer, &rest, 4);
+	memcpy(buffer + 4, &id, 4);
+	buffer[8] = type;
+	write_full(buffer, length);
+}
+
+static void send_result(uint32_t id, enum end end)
+{
+	uint64_t results = atomic_load(&sh->results);
+	uint32_t count = results >> 32, bytes = (uint32_t)results;
+	uint16_t length = strlen(reason);
+	uint8_t *p;
+
+	if (bytes > MAX_MESSAGE - 2048) /* a script that overwrote its agent's memory */
+		count = bytes = 0;
+	memcpy(out_buffer + 9, &count, 4);
+	p = out_buffer + OUT_HEADER + bytes;
+	*p++ = end;
+	memcpy(p, &length, 2);
+	memcpy(p + 2, reason, length);
+	send_message(out_buffer, id, M_RESULT, p + 2 + length - out_buffer);
+	if (bytes > (4U << 20)) /* do not keep what one large result needed */
+		madvise(out_buffer, MAX_MESSAGE, MADV_REMOVE);
+}
+
+static void greet(void)
+{
+	struct utsname u;
+	char *text = (char *)out_buffer + 9;
+	size_t n = 0;
+
+	uname(&u);
+#define LINE(...) (n += snprintf(text + n, 60000 - n, __VA_ARGS__))
+	LINE("protocol=%d\n", PROTOCOL_VERSION);
+	LINE("sysname=%s\nrelease=%s\nversion=%s\nmachine=%s\n", u.sysname, u.release, u.version, u.machine);
+	LINE("uid=%d\ncpus=%d\n", (int)geteuid(), world.ncpus);
+	LINE("namespaces=%s%s%s%s%s\n", world.private_pid ? "pid " : "", world.private_mount ? "mount " : "",
+	     world.private_ipc ? "ipc " : "", world.private_net ? "net " : "", world.private_user ? "user " : "");
+	LINE("jail=%d\nuserfaultfd=%d\nsysctl=%d\nset_uid=%d\n", world.jail, world.uffd, world.sysctl, world.set_uid);
+	LINE("proc_syscall=%d\nschedstat=%d\n", world.proc_syscall, world.schedstat);
+	LINE("layout=%lu %lu %lu %lu %lu %lu %lu %lu\n", PAGE, ARENA, ARENA_BYTES, EDGE, EDGE + EDGE_BYTES, READ_ONLY,
+	     FROZEN, FROZEN_PAGES);
+	LINE("calls=");
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
+		LINE("%s:%d ", calls[i].name, calls[i].nr);
+	LINE("\n");
+#undef LINE
+	send_message(out_buffer, 0, M_GREETING, 9 + n);
+}
+
+static void serve(void)
+{
+	uint32_t head[2];
+	uint8_t type;
+
+	greet();
+	while (read_full(head, sizeof(head)) == 0 && read_full(&type, 1) == 0) {
+		uint32_t length = head[0] - 5;
+		enum end end;
+
+		if (head[0] < 5 || length > MAX_MESSAGE || type != M_RUN) {
+			fprintf(stderr, "epollsim-agent: not a request: length %u, type %u\n", head[0], type);
+			return;
+		}
+		if (read_full(in_buffer, length) < 0)
+			return;
+		reason[0] = 0;
+		atomic_store(&sh->results, 0);
+		if (parse_program(in_buffer, length) < 0)
+			end = stop(END_UNSUPPORTED, "the program is malformed, or too large");
+		else
+			end = run_program();
+		send_result(head[1], end);
+		if (length > (4U << 20))
+			madvise(in_buffer, MAX_MESSAGE, MADV_REMOVE);
+	}
+}
+
+/* ---- The private world of the coordinator ---- */
+
+#define NO_WORLD 77 /* exit status: these namespaces cannot be had */
+
+#define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET)
+
+static int bind_file(const char *from, const char *to)
+{
+	int fd = open(to, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return mount(from, to, NULL, MS_BIND, NULL);
+}
+
+/* A root directory in memory, with nothing in it but what scripts may open. It vanishes with the namespace. */
+static int build_jail(void)
+{
+	static const char *const devices[] = { "zero", "full", "random", "urandom", "kmsg", "fuse", "net/tun" };
+	char from[64], to[64];
+
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("epollsim", "/tmp", "tmpfs", MS_NOSUID, "size=64m,mode=755") < 0 || chdir("/tmp") < 0)
+		return -1;
+	mkdir("proc", 0755);
+	mkdir("sys", 0755);
+	mkdir("dev", 0755);
+	mkdir("dev/net", 0755);
+	mkdir("dev/pts", 0755);
+	mkdir("tmp", 01777);
+	mkdir("work", 0755);
+	if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0 ||
+	    bind_file("/dev/null", "dev/null") < 0)
+		return -1;
+	for (size_t i = 0; i < sizeof(devices) / sizeof(devices[0]); i++) {
+		snprintf(from, sizeof(from), "/dev/%s", devices[i]);
+		snprintf(to, sizeof(to), "dev/%s", devices[i]);
+		if (access(from, F_OK) == 0)
+			bind_file(from, to);
+	}
+	if (mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620") == 0 &&
+	    symlink("pts/ptmx", "dev/ptmx") < 0)
+		return -1;
+	mount("sysfs", "sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL);
+	if (syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0)
+		return -1;
+	work_dir = open("/work", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return work_dir < 0 ? -1 : 0;
+}
+
+static void map_user_ids(int uid, int gid)
+{
+	char line[64];
+
+	write_string("/proc/self/setgroups", "deny");
+	snprintf(line, sizeof(line), "%d %d 1", uid, uid);
+	write_string("/proc/self/uid_map", line);
+	snprintf(line, sizeof(line), "%d %d 1", gid, gid);
+	write_string("/proc/self/gid_map", line);
+}
+
+static void limit_resources(void)
+{
+	struct rlimit nofile = { 1024, 1 << 20 };
+	struct rlimit core = { 0, 0 };
+	struct rlimit size = { 1UL << 30, 1UL << 30 };
+
+	if (setrlimit(RLIMIT_NOFILE, &nofile) < 0 && getrlimit(RLIMIT_NOFILE, &nofile) == 0) {
+		nofile.rlim_cur = nofile.rlim_max < 1024 ? nofile.rlim_max : 1024;
+		setrlimit(RLIMIT_NOFILE, &nofile);
+	}
+	setrlimit(RLIMIT_CORE, &core);
+	setrlimit(RLIMIT_FSIZE, &size);
+	setrlimit(RLIMIT_AS, &size);
+	write_string("/proc/self/oom_score_adj", "1000");
+}
+
+/* The guardian has gone, or tells us to go. */
+static void on_terminate(int sig)
+{
+	(void)sig;
+	kill_script();
+	restore_sysctls();
+	_exit(1);
+}
+
+static void set_handler(int sig, void (*handler)(int))
+{
+	struct sigaction sa = { .sa_handler = handler };
+	sigaction(sig, &sa, NULL);
+}
+
+static void find_abilities(unsigned long flags)
+{
+	int fd = make_userfaultfd();
+
+	world.uffd = fd >= 0;
+	if (fd >= 0)
+		close(fd);
+	world.private_user = (flags & CLONE_NEWUSER) != 0;
+	world.set_uid = geteuid() == 0 && !world.private_user;
+	world.sysctl = access("/proc/sys/fs/epoll/max_user_watches", W_OK) == 0;
+	world.proc_syscall = access("/proc/self/syscall", R_OK) == 0;
+	world.schedstat = access("/proc/self/schedstat", R_OK) == 0;
+	world.ncpus = sysconf(_SC_NPROCESSORS_ONLN);
+	low_end = (uint64_t)sbrk(0) + (64UL << 20);
+}
+
+__attribute__((noreturn)) static void coordinate(unsigned long flags, int uid, int gid)
+{
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	setsid();
+	umask(022);
+	set_handler(SIGTERM, on_terminate);
+	set_handler(SIGALRM, on_alarm);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
+	if (flags & CLONE_NEWUSER)
+		map_user_ids(uid, gid);
+	if (flags) {
+		if (build_jail() < 0)
+			_exit(NO_WORLD);
+		world.jail = world.private_pid = world.private_mount = world.private_ipc = world.private_net = 1;
+		private_net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+		loopback_up();
+	}
+	limit_resources();
+	find_abilities(flags);
+	serve();
+	exit(0);
+}
+
+/* ---- The guardian ---- */
+
+static volatile sig_atomic_t terminated;
+
+static void on_guardian_signal(int sig)
+{
+	if (sig == SIGTERM || sig == SIGHUP)
+		terminated = 1;
+}
+
+/* Watch over the coordinator until it ends or nobody is left to read the results. Returns its exit status. */
+static int guard(pid_t pid)
+{
+	struct pollfd out = { .fd = 1, .events = 0 };
+	int status;
+
+	for (;;) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+		if (terminated || (poll(&out, 1, 200) > 0 && out.revents & (POLLERR | POLLHUP | POLLNVAL))) {
+			kill(pid, SIGKILL);
+			while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+				;
+			return 1;
+		}
+	}
+}
+
+static void make_private_dir(void)
+{
+	strcpy(sh->private_dir, "/tmp/epollsim-XXXXXX");
+	if (!mkdtemp(sh->private_dir)) {
+		perror("epollsim-agent: private directory");
+		exit(1);
+	}
+	work_dir = open(sh->private_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static void remove_private_dir(void)
+{
+	if (!sh->private_dir[0])
+		return;
+	empty_directory(work_dir);
+	rmdir(sh->private_dir);
+}
+
+static int run_coordinator(unsigned long flags)
+{
+	int uid = geteuid(), gid = getegid();
+	int status;
+	pid_t pid;
+
+	if (!flags)
+		make_private_dir();
+	pid = syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
+	if (pid < 0)
+		return NO_WORLD;
+	if (pid == 0)
+		coordinate(flags, uid, gid);
+	status = guard(pid);
+	restore_sysctls();
+	remove_private_dir();
+	return status;
+}
+
+static void open_locks(void)
+{
+	lock_turn = open("/proc/sys/fs/pipe-max-size", O_RDONLY | O_CLOEXEC);
+	lock_machine = open("/proc/sys/fs/epoll/max_user_watches", O_RDONLY | O_CLOEXEC);
+	original_net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+}
+
+int main(int argc, char **argv)
+{
+	int plain = argc > 1 && strcmp(argv[1], "--plain") == 0;
+	int status = NO_WORLD;
+
+	if (argc > 1 && !plain) {
+		fprintf(stderr, "usage: epollsim-agent [--plain]\n"
+				"Speaks the protocol of epollsim on stdin and stdout. --plain: no private namespaces.\n");
+		return 2;
+	}
+	map_all();
+	open_locks();
+	signal(SIGINT, SIG_IGN); /* Ctrl-C is for the client; when that goes, so do we */
+	signal(SIGPIPE, SIG_IGN);
+	set_handler(SIGTERM, on_guardian_signal);
+	set_handler(SIGHUP, on_guardian_signal);
+	set_handler(SIGCHLD, on_guardian_signal);
+	if (!plain && geteuid() == 0)
+		status = run_coordinator(NAMESPACES);
+	if (!plain && status == NO_WORLD)
+		status = run_coordinator(NAMESPACES | CLONE_NEWUSER);
+	if (status == NO_WORLD)
+		status = run_coordinator(0);
+	return status;
+}
