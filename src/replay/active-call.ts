@@ -1,0 +1,193 @@
+/**
+ * One recorded call between its entry and its exit, and how far the model has come with it.
+ */
+import { Unmodelled } from "../kernel/lib/assert.ts";
+import { BLOCKED, TaskState } from "../kernel/sched/task.ts";
+import { errnoName } from "../kernel/uapi/errno.ts";
+import { type Syscall, syscallTable } from "../syscalls/table.ts";
+import { evalBig, exitOf } from "../trace/abi/evaluate.ts";
+import { signature } from "../trace/abi/index.ts";
+import type { Signature } from "../trace/abi/signature.ts";
+import type { Expr } from "../trace/ast.ts";
+import { matches } from "../trace/compare.ts";
+import type { CallRecord } from "../trace/pairs.ts";
+import { printExpr } from "../trace/printer.ts";
+import { type EncodedCall, encodeCall, TraceDecoder, UNKNOWN_BYTE, Unreadable } from "./arguments.ts";
+import { CONSUMERS } from "./knowledge.ts";
+import type { ReplayTask } from "./machine.ts";
+
+/** `idle`: not begun on the model. `sleeping`: the model's task sleeps in it. `refused`: not modelled. */
+export type Progress = "idle" | "sleeping" | "returned" | "refused";
+
+/** Where the recording and the model differ. */
+export interface Difference {
+  readonly field: string;
+  readonly recorded: string;
+  readonly predicted: string;
+}
+
+const TEXT_MAX = 200;
+
+/** The signature and the code of a call that the model knows, or null. */
+export function knownCall(name: string): { readonly signature: Signature; readonly run: Syscall } | null {
+  const known = signature(name);
+  const run = known === null ? undefined : syscallTable[known.name];
+  return known === null || run === undefined ? null : { signature: known, run };
+}
+
+export class ActiveCall {
+  readonly record: CallRecord;
+  progress: Progress = "idle";
+  /** Result, meaningful once returned. */
+  ret = 0;
+  /** Why it was refused. */
+  reason = "";
+  readonly #signature: Signature;
+  readonly #run: Syscall;
+  #encoded: EncodedCall | null = null;
+
+  constructor(record: CallRecord, known: { readonly signature: Signature; readonly run: Syscall }) {
+    this.record = record;
+    this.#signature = known.signature;
+    this.#run = known.run;
+  }
+
+  get isConsumer(): boolean {
+    return CONSUMERS.has(this.record.name);
+  }
+
+  /** Some of its content was cut off in the recording. */
+  get opaque(): boolean {
+    return this.#encoded?.opaque ?? false;
+  }
+
+  /** Whether the call left no trace on the model, so that it may be tried again later in its interval. */
+  get isRepeatable(): boolean {
+    return this.progress === "idle" || (this.progress === "returned" && this.ret <= 0);
+  }
+
+  /** Enters the call on the model. */
+  start(owner: ReplayTask): void {
+    try {
+      this.#encoded ??= encodeCall(this.#signature, this.record.args, owner.area, this.#recordedErrno() === "EFAULT");
+      const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
+      const ret = this.#run(owner.task, a, b, c, d, e, f);
+      this.progress = ret === BLOCKED ? "sleeping" : "returned";
+      this.ret = ret;
+      if (ret === BLOCKED) owner.task.body = { resume: (_task, result) => this.#returned(result) };
+    } catch (error) {
+      if (!(error instanceof Unmodelled || error instanceof Unreadable)) throw error;
+      this.progress = "refused";
+      this.reason = error.message;
+    }
+  }
+
+  #returned(result: number): void {
+    this.progress = "returned";
+    this.ret = result;
+  }
+
+  /** Lets the model's task run as far as it can at the present time. */
+  settle(owner: ReplayTask): void {
+    const { task } = owner;
+    try {
+      while (this.progress === "sleeping" && task.state === TaskState.RUNNING) task.kernel.runTask(task);
+    } catch (error) {
+      if (!(error instanceof Unmodelled)) throw error;
+      this.progress = "refused";
+      this.reason = error.message;
+    }
+  }
+
+  /** Ends a sleep as a signal does. */
+  interrupt(owner: ReplayTask): void {
+    if (this.progress !== "sleeping") return;
+    const { task } = owner;
+    task.signalPending = true;
+    task.wakeUp();
+    this.settle(owner);
+    task.signalPending = false;
+  }
+
+  #recordedErrno(): string | null {
+    return this.record.result?.errnos[0] ?? null;
+  }
+
+  /** Compares what the model gave with what was recorded; null when they agree. */
+  difference(owner: ReplayTask, opaque: boolean): Difference | null {
+    const recorded = this.record.result;
+    if (recorded === null) return null;
+    if (this.progress === "sleeping") {
+      return { field: "result", recorded: recordedResult(this.record), predicted: "still asleep" };
+    }
+    const errno = this.#recordedErrno();
+    const value = recorded.values[0];
+    const expected = value === undefined ? null : evalBig(value);
+    const agrees =
+      errno === null
+        ? expected !== null && BigInt.asIntN(64, expected) === BigInt(this.ret)
+        : errnoName(-this.ret) === errno;
+    if (!agrees) return { field: "result", recorded: recordedResult(this.record), predicted: resultText(this.ret) };
+    return this.ret < 0 ? null : this.#outputDifference(owner, opaque);
+  }
+
+  #outputDifference(owner: ReplayTask, opaque: boolean): Difference | null {
+    const encoded = this.#encoded;
+    if (encoded === null) return null;
+    const decoder = new TraceDecoder(this.ret, encoded.registers, owner.area);
+    for (const [index, type] of encoded.types.entries()) {
+      const recorded = this.record.args[index];
+      if (recorded === undefined || !type.output) continue;
+      const actual = type.fromWord(BigInt(encoded.registers[index] ?? 0), decoder);
+      const expected = exitOf(recorded);
+      if (isAddress(expected) || matches(expected, actual) || (opaque && matchesKnown(expected, actual))) continue;
+      const { name } = this.#signature.params[index] as { readonly name: string };
+      return { field: name, recorded: shorten(printExpr(expected)), predicted: shorten(printExpr(actual)) };
+    }
+    const described = this.#signature.describe?.(decoder) ?? null;
+    const recordedOutput = this.record.result?.output ?? null;
+    if (recordedOutput !== null && described !== null && described.output !== null) {
+      if (!matches(withoutLeft(recordedOutput), described.output)) {
+        const predicted = shorten(printExpr(described.output));
+        return { field: "output", recorded: shorten(printExpr(recordedOutput)), predicted };
+      }
+    }
+    return null;
+  }
+}
+
+/** The time that was left of a select is not predicted: it depends on how fast the recorded machine was. */
+function withoutLeft(expr: Expr): Expr {
+  if (expr.kind !== "struct") return expr;
+  return { ...expr, fields: expr.fields.filter((field) => field.kind !== "named" || field.name !== "left") };
+}
+
+/** An output that strace did not decode, or an address in place of one that was not written. */
+function isAddress(expr: Expr): boolean {
+  return (expr.kind === "int" && expr.base === 16) || (expr.kind === "sym" && expr.name === "NULL");
+}
+
+/** Strings agree where both are known: a byte that the recording never showed agrees with anything. */
+function matchesKnown(expected: Expr, actual: Expr): boolean {
+  if (expected.kind !== "str" || actual.kind !== "str") return false;
+  const common = Math.min(expected.bytes.length, actual.bytes.length);
+  for (let i = 0; i < common; i += 1) {
+    if (actual.bytes[i] !== UNKNOWN_BYTE && expected.bytes[i] !== actual.bytes[i]) return false;
+  }
+  return expected.bytes.length <= actual.bytes.length;
+}
+
+function recordedResult(record: CallRecord): string {
+  const { result } = record;
+  const [value] = result?.values ?? [];
+  const errno = result?.errnos[0] ?? null;
+  return `${value === undefined ? "?" : printExpr(value)}${errno === null ? "" : ` ${errno}`}`;
+}
+
+function resultText(ret: number): string {
+  return ret < 0 ? `-1 ${errnoName(-ret) ?? -ret}` : String(ret);
+}
+
+function shorten(text: string): string {
+  return text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}...` : text;
+}

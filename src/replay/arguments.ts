@@ -1,0 +1,173 @@
+/**
+ * From a recorded call to registers and memory, and back.
+ *
+ * The signatures of src/trace/abi do the work; this is what they need to put a recorded call into the model's memory.
+ */
+import type { Decoder, Encoder, WordType } from "../trace/abi/context.ts";
+import { entryOf, evalBig, evalInt } from "../trace/abi/evaluate.ts";
+import type { Image, Word } from "../trace/abi/image.ts";
+import { paramTypes, type Signature } from "../trace/abi/signature.ts";
+import type { AtExpr, Expr, StrExpr } from "../trace/ast.ts";
+import { hex } from "../trace/build.ts";
+import { printExpr } from "../trace/printer.ts";
+import { BUFFER_MAX, type UserArea } from "./user-area.ts";
+
+/** Stands for bytes that the recording cut off (`"abc"...`). A read of such bytes proves nothing about them. */
+export const UNKNOWN_BYTE = 0xa5;
+
+/** Below this an integer in hexadecimal is a number; above, an address in the recorded process. */
+const LOWEST_ADDRESS = 0x1000_0000n;
+
+/** A recorded argument that cannot be turned into a value: abbreviated, or of a form that nobody knows. */
+export class Unreadable extends Error {}
+
+/** A call in the model's terms. */
+export interface EncodedCall {
+  readonly types: readonly WordType[];
+  readonly registers: readonly number[];
+  /** Some of the content was cut off in the recording. */
+  readonly opaque: boolean;
+}
+
+/**
+ * Puts the inputs of a call into `area`.
+ *
+ * @param faulted - the recording ended in EFAULT: addresses stay what they are, and point nowhere.
+ * @throws Unreadable
+ */
+export function encodeCall(signature: Signature, args: readonly Expr[], area: UserArea, faulted: boolean): EncodedCall {
+  area.reset();
+  const completed = args.map((arg, index) => complete(arg, args[index + 1]));
+  const prepared = faulted ? completed : completed.map(relocate);
+  const encoder = new TraceEncoder(prepared, signature, area);
+  const types = paramTypes(signature, (index) => encoder.argValue(index));
+  const registers = types.map((type, index) => {
+    const expr = prepared[index];
+    const word = expr === undefined ? signature.params[index]?.missing : type.toWord(expr, encoder);
+    if (word === undefined || word === null) throw new Unreadable(`${signature.name} without argument ${index + 1}`);
+    if (typeof word === "number") return word;
+    if (typeof word !== "bigint") throw new Unreadable("a name in a recording");
+    return Number(BigInt.asIntN(64, word));
+  });
+  return { types, registers, opaque: completed.some((arg, index) => arg !== args[index]) };
+}
+
+/** Recorded addresses mean nothing here: an argument that shows only one gets fresh memory of the right size. */
+function relocate(expr: Expr): Expr {
+  if (expr.kind !== "int" || expr.base !== 16 || expr.value < LOWEST_ADDRESS) return expr;
+  return { kind: "at", place: "fresh", offset: 0, content: null };
+}
+
+/** Fills up strings that the recording cut off, where their length is known: behind them, or beside them in an iovec. */
+function complete(expr: Expr, next: Expr | undefined): Expr {
+  switch (expr.kind) {
+    case "str":
+      return expr.truncated ? filled(expr, next === undefined ? null : evalInt(entryOf(next))) : expr;
+    case "named": {
+      const value = complete(expr.value, next);
+      return value === expr.value ? expr : { ...expr, value };
+    }
+    case "array": {
+      const items = expr.items.map((item) => complete(item, undefined));
+      return items.some((item, index) => item !== expr.items[index]) ? { ...expr, items } : expr;
+    }
+    case "struct": {
+      const fields = expr.fields.map((field, index) => complete(field, expr.fields[index + 1]));
+      return fields.some((field, index) => field !== expr.fields[index]) ? { ...expr, fields } : expr;
+    }
+    default:
+      return expr;
+  }
+}
+
+function filled(expr: StrExpr, length: number | null): StrExpr {
+  if (length === null || length <= expr.bytes.length) return expr;
+  const bytes = new Uint8Array(Math.min(length, BUFFER_MAX)).fill(UNKNOWN_BYTE);
+  bytes.set(expr.bytes);
+  return { kind: "str", bytes, truncated: false };
+}
+
+class TraceEncoder implements Encoder {
+  readonly #args: readonly Expr[];
+  readonly #signature: Signature;
+  readonly #area: UserArea;
+
+  constructor(args: readonly Expr[], signature: Signature, area: UserArea) {
+    this.#args = args;
+    this.#signature = signature;
+    this.#area = area;
+  }
+
+  arg(index: number): Expr | null {
+    const expr = this.#args[index];
+    return expr === undefined ? null : entryOf(expr);
+  }
+
+  argValue(index: number): number | null {
+    const expr = this.arg(index);
+    if (expr === null) return this.#signature.params[index]?.missing ?? null;
+    const boxed = expr.kind === "array" && expr.items.length === 1 ? expr.items[0] : expr;
+    return boxed === undefined ? null : evalInt(entryOf(boxed));
+  }
+
+  word(expr: Expr): Word {
+    const value = evalBig(entryOf(expr));
+    return value ?? this.fail(expr, printExpr(expr), "a number");
+  }
+
+  /** The signatures cap a buffer at 1 MiB; a call that was told of more may use more. */
+  reserve(size: number): number {
+    const length = size >= 1024 * 1024 ? Math.max(size, this.argValue(2) ?? 0) : size;
+    return this.#area.reserve(length);
+  }
+
+  place(_expr: AtExpr, room: number): number {
+    return this.reserve(room);
+  }
+
+  poke(addr: number, image: Image): void {
+    this.#area.write(addr, image.bytes);
+  }
+
+  /** Nothing to do: the model's memory is there to be looked at. */
+  output(): void {}
+
+  expect(): void {}
+
+  hasUnbound(): boolean {
+    return false;
+  }
+
+  fail(_expr: Expr, found: string, expected: string): never {
+    throw new Unreadable(`${found}, where ${expected} was needed`);
+  }
+}
+
+/** Reads back what a call left in memory. */
+export class TraceDecoder implements Decoder {
+  readonly ret: number;
+  readonly #registers: readonly number[];
+  readonly #area: UserArea;
+
+  constructor(ret: number, registers: readonly number[], area: UserArea) {
+    this.ret = ret;
+    this.#registers = registers;
+    this.#area = area;
+  }
+
+  arg(index: number): number {
+    return this.#registers[index] ?? 0;
+  }
+
+  before(): Uint8Array | null {
+    return null;
+  }
+
+  after(addr: number, length: number): Uint8Array | null {
+    return this.#area.read(addr, length);
+  }
+
+  address(addr: bigint): Expr {
+    return hex(addr);
+  }
+}

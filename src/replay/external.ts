@@ -1,0 +1,71 @@
+/**
+ * Descriptions that the model knows only by name: files on a disk, terminals, netlink sockets.
+ *
+ * A recording shows that a descriptor exists and what kind it is (the `-y` note); it does not hold the content.
+ */
+import { File, Inode, type PollTable } from "../kernel/fs/file.ts";
+import type { Kernel } from "../kernel/kernel.ts";
+import { Unmodelled } from "../kernel/lib/assert.ts";
+import type { Task } from "../kernel/sched/task.ts";
+import { Mode, Open } from "../kernel/uapi/fcntl.ts";
+import { DEFAULT_POLLMASK } from "../kernel/uapi/poll.ts";
+
+/** `disk`: always ready, refused by epoll. `other`: nobody knows. */
+export type ExternalKind = "disk" | "other";
+
+export class ExternalFile extends File {
+  readonly kind: ExternalKind;
+  readonly note: string;
+  /** Whether `flags` is what the recording showed, or a guess (inherited descriptors). */
+  readonly flagsKnown: boolean;
+
+  constructor(kernel: Kernel, note: string, flags: number | null) {
+    super(kernel, new Inode(kernel.allocIno(), Mode.IFREG | 0o600, 0), openedFlags(flags ?? Open.RDWR));
+    this.kind = externalKind(note);
+    this.note = note;
+    this.flagsKnown = flags !== null;
+  }
+
+  override get link(): string {
+    return this.note;
+  }
+
+  override get canPoll(): boolean {
+    if (this.kind === "disk") return false;
+    throw new Unmodelled(`poll of ${this.note}`);
+  }
+
+  override poll(_task: Task, _pt: PollTable | null): number {
+    if (this.kind === "disk") return DEFAULT_POLLMASK;
+    throw new Unmodelled(`poll of ${this.note}`);
+  }
+
+  override read(): number {
+    throw new Unmodelled(`read of ${this.note}`);
+  }
+
+  override write(): number {
+    throw new Unmodelled(`write to ${this.note}`);
+  }
+
+  override ioctl(_task: Task, request: number): number {
+    throw new Unmodelled(`ioctl ${request} on ${this.note}`);
+  }
+
+  override seek(): number {
+    throw new Unmodelled(`lseek on ${this.note}`);
+  }
+}
+
+/** `build_open_flags`: a 64-bit open sets O_LARGEFILE, except on an O_PATH descriptor. */
+function openedFlags(flags: number): number {
+  return (flags & Open.PATH) !== 0 ? flags : flags | Open.LARGEFILE;
+}
+
+/** Memory devices behave as files on a disk do; /proc, /sys and /dev are anybody's guess. */
+function externalKind(note: string): ExternalKind {
+  if (/^\/dev\/(null|zero|full|urandom)(<|$)/.test(note)) return "disk";
+  return note.startsWith("/") && !/^\/(proc|sys|dev(?!\/shm\/))(\/|$)/.test(note) && !note.includes("<")
+    ? "disk"
+    : "other";
+}

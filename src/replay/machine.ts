@@ -1,0 +1,232 @@
+/**
+ * The simulated machine behind a recording: its tasks, and the descriptors they inherited.
+ */
+import type { Chooser } from "../kernel/choice.ts";
+import { FdTable } from "../kernel/fs/fdtable.ts";
+import { Kernel } from "../kernel/kernel.ts";
+import { Mm } from "../kernel/mm/mm.ts";
+import type { KernelProfile } from "../kernel/profile.ts";
+import { Process } from "../kernel/sched/process.ts";
+import { Task } from "../kernel/sched/task.ts";
+import { evalBig } from "../trace/abi/evaluate.ts";
+import type { Expr } from "../trace/ast.ts";
+import type { CallRecord } from "../trace/pairs.ts";
+import type { ActiveCall } from "./active-call.ts";
+import { ExternalFile } from "./external.ts";
+import { type UserArea, UserSpace } from "./user-area.ts";
+
+/** The recorded programs met no limit, as far as their recordings show: EMFILE is theirs to prove. */
+const NOFILE = 1 << 20;
+/** Every signal but those that the model raises itself: SIGPIPE kills nobody whom the recording shows alive. */
+const IGNORE_ALL = -1;
+const BOOT_NS = 1_000_000_000;
+const STDIO = ["stdin", "stdout", "stderr"];
+
+/** A recorded task. */
+export class ReplayTask {
+  readonly id: string | null;
+  task: Task;
+  readonly area: UserArea;
+  /** The call it is in, between its entry and its exit. */
+  active: ActiveCall | null = null;
+  /** It has entered exit_group: its process closes its descriptors from now on, at the latest when its end is shown. */
+  exiting = false;
+
+  constructor(id: string | null, task: Task, area: UserArea) {
+    this.id = id;
+    this.task = task;
+    this.area = area;
+  }
+}
+
+export class Machine {
+  readonly kernel: Kernel;
+  readonly tasks: Map<string | null, ReplayTask> = new Map();
+  readonly #space: UserSpace = new UserSpace(new Mm());
+  /** Processes that use a table: threads share it, and so do clones with CLONE_FILES. */
+  readonly #users = new Map<FdTable, Set<ReplayTask>>();
+  /** Numbers of each table that some line has shown, open or closed: they cannot be inherited descriptors unseen so far. */
+  readonly #seen = new WeakMap<FdTable, Set<number>>();
+  /** Ids for tasks that the recording does not number. */
+  #nextPid = 1;
+
+  /** @param epochNs - time of the first line since the epoch, when the recording tells it. */
+  constructor(profile: KernelProfile, chooser: Chooser, epochNs: bigint) {
+    this.kernel = new Kernel({ profile, chooser, bootNs: BOOT_NS, bootEpochNs: epochNs - BigInt(BOOT_NS) });
+  }
+
+  /** Lets the virtual time follow the recorded time, in ns since the first line. */
+  advance(ns: number | null): void {
+    if (ns !== null) this.kernel.clock.advanceTo(this.clockAt(ns));
+  }
+
+  /** The virtual time of a recorded time. */
+  clockAt(ns: number): number {
+    return BOOT_NS + ns;
+  }
+
+  /** The task of a line; an unknown one is the first of a process that the recording attached to. */
+  task(id: string | null): ReplayTask {
+    return this.tasks.get(id) ?? this.#root(id);
+  }
+
+  #root(id: string | null): ReplayTask {
+    const files = new FdTable(NOFILE);
+    const user = this.kernel.user(0);
+    const process = new Process(this.#pid(id), null, files, this.#space.mm, user);
+    process.ignoredSignals = IGNORE_ALL;
+    for (const [fd, name] of STDIO.entries()) files.replace(fd, new ExternalFile(this.kernel, name, null), false);
+    return this.#adopt(id, process);
+  }
+
+  #adopt(id: string | null, process: Process): ReplayTask {
+    const task = new ReplayTask(id, new Task(this.kernel, process, this.#pid(id), id ?? "task"), this.#space.area());
+    this.tasks.set(id, task);
+    const users = this.#users.get(process.files) ?? new Set();
+    users.add(task);
+    this.#users.set(process.files, users);
+    return task;
+  }
+
+  #pid(id: string | null): number {
+    const pid = id === null ? Number.NaN : Number(id);
+    return Number.isSafeInteger(pid) ? pid : this.#nextPid++;
+  }
+
+  /** clone, clone3, fork or vfork with the child's id as its result. */
+  spawn(parent: ReplayTask, call: CallRecord): void {
+    const id = String(evalBig(call.result?.values[0] ?? { kind: "sym", name: "?", note: null }) ?? "");
+    if (id === "" || this.tasks.has(id)) return;
+    const { process } = parent.task;
+    if (hasFlag(call.args, "CLONE_THREAD")) {
+      this.#adopt(id, process);
+      return;
+    }
+    const files = hasFlag(call.args, "CLONE_FILES") ? process.files : process.files.clone();
+    const child = new Process(this.#pid(id), process, files, this.#space.mm, process.user);
+    this.#adopt(id, child);
+    if (files !== process.files) this.#seen.set(files, new Set(this.#seenOf(process.files)));
+  }
+
+  /** execve has succeeded: the table is the task's own, and close-on-exec descriptors are gone. */
+  exec(task: ReplayTask): void {
+    const { process } = task.task;
+    const users = this.#users.get(process.files);
+    if (users !== undefined && [...users].some((other) => other.task.process !== process)) {
+      users.delete(task);
+      const own = new Process(process.tgid, process.parent, process.files.clone(), this.#space.mm, process.user);
+      task.task = new Task(this.kernel, own, task.task.tid, task.task.comm);
+      this.#users.set(own.files, new Set([task]));
+      this.#seen.set(own.files, new Set(this.#seenOf(process.files)));
+    }
+    const { files } = task.task.process;
+    for (let fd = 0; fd < files.end; fd += 1) if (files.cloexec(fd)) files.take(fd)?.put();
+  }
+
+  /** exit or exit_group was entered. The only user of a table closes everything before its end is shown. */
+  beginExit(task: ReplayTask): void {
+    task.exiting = true;
+    if (this.#users.get(task.task.process.files)?.size === 1) this.#closeAll(task.task.process.files);
+  }
+
+  /** Lets a process whose exit_group is under way close its descriptors now. @returns whether there was one. */
+  hurryExit(): boolean {
+    for (const task of this.tasks.values()) {
+      const { files } = task.task.process;
+      if (!task.exiting || files.count === 0) continue;
+      this.#closeAll(files);
+      return true;
+    }
+    return false;
+  }
+
+  #closeAll(files: FdTable): void {
+    for (let fd = 0; fd < files.end; fd += 1) files.take(fd)?.put();
+  }
+
+  /** A task is gone; with the last user of a table its descriptors are closed. */
+  exit(id: string | null): void {
+    const task = this.tasks.get(id);
+    if (task === undefined) return;
+    this.tasks.delete(id);
+    task.active?.interrupt(task);
+    const { files } = task.task.process;
+    const users = this.#users.get(files);
+    users?.delete(task);
+    if (users === undefined || users.size > 0) return;
+    this.#users.delete(files);
+    this.#closeAll(files);
+  }
+
+  #seenOf(files: FdTable): Set<number> {
+    const seen = this.#seen.get(files) ?? new Set();
+    this.#seen.set(files, seen);
+    return seen;
+  }
+
+  /** A line has shown this number, open or not. */
+  see(task: ReplayTask, fd: number): void {
+    this.#seenOf(task.task.process.files).add(fd);
+  }
+
+  /**
+   * Descriptors that the process inherited show only by the numbers that new ones do not get. Puts one on each free number
+   * below a recorded new one, unless the recording has shown that number before.
+   *
+   * @param fds - the new numbers in the order of their allocation. @param from - the lowest number that would have done.
+   * @returns whether there was one.
+   */
+  inferInherited(task: ReplayTask, fds: readonly number[], from: number): boolean {
+    const { files } = task.task.process;
+    const seen = this.#seenOf(files);
+    let inferred = false;
+    for (const [index, fd] of fds.entries()) {
+      if (fd >= files.nofile) break;
+      for (let free = files.lowestFree(from); free < fd; free = files.lowestFree(free + 1)) {
+        if (seen.has(free) || fds.slice(0, index).includes(free)) continue;
+        this.putExternal(task, free, "inherited", null, false);
+        inferred = true;
+      }
+      seen.add(fd);
+    }
+    return inferred;
+  }
+
+  /** Makes sure that a descriptor which a line shows (`7</etc/hosts>`) exists. */
+  learn(task: ReplayTask, expr: Expr): void {
+    if (expr.kind !== "int" || expr.note === null || expr.value < 0n || expr.value > 0xffffffn) return;
+    const { files } = task.task.process;
+    const fd = Number(expr.value);
+    const file = files.getRaw(fd);
+    const unnamed = file instanceof ExternalFile && (STDIO.includes(file.note) || file.note === "inherited");
+    if (file === null || unnamed) this.putExternal(task, fd, expr.note, null, files.cloexec(fd));
+    this.see(task, fd);
+  }
+
+  /** Puts a description from outside the model on a number, replacing what the model has there. */
+  putExternal(task: ReplayTask, fd: number, note: string, flags: number | null, cloexec: boolean): void {
+    task.task.process.files.replace(fd, new ExternalFile(this.kernel, note, flags), cloexec)?.put();
+  }
+}
+
+/** Whether a flag stands anywhere in the arguments of a clone, whose form differs from version to version. */
+function hasFlag(args: readonly Expr[], flag: string): boolean {
+  return args.some((arg) => contains(arg, flag));
+}
+
+function contains(expr: Expr, name: string): boolean {
+  switch (expr.kind) {
+    case "sym":
+      return expr.name === name;
+    case "op":
+      return expr.items.some((item) => contains(item, name));
+    case "named":
+      return contains(expr.value, name);
+    case "struct":
+      return expr.fields.some((item) => contains(item, name));
+    case "change":
+      return contains(expr.to, name) || (expr.from !== null && contains(expr.from, name));
+    default:
+      return false;
+  }
+}

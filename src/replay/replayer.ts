@@ -1,0 +1,364 @@
+/**
+ * Does the model predict what a recording shows?
+ *
+ * Each call has an interval from its entry to its exit, and its effect falls somewhere inside. Here the order is found
+ * greedily: a call that gives (a write, a close) takes effect at its entry; one that takes (a read, an epoll_wait) goes to
+ * sleep at its entry if nothing is there, and takes effect as late as its exit otherwise. Where the result contradicts,
+ * other calls that are under way are let through first.
+ * Time follows the recording, so that time-outs and timers are predicted.
+ */
+import type { Chooser } from "../kernel/choice.ts";
+import type { File } from "../kernel/fs/file.ts";
+import type { KernelProfile } from "../kernel/profile.ts";
+import { TaskState } from "../kernel/sched/task.ts";
+import { Poll } from "../kernel/uapi/poll.ts";
+import { evalInt, field } from "../trace/abi/evaluate.ts";
+import { signature } from "../trace/abi/index.ts";
+import type { Expr, Line } from "../trace/ast.ts";
+import type { CallRecord } from "../trace/pairs.ts";
+import { ActiveCall, type Difference, knownCall } from "./active-call.ts";
+import { ExternalFile } from "./external.ts";
+import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, OPENS } from "./knowledge.ts";
+import { Lookahead, type TraceEvent } from "./lookahead.ts";
+import { Machine, type ReplayTask } from "./machine.ts";
+import { type ReplaySummary, Tally } from "./summary.ts";
+
+export interface ReplayOptions {
+  readonly profile: KernelProfile;
+  readonly chooser: Chooser;
+  /** Name of the recording, for messages and the summary. */
+  readonly file: string;
+}
+
+/** Signals end these results; what a signal is, and when it comes, is told by the recording. */
+const INTERRUPTED: ReadonlySet<string> = new Set(
+  "EINTR ERESTARTSYS ERESTARTNOINTR ERESTARTNOHAND ERESTART_RESTARTBLOCK".split(" "),
+);
+const READABLE = Poll.IN | Poll.PRI | Poll.RDNORM | Poll.HUP | Poll.ERR | Poll.RDHUP;
+
+export class Replayer {
+  readonly tally: Tally = new Tally();
+  readonly #options: ReplayOptions;
+  readonly #lookahead: Lookahead;
+  #machine: Machine | null = null;
+  /** Some content of the recording is not known. */
+  #opaque = false;
+  /** Descriptions that took part in a call which the model does not know: what they do from then on is not predicted. */
+  readonly #tainted = new WeakSet<File>();
+  /** Calls whose new numbers have shown inherited descriptors. */
+  readonly #inferred = new WeakSet<CallRecord>();
+
+  constructor(options: ReplayOptions) {
+    this.#options = options;
+    this.#lookahead = new Lookahead(options.file);
+  }
+
+  /** @throws ParseError - the line cannot belong to this recording. */
+  push(line: Line): void {
+    if (this.#machine === null && line.type !== "blank" && line.type !== "comment" && line.type !== "directive") {
+      const epochNs = line.time?.form === "unix" ? line.time.ns : 0n;
+      this.#machine = new Machine(this.#options.profile, this.#options.chooser, epochNs);
+    }
+    this.#lookahead.push(line);
+    this.#drain(false);
+  }
+
+  finish(): ReplaySummary {
+    this.#drain(true);
+    return this.tally.summary(this.#options.file);
+  }
+
+  #drain(last: boolean): void {
+    const machine = this.#machine;
+    if (machine === null) return;
+    for (let event = this.#lookahead.next(last); event !== null; event = this.#lookahead.next(last)) {
+      this.#event(machine, event);
+    }
+  }
+
+  #event(machine: Machine, event: TraceEvent): void {
+    switch (event.kind) {
+      case "enter":
+        machine.advance(event.ns);
+        this.#enter(machine, event.call);
+        return;
+      case "exit":
+        this.#exit(machine, event.call, event.ns);
+        return;
+      case "gone":
+        machine.advance(event.ns);
+        machine.exit(event.line.task);
+        return;
+      case "signal":
+        machine.advance(event.ns);
+        return;
+    }
+  }
+
+  #enter(machine: Machine, record: CallRecord): void {
+    const owner = machine.task(record.task);
+    const { name } = record;
+    if (LIFECYCLE.has(name)) {
+      if (name.startsWith("clone") || name.endsWith("fork")) machine.spawn(owner, record);
+      else if (name === "exit_group" || name === "exit") machine.beginExit(owner);
+      return;
+    }
+    if (IGNORED.has(name) || OPENS.has(name) || LIMITS.has(name)) return;
+    for (const arg of record.args) machine.learn(owner, arg);
+    if (this.#lowestFreeIsHigher(machine, owner, record)) this.#inferred.add(record);
+    const known = knownCall(name);
+    if (known === null || this.#isContent(owner, record)) return;
+    const call = new ActiveCall(record, known);
+    owner.active = call;
+    const whole = record.exitLine === record.entryLine;
+    if (whole || !call.isConsumer || !isAvailable(owner, record)) this.#attempt(owner, call);
+    // A consumer that found nothing, but was recorded with something, tries again at its exit.
+    if (!whole && call.isRepeatable && call.difference(owner, this.#opaque) !== null) call.progress = "idle";
+  }
+
+  #attempt(owner: ReplayTask, call: ActiveCall): void {
+    call.start(owner);
+    if (call.opaque) this.#opaque = true;
+  }
+
+  #exit(machine: Machine, record: CallRecord, ns: number | null): void {
+    const owner = machine.task(record.task);
+    const fd = firstFd(record);
+    if (fd !== null && fd >= 0) machine.see(owner, fd);
+    const call = owner.active;
+    owner.active = null;
+    if (call === null || call.record !== record) {
+      this.#passOver(machine, owner, record, ns);
+      return;
+    }
+    const errno = record.result?.errnos[0] ?? null;
+    if (errno !== null && INTERRUPTED.has(errno) && call.progress !== "returned") {
+      machine.advance(ns);
+      call.interrupt(owner);
+      this.tally.count("assumed");
+      return;
+    }
+    this.#complete(machine, owner, call, ns);
+    machine.advance(ns);
+    this.#judge(machine, owner, call);
+  }
+
+  /** Brings the call to its end, if the model can. */
+  #complete(machine: Machine, owner: ReplayTask, call: ActiveCall, ns: number | null): void {
+    if (call.progress === "idle") this.#attempt(owner, call);
+    call.settle(owner);
+    if (call.progress === "sleeping") this.#passTime(machine, owner, call, ns);
+    for (const other of machine.tasks.values()) {
+      if (!this.#isWrong(owner, call)) return;
+      const waiting = other.active;
+      if (waiting === null || waiting.progress !== "idle") continue;
+      this.#attempt(other, waiting);
+      this.#retry(owner, call);
+    }
+    while (this.#isWrong(owner, call) && machine.hurryExit()) this.#retry(owner, call);
+  }
+
+  #retry(owner: ReplayTask, call: ActiveCall): void {
+    if (call.progress === "returned") this.#attempt(owner, call);
+    call.settle(owner);
+  }
+
+  /** Whether the result so far contradicts, and another order might still mend it. */
+  #isWrong(owner: ReplayTask, call: ActiveCall): boolean {
+    if (call.progress === "refused") return false;
+    if (call.progress === "returned" && !call.isRepeatable) return false;
+    return call.difference(owner, this.#opaque) !== null;
+  }
+
+  /** Up to the recorded exit, timer by timer. */
+  #passTime(machine: Machine, owner: ReplayTask, call: ActiveCall, ns: number | null): void {
+    const { clock } = machine.kernel;
+    for (;;) {
+      const next = clock.nextExpiryNs();
+      if (ns === null ? next < 0 : next < 0 || next > machine.clockAt(ns)) return;
+      clock.advanceTo(Math.max(next, clock.nowNs));
+      call.settle(owner);
+      if (call.progress !== "sleeping") return;
+    }
+  }
+
+  #judge(machine: Machine, owner: ReplayTask, call: ActiveCall): void {
+    const { record } = call;
+    if (call.progress === "refused") {
+      this.#unsupported(machine, owner, record);
+      return;
+    }
+    const difference = call.difference(owner, this.#opaque);
+    if (call.progress === "sleeping") call.interrupt(owner);
+    if (this.#guessed(owner, record)) {
+      this.tally.count("assumed");
+      return;
+    }
+    if (difference === null) {
+      this.tally.count(this.#inferred.has(record) ? "assumed" : "agreed");
+      return;
+    }
+    const file = firstFile(owner, record);
+    if (file !== null && this.#tainted.has(file)) {
+      this.#unsupported(machine, owner, record);
+      return;
+    }
+    this.#diverged(record, difference);
+  }
+
+  #diverged(record: CallRecord, difference: Difference): void {
+    const { entryLine, exitLine, task, name } = record;
+    this.tally.diverged({ line: entryLine, exit_line: exitLine, task, call: name, ...difference });
+  }
+
+  /** The model does not know the call: whatever it did to its first descriptor, the model has missed it. */
+  #unsupported(machine: Machine, owner: ReplayTask, record: CallRecord): void {
+    this.tally.unsupported(record.name);
+    const file = firstFile(owner, record);
+    if (file !== null) this.#tainted.add(file);
+    this.#keepNumber(machine, owner, record);
+  }
+
+  /** Numbers that the process inherited are occupied although no line has shown them. */
+  #lowestFreeIsHigher(machine: Machine, owner: ReplayTask, record: CallRecord): boolean {
+    const fds = newDescriptors(record);
+    const from = record.name === "fcntl" ? (evalInt(record.args[2] ?? NOTHING) ?? 0) : 0;
+    return fds.length > 0 && machine.inferInherited(owner, fds, from);
+  }
+
+  /** F_GETFL of an inherited descriptor: its flags are a guess. */
+  #guessed(owner: ReplayTask, record: CallRecord): boolean {
+    if (record.name !== "fcntl" || !isSymbol(record.args[1], "F_GETFL")) return false;
+    const file = firstFile(owner, record);
+    return file instanceof ExternalFile && !file.flagsKnown;
+  }
+
+  /** Calls that the model has no part in, or does not know. */
+  #passOver(machine: Machine, owner: ReplayTask, record: CallRecord, ns: number | null): void {
+    machine.advance(ns);
+    const { name } = record;
+    if (OPENS.has(name)) {
+      this.#opened(machine, owner, record);
+      return;
+    }
+    if (LIFECYCLE.has(name)) {
+      if (name.startsWith("exec") && (record.result?.errnos[0] ?? null) === null) machine.exec(owner);
+      this.tally.count("ignored");
+      return;
+    }
+    if (LIMITS.has(name)) {
+      this.tally.count(this.#limit(owner, record));
+      return;
+    }
+    if (IGNORED.has(name) || this.#isContent(owner, record)) this.tally.count("ignored");
+    else this.#unsupported(machine, owner, record);
+  }
+
+  /** RLIMIT_NOFILE decides about EMFILE: the recording tells the inherited limit, and each change of it. */
+  #limit(owner: ReplayTask, record: CallRecord): "assumed" | "ignored" {
+    const index = record.name === "prlimit64" ? 1 : 0;
+    const failed = (record.result?.errnos[0] ?? null) !== null;
+    if (failed || !isSymbol(record.args[index], "RLIMIT_NOFILE")) return "ignored";
+    const { files } = owner.task.process;
+    const limit = softLimit(record.args[index + 1]) ?? softLimit(record.args[index + 2]);
+    if (limit !== null) files.nofile = limit;
+    return "assumed";
+  }
+
+  /** Whether a file can be opened is the disk's affair; which number it gets is not (F-01). */
+  #opened(machine: Machine, owner: ReplayTask, record: CallRecord): void {
+    const value = record.result?.values[0];
+    const fd = value === undefined ? null : evalInt(value);
+    if (value === undefined || fd === null || fd < 0) {
+      this.tally.count("ignored");
+      return;
+    }
+    const flags = openFlags(record);
+    const inferred = machine.inferInherited(owner, [fd], 0);
+    const free = owner.task.process.files.lowestFree();
+    machine.putExternal(owner, fd, noteOf(value) ?? "/", flags, ((flags ?? 0) & 0o2000000) !== 0);
+    if (free === fd) this.tally.count(inferred ? "assumed" : "agreed");
+    else this.#diverged(record, { field: "result", recorded: String(fd), predicted: String(free) });
+  }
+
+  /** A descriptor that an unknown call gave still takes its number. */
+  #keepNumber(machine: Machine, owner: ReplayTask, record: CallRecord): void {
+    const value = record.result?.values[0];
+    const fd = value === undefined || !GIVES_FD.has(record.name) ? null : evalInt(value);
+    if (value === undefined || fd === null || fd < 0) return;
+    machine.putExternal(owner, fd, noteOf(value) ?? `${record.name}()`, null, record.args.some(hasCloexec));
+  }
+
+  /** The content of a file that the model knows only by name. */
+  #isContent(owner: ReplayTask, record: CallRecord): boolean {
+    if (!CONTENT.has(record.name)) return false;
+    const file = firstFile(owner, record);
+    return file instanceof ExternalFile && file.kind === "disk";
+  }
+}
+
+function noteOf(expr: Expr): string | null {
+  return expr.kind === "int" ? expr.note : null;
+}
+
+function isSymbol(expr: Expr | undefined, name: string): boolean {
+  return expr?.kind === "sym" && expr.name === name;
+}
+
+/** `rlim_cur` of `{rlim_cur=1024, rlim_max=4*1024}`; null for NULL and for no limit. */
+function softLimit(expr: Expr | undefined): number | null {
+  const limit = expr?.kind === "struct" ? field(expr, "rlim_cur", 0) : null;
+  return limit === null ? null : evalInt(limit);
+}
+
+/** `O_CLOEXEC`, `SFD_CLOEXEC|SFD_NONBLOCK` ... */
+function hasCloexec(expr: Expr): boolean {
+  if (expr.kind === "op") return expr.items.some(hasCloexec);
+  return expr.kind === "sym" && expr.name.endsWith("_CLOEXEC");
+}
+
+function openFlags(record: CallRecord): number | null {
+  if (record.name === "creat") return 1;
+  const flags = record.args[record.name === "open" ? 1 : 2];
+  return flags === undefined ? null : evalInt(flags);
+}
+
+const NOTHING: Expr = { kind: "ellipsis" };
+
+/** The number in the first argument, if that is a descriptor; null otherwise. */
+function firstFd(record: CallRecord): number | null {
+  const arg = record.args[0];
+  if (arg === undefined) return null;
+  const isFd = noteOf(arg) !== null || /fd|fildes|sock/.test(signature(record.name)?.params[0]?.name ?? "");
+  return isFd ? evalInt(arg) : null;
+}
+
+/** The description behind the first argument. */
+function firstFile(owner: ReplayTask, record: CallRecord): File | null {
+  const fd = firstFd(record);
+  return fd === null ? null : owner.task.process.files.getRaw(fd);
+}
+
+/** The numbers that a recorded call gave, in the order of their allocation. */
+function newDescriptors(record: CallRecord): number[] {
+  const { name, args, result } = record;
+  const value = result?.values[0];
+  const ret = value === undefined ? null : evalInt(value);
+  if (ret === null || ret < 0) return [];
+  if (name === "pipe" || name === "pipe2" || name === "socketpair") {
+    const pair = args[name === "socketpair" ? 3 : 0];
+    return pair?.kind === "array" ? pair.items.map((item) => evalInt(item) ?? 0) : [];
+  }
+  const duplicates =
+    name === "dup" || (name === "fcntl" && args[1]?.kind === "sym" && args[1].name.startsWith("F_DUPFD"));
+  return duplicates || GIVES_FD.has(name) ? [ret] : [];
+}
+
+/** Whether a call that takes would find something now. poll and select change nothing, so they may always be tried. */
+function isAvailable(owner: ReplayTask, record: CallRecord): boolean {
+  if (/poll$|select/.test(record.name)) return false;
+  const file = firstFile(owner, record);
+  if (file === null || owner.task.state !== TaskState.RUNNING) return false;
+  if (file.epoll !== null) return file.epoll.eventsAvailable;
+  return file instanceof ExternalFile || (file.poll(owner.task, null) & READABLE) !== 0;
+}
