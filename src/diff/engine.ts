@@ -1,0 +1,91 @@
+/**
+ * Runs scripts in two worlds and judges them.
+ */
+import { AgentFailed } from "../native-bridge/index.ts";
+import type { Port, PortResult } from "../syscalls/port.ts";
+import { lower } from "../trace/lower.ts";
+import { kernelFits, type Script } from "../trace/script.ts";
+import type { Lowered } from "../trace/source-map.ts";
+import { judge } from "./compare-worlds.ts";
+import type { ScriptReport } from "./report.ts";
+
+/** What a target can do: decides which scripts make sense there. */
+export interface TargetTraits {
+  /** Its kernel's release, such as `6.18.44-cloud`; null if nobody knows. */
+  readonly release: string | null;
+  /** Which of `root`, `userfaultfd`, `net` it offers. */
+  readonly offers: ReadonlySet<string>;
+}
+
+/** Two worlds. */
+export interface Worlds {
+  /** A model for this script: a script may ask for a seed of its own. */
+  readonly model: (script: Script) => Port;
+  /** Ports to the same kind of machine; scripts are spread over them. */
+  readonly targets: readonly Port[];
+  readonly traits: TargetTraits;
+}
+
+/** Programs that a target has at hand, so that it never waits for us. */
+const IN_FLIGHT = 4;
+
+/** Why a target does not run a script; null if it does. */
+export function skipReason(script: Script, traits: TargetTraits): string | null {
+  if (script.modelOnly !== null) return `on the model only: ${script.modelOnly}`;
+  if (script.litmus) return "a litmus script: its lines have no order";
+  if (traits.release !== null && !kernelFits(script, traits.release)) {
+    return `needs kernel ${script.kernel.map(({ op, version }) => `${op} ${version}`).join(", ")}`;
+  }
+  const needs = new Set(script.needs);
+  if (script.uid !== null || script.sysctls.size > 0) needs.add("root");
+  const missing = [...needs].filter((need) => !traits.offers.has(need));
+  return missing.length === 0 ? null : `needs ${missing.join(", ")}`;
+}
+
+/** Runs a script on the model and on a target, and compares. */
+export async function diffLowered(lowered: Lowered, model: Port, target: Port): Promise<ScriptReport> {
+  const [inModel, inTarget] = await Promise.all([model.run(lowered.program), runOn(target, lowered)]);
+  if (inTarget.end !== "unsupported") return judge(lowered, inModel, inTarget);
+  // what a target cannot do proves nothing
+  return skippedReport(lowered.script, `the target cannot do it: ${inTarget.reason}`);
+}
+
+/** An agent that dies takes only its present script along: the next one gets a new agent. */
+async function runOn(target: Port, lowered: Lowered): Promise<PortResult> {
+  try {
+    return await target.run(lowered.program);
+  } catch (error) {
+    if (error instanceof AgentFailed) return { steps: [], end: "crashed", reason: error.message };
+    throw error;
+  }
+}
+
+/** The report of a script that the target did not run. */
+export function skippedReport(script: Script, reason: string): ScriptReport {
+  const { file, ids } = script;
+  return { file, ids, calls: 0, agreed: 0, diverged: 0, skipped: reason, divergences: [] };
+}
+
+/** Runs scripts one after the other, several at a time, and reports in their order. */
+export async function* diffScripts(
+  scripts: Iterable<Script>,
+  worlds: Worlds,
+): AsyncGenerator<ScriptReport, void, undefined> {
+  const window: Promise<ScriptReport>[] = [];
+  const { targets, traits, model } = worlds;
+  let next = 0;
+  for (const script of scripts) {
+    const reason = skipReason(script, traits);
+    const target = targets[next % targets.length];
+    if (reason !== null || target === undefined) {
+      window.push(Promise.resolve(skippedReport(script, reason ?? "no target")));
+    } else {
+      next += 1;
+      const report = diffLowered(lower(script), model(script), target);
+      report.catch(() => {}); // reported when its turn comes
+      window.push(report);
+    }
+    if (window.length >= targets.length * IN_FLIGHT) yield await (window.shift() as Promise<ScriptReport>);
+  }
+  for (const report of window) yield await report;
+}

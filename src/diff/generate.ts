@@ -1,0 +1,52 @@
+/**
+ * Scripts out of nothing: fast-check draws commands, the commands write lines.
+ *
+ * Script `index` of a seed depends on the two numbers alone, so an interrupted run goes on where it stopped, and one script
+ * can be made again without the others.
+ */
+import fc from "fast-check";
+import { anyCommand, Draft, openEpoll, waitText } from "./commands.ts";
+import { KnownState } from "./known-state.ts";
+
+/** How scripts are made. */
+export interface GenerateOptions {
+  readonly seed: number;
+  /** Commands of one script at most. */
+  readonly maxCommands?: number;
+}
+
+const MAX_COMMANDS = 40;
+const MAXEVENTS_AT_END = 64;
+
+/** The text of script `index`. */
+export function generateScript(index: number, options: GenerateOptions): string {
+  const { seed, maxCommands = MAX_COMMANDS } = options;
+  const sequences = fc.commands([anyCommand], { maxCommands, size: "max" });
+  const [sequence] = fc.sample(sequences, { seed: mix(seed, index), numRuns: 1 });
+  const known = new KnownState();
+  const draft = new Draft();
+  draft.add(`# generated: seed ${seed}, script ${index}`);
+  openEpoll(known, draft);
+  fc.modelRun(() => ({ model: known, real: draft }), sequence ?? []);
+  finish(known, draft);
+  return `${draft.lines.join("\n")}\n`;
+}
+
+/** Looks at everything once more: who is registered, what each file says, and what is still to be delivered. */
+function finish(known: KnownState, draft: Draft): void {
+  for (const { name, file } of known.descriptors()) {
+    if (file.kind !== "epoll") draft.add(`poll_mask($${name}) = ?`);
+  }
+  for (const { name } of known.ofKind("epoll")) {
+    draft.add(`fdinfo($${name}) = ?`);
+    draft.add(waitText(name, MAXEVENTS_AT_END, "wait"));
+  }
+}
+
+/** A seed of its own for each script: neighbours share nothing. (A 32-bit finalizer in the manner of MurmurHash3.) */
+function mix(seed: number, index: number): number {
+  let hash = Math.imul(seed ^ 0x9e37_79b9, 0x85eb_ca6b) ^ Math.imul(index + 1, 0xc2b2_ae35);
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
+  return (hash ^ (hash >>> 16)) | 0;
+}

@@ -1,0 +1,121 @@
+/**
+ * What a generated script knows about the machine it talks to: which descriptors are open, what they refer to, and who
+ * watches whom.
+ *
+ * It is no model of epoll. It only has to be right about descriptor numbers, so that names and numbers stay in step, and
+ * roughly right about the rest, so that most calls make sense.
+ */
+
+/** Types of description that scripts use. */
+export type Kind = "epoll" | "eventfd" | "pipe read" | "pipe write" | "socket";
+
+/** An open file description. */
+export interface Description {
+  readonly kind: Kind;
+  /** The other end of a pipe or a socket pair. */
+  peer: Description | null;
+}
+
+/** A descriptor: the name that a script gave it, and its number. */
+export interface Descriptor {
+  readonly name: string;
+  readonly fd: number;
+  readonly file: Description;
+}
+
+/** A watched (description, number) pair. */
+export interface Watch {
+  readonly epoll: Description;
+  readonly file: Description;
+  readonly fd: number;
+}
+
+const FIRST_FREE = 3;
+
+/** Descriptors, watches and names of one script. */
+export class KnownState {
+  /** Open descriptors by number. */
+  readonly open: Map<number, Descriptor> = new Map<number, Descriptor>();
+  /** Names of closed descriptors. Their numbers may be in use again. */
+  readonly closed: string[] = [];
+  readonly watches: Watch[] = [];
+  #names = 0;
+  #tokens = 0;
+
+  /** A new name. */
+  name(prefix: string): string {
+    this.#names += 1;
+    return `${prefix}${this.#names}`;
+  }
+
+  /** A value that no other registration carries as its data. */
+  token(): number {
+    this.#tokens += 1;
+    return this.#tokens;
+  }
+
+  /** Takes the lowest free number. */
+  install(name: string, file: Description): Descriptor {
+    let fd = FIRST_FREE;
+    while (this.open.has(fd)) fd += 1;
+    return this.place(name, fd, file);
+  }
+
+  /** Puts a description on a number, whatever was there. */
+  place(name: string, fd: number, file: Description): Descriptor {
+    this.close(fd);
+    const descriptor = { name, fd, file };
+    this.open.set(fd, descriptor);
+    return descriptor;
+  }
+
+  /** Frees a number; with the last one of a description go its watches. */
+  close(fd: number): void {
+    const descriptor = this.open.get(fd);
+    if (descriptor === undefined) return;
+    this.open.delete(fd);
+    this.closed.push(descriptor.name);
+    const { file } = descriptor;
+    if (this.descriptors().some((other) => other.file === file)) return;
+    this.#forget((watch) => watch.file === file || watch.epoll === file);
+  }
+
+  descriptors(): Descriptor[] {
+    return [...this.open.values()];
+  }
+
+  /** Open descriptors of some kinds, in ascending order of number. */
+  ofKind(...kinds: readonly Kind[]): Descriptor[] {
+    return this.descriptors()
+      .filter(({ file }) => kinds.includes(file.kind))
+      .sort((a, b) => a.fd - b.fd);
+  }
+
+  watch(epoll: Descriptor, target: Descriptor): void {
+    if (!this.isWatched(epoll, target)) this.watches.push({ epoll: epoll.file, file: target.file, fd: target.fd });
+  }
+
+  unwatch(epoll: Descriptor, target: Descriptor): void {
+    this.#forget((watch) => watch.epoll === epoll.file && watch.file === target.file && watch.fd === target.fd);
+  }
+
+  isWatched(epoll: Descriptor, target: Descriptor): boolean {
+    return this.watches.some((w) => w.epoll === epoll.file && w.file === target.file && w.fd === target.fd);
+  }
+
+  /** Descriptors that an epoll watches and that are still open under the watched number. */
+  watchedBy(epoll: Descriptor): Descriptor[] {
+    return this.descriptors().filter((descriptor) => this.isWatched(epoll, descriptor));
+  }
+
+  /** Whether some epoll watches a descriptor of this one's description. */
+  isWatchedAnywhere(target: Descriptor): boolean {
+    return this.watches.some((watch) => watch.file === target.file);
+  }
+
+  #forget(which: (watch: Watch) => boolean): void {
+    for (let i = this.watches.length - 1; i >= 0; i -= 1) {
+      if (which(this.watches[i]!)) this.watches.splice(i, 1);
+    }
+  }
+}
