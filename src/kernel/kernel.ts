@@ -8,11 +8,13 @@ import { Epnested } from "./fs/eventpoll/nesting.ts";
 import type { EpollWaitCall } from "./fs/eventpoll/send-events.ts";
 import { FdTable } from "./fs/fdtable.ts";
 import { Inode } from "./fs/file.ts";
+import type { PollCall, SelectCall } from "./fs/select.ts";
 import { assert, Unmodelled } from "./lib/assert.ts";
 import { Ida } from "./lib/ida.ts";
 import { List } from "./lib/list.ts";
 import { Mm } from "./mm/mm.ts";
 import { PageAllocator } from "./mm/page.ts";
+import { Net } from "./net/net.ts";
 import type { KernelObserver } from "./observer.ts";
 import type { KernelProfile } from "./profile.ts";
 import { Process, UserStruct } from "./sched/process.ts";
@@ -42,6 +44,7 @@ export class Kernel {
   readonly sysctl: Sysctls = new Sysctls();
   /** Runnable tasks inside a call that slept, in the order in which they were woken. */
   readonly runqueue: List<Task> = new List<Task>();
+  readonly net: Net;
   observer: KernelObserver | null = null;
   /** Inode of every anonymous file. */
   readonly anonInode: Inode;
@@ -52,6 +55,9 @@ export class Kernel {
   readonly eventfdIda: Ida = new Ida();
   /** epoll_wait calls that are over, for reuse. */
   readonly epollWaitFree: EpollWaitCall[] = [];
+  /** poll and select calls that are over, for reuse. */
+  readonly pollFree: PollCall[] = [];
+  readonly selectFree: SelectCall[] = [];
   /** Counts descriptions: see `File.id`. */
   nextFileId = 1;
   #nextIno = 1000;
@@ -62,6 +68,7 @@ export class Kernel {
     this.profile = options.profile;
     this.chooser = options.chooser;
     this.clock = new Clock(options.bootNs, options.bootEpochNs);
+    this.net = new Net(this);
     this.anonInode = new Inode(this.allocIno(), ANON_INODE_MODE, ANON_INODE_DEV);
   }
 

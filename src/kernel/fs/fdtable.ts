@@ -14,6 +14,7 @@ import type { File } from "./file.ts";
 
 const FULL = -1; // a word with all 32 bits set
 const LEVELS = 5;
+const NR_OPEN_DEFAULT = 64;
 
 export class FdTable {
   /** `RLIMIT_NOFILE`, soft. Numbers above it that are open stay usable. */
@@ -99,6 +100,23 @@ export class FdTable {
     }
   }
 
+  /** `get_unused_fd_flags`: takes a free number for a description that is still to come; `replace` fills it. */
+  reserve(fd: number): void {
+    assert(this.getRaw(fd) === null, "fdtable: reserved a number in use");
+    this.#mark(fd);
+  }
+
+  /** `put_unused_fd`. */
+  unreserve(fd: number): void {
+    assert(this.getRaw(fd) === null, "fdtable: gave back a number in use");
+    this.#unmark(fd);
+  }
+
+  /** Taken, yet without a description: dup2 onto it is EBUSY. */
+  isReserved(fd: number): boolean {
+    return this.getRaw(fd) === null && this.lowestFree(fd) !== fd;
+  }
+
   /** `do_dup2` without its checks: puts `file` on `fd` and returns what was there. */
   replace(fd: number, file: File, cloexec: boolean): File | null {
     const old = this.getRaw(fd);
@@ -135,6 +153,13 @@ export class FdTable {
   /** One more than the highest number that ever was in use. */
   get end(): number {
     return this.#files.length;
+  }
+
+  /** `max_fds`: the room of the table, 64 numbers at first and doubled as numbers need it. */
+  get maxFds(): number {
+    let room = NR_OPEN_DEFAULT;
+    while (room < this.end) room *= 2;
+    return room;
   }
 
   /** `dup_fd`: a copy that shares the descriptions. */

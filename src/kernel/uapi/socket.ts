@@ -35,19 +35,29 @@ export const Msg = {
   CMSG_CLOEXEC: 0x40000000,
 } as const;
 
+/** Types of control messages at level `SOL_SOCKET`. */
+export const Scm = { RIGHTS: 1, CREDENTIALS: 2 } as const;
+
 export const SOL_SOCKET = 1;
+export const SOL_IP = 0;
 export const SOL_TCP = 6;
+export const SOL_IPV6 = 41;
 
 export const So = {
+  DEBUG: 1,
   REUSEADDR: 2,
   TYPE: 3,
   ERROR: 4,
+  DONTROUTE: 5,
   BROADCAST: 6,
   SNDBUF: 7,
   RCVBUF: 8,
   KEEPALIVE: 9,
   OOBINLINE: 10,
+  NO_CHECK: 11,
+  PRIORITY: 12,
   LINGER: 13,
+  BSDCOMPAT: 14,
   REUSEPORT: 15,
   PASSCRED: 16,
   PEERCRED: 17,
@@ -55,12 +65,23 @@ export const So = {
   SNDLOWAT: 19,
   RCVTIMEO: 20,
   SNDTIMEO: 21,
+  PEERNAME: 28,
   ACCEPTCONN: 30,
   SNDBUFFORCE: 32,
   RCVBUFFORCE: 33,
+  MARK: 36,
   PROTOCOL: 38,
   DOMAIN: 39,
   PEEK_OFF: 42,
+  SELECT_ERR_QUEUE: 45,
+  MEMINFO: 55,
+  COOKIE: 57,
+  ZEROCOPY: 60,
+  RCVTIMEO_NEW: 66,
+  SNDTIMEO_NEW: 67,
+  BUF_LOCK: 72,
+  PASSPIDFD: 76,
+  PASSRIGHTS: 83,
 } as const;
 
 export const Ioctl = {

@@ -1,0 +1,82 @@
+/**
+ * Which protocol a family, a type and a protocol number stand for.
+ *
+ * Counterpart: `net/socket.c` (`__sock_create`), `net/unix/af_unix.c` (`unix_create`), `net/ipv4/af_inet.c`
+ * (`inet_create`).
+ */
+import { Unmodelled } from "../lib/assert.ts";
+import type { Task } from "../sched/task.ts";
+import { Errno } from "../uapi/errno.ts";
+import { Af, Sock as SockType } from "../uapi/socket.ts";
+import { TcpSock } from "./inet/tcp-sock.ts";
+import type { Net } from "./net.ts";
+import type { Sock } from "./sock.ts";
+import { UnixStreamSock } from "./unix/stream.ts";
+
+/** `NPROTO`, `SOCK_MAX`, `IPPROTO_MAX`. */
+const NPROTO = 46;
+const SOCK_MAX = 11;
+const IPPROTO_MAX = 263;
+const IPPROTO_ICMP = 1;
+const IPPROTO_TCP = 6;
+const IPPROTO_UDP = 17;
+
+/**
+ * `__sock_create`.
+ *
+ * @returns a socket without a file, or a negative errno.
+ * @errno EAFNOSUPPORT - no such family. EINVAL - no such type. ESOCKTNOSUPPORT, EPROTONOSUPPORT - the family has none
+ * like that. EPERM - a raw socket without the right to it.
+ * @throws Unmodelled - a family or protocol that Linux has and the model has not.
+ * @behaviour F-23
+ */
+export function sockCreate(task: Task, family: number, type: number, protocol: number): Sock | number {
+  const { net } = task.kernel;
+  if (family < 0 || family >= NPROTO) return -Errno.EAFNOSUPPORT;
+  if (type < 0 || type >= SOCK_MAX) return -Errno.EINVAL;
+  switch (family) {
+    case Af.UNSPEC:
+      return -Errno.EAFNOSUPPORT;
+    case Af.UNIX:
+      return unixCreate(net, type, protocol);
+    case Af.INET:
+    case Af.INET6:
+      return inetCreate(task, net, family, type, protocol);
+    default:
+      throw new Unmodelled(`sockets of family ${family}`);
+  }
+}
+
+function unixCreate(net: Net, type: number, protocol: number): Sock | number {
+  if (protocol !== 0 && protocol !== Af.UNIX) return -Errno.EPROTONOSUPPORT;
+  switch (type) {
+    case SockType.STREAM:
+      return new UnixStreamSock(net);
+    case SockType.DGRAM:
+    case SockType.RAW:
+    case SockType.SEQPACKET:
+      throw new Unmodelled("AF_UNIX datagrams");
+    default:
+      return -Errno.ESOCKTNOSUPPORT;
+  }
+}
+
+function inetCreate(task: Task, net: Net, family: number, type: number, protocol: number): Sock | number {
+  if (protocol < 0 || protocol >= IPPROTO_MAX) return -Errno.EINVAL;
+  switch (type) {
+    case SockType.STREAM:
+      if (protocol === 0 || protocol === IPPROTO_TCP) return new TcpSock(net, family);
+      return -Errno.EPROTONOSUPPORT;
+    case SockType.DGRAM:
+      if (protocol === 0 || protocol === IPPROTO_UDP || protocol === IPPROTO_ICMP) {
+        throw new Unmodelled("UDP sockets");
+      }
+      return -Errno.EPROTONOSUPPORT;
+    case SockType.RAW:
+      if (protocol === 0) return -Errno.EPROTONOSUPPORT;
+      if (!task.process.privileged) return -Errno.EPERM;
+      throw new Unmodelled("raw sockets");
+    default:
+      return -Errno.ESOCKTNOSUPPORT;
+  }
+}

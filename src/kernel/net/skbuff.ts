@@ -1,0 +1,184 @@
+/**
+ * Socket buffers: what one send puts into a queue, and what the kernel charges for it.
+ *
+ * Counterpart: `net/core/skbuff.c`, `include/linux/skbuff.h`.
+ * The charge (`truesize`) is the memory that Linux would take, computed from the sizes in `SkbConfig`; the bytes live in
+ * a pooled array of their own. A buffer that is freed goes back to its pool, so a program that keeps sending and
+ * receiving allocates nothing.
+ * Invariants: a buffer is on at most one queue; a pooled buffer is on none and belongs to nobody.
+ */
+import { assert } from "../lib/assert.ts";
+import type { Scm } from "./scm.ts";
+import type { Sock } from "./sock.ts";
+
+/** The sizes that decide what a message costs. They depend on how a kernel was built. */
+export interface SkbConfig {
+  /** `SKB_DATA_ALIGN(sizeof(struct sk_buff))`. */
+  readonly skbBytes: number;
+  /** `SKB_DATA_ALIGN(sizeof(struct skb_shared_info))`. */
+  readonly sharedInfoBytes: number;
+  /** `SMP_CACHE_BYTES`. */
+  readonly cacheLine: number;
+  /** `SKB_SMALL_HEAD_CACHE_SIZE`: heads that are not charged to a memory cgroup come from a cache of this size. */
+  readonly smallHeadBytes: number;
+  readonly pageBytes: number;
+  /** `MAX_SKB_FRAGS`. */
+  readonly maxFrags: number;
+  /** `PAGE_ALLOC_COSTLY_ORDER`. */
+  readonly costlyOrder: number;
+}
+
+/** x86-64, 4096-byte pages, 17 fragments: the reference kernel. */
+export const SKB_CONFIG_X86_64: SkbConfig = {
+  skbBytes: 256,
+  sharedInfoBytes: 320,
+  cacheLine: 64,
+  smallHeadBytes: 576,
+  pageBytes: 4096,
+  maxFrags: 17,
+  costlyOrder: 3,
+};
+
+/** Smallest power of two that is not below `n`. */
+function powerOfTwo(n: number): number {
+  return 1 << (32 - Math.clz32(n - 1));
+}
+
+/** Charge of a buffer's linear part of `length` bytes that a memory cgroup pays for (`GFP_KERNEL_ACCOUNT`). */
+export function headTruesize(config: SkbConfig, length: number): number {
+  const aligned = (length + config.cacheLine - 1) & ~(config.cacheLine - 1);
+  return powerOfTwo(aligned + config.sharedInfoBytes) + config.skbBytes;
+}
+
+/** As `headTruesize`, for a head that may come from the cache of small heads. */
+export function plainHeadTruesize(config: SkbConfig, length: number): number {
+  const aligned = (length + config.cacheLine - 1) & ~(config.cacheLine - 1);
+  const bytes = aligned + config.sharedInfoBytes;
+  return (bytes <= config.smallHeadBytes ? config.smallHeadBytes : powerOfTwo(bytes)) + config.skbBytes;
+}
+
+export class SkBuff {
+  next: SkBuff | null;
+  prev: SkBuff | null;
+  /** The queue it is on; null while it is on none. */
+  list: SkBuffHead | null;
+  /** The socket that is charged for it. */
+  sk: Sock | null;
+  /** Storage; at least `len` bytes long. */
+  readonly bytes: Uint8Array;
+  /** Bytes of data. */
+  len: number;
+  /** `UNIXCB(skb).consumed`: how many of them have been read. */
+  consumed: number;
+  truesize: number;
+  /** Credentials and descriptors that travel with it; null for plain bytes. */
+  scm: Scm | null;
+  /** An empty datagram that has been peeked at: `skb->peeked`. */
+  peeked: boolean;
+  /** Which pool list it goes back to. */
+  readonly sizeClass: number;
+
+  constructor(bytes: Uint8Array, sizeClass: number) {
+    this.next = null;
+    this.prev = null;
+    this.list = null;
+    this.sk = null;
+    this.bytes = bytes;
+    this.len = 0;
+    this.consumed = 0;
+    this.truesize = 0;
+    this.scm = null;
+    this.peeked = false;
+    this.sizeClass = sizeClass;
+  }
+}
+
+/** `struct sk_buff_head`. */
+export class SkBuffHead {
+  first: SkBuff | null;
+  last: SkBuff | null;
+  length: number;
+
+  constructor() {
+    this.first = null;
+    this.last = null;
+    this.length = 0;
+  }
+
+  /** `__skb_queue_tail`. */
+  queueTail(skb: SkBuff): void {
+    assert(skb.list === null, "skb: already on a queue");
+    const { last } = this;
+    skb.list = this;
+    skb.prev = last;
+    if (last === null) this.first = skb;
+    else last.next = skb;
+    this.last = skb;
+    this.length += 1;
+  }
+
+  /** `__skb_unlink`. */
+  unlink(skb: SkBuff): void {
+    assert(skb.list === this, "skb: not on this queue");
+    const { prev, next } = skb;
+    if (prev === null) this.first = next;
+    else prev.next = next;
+    if (next === null) this.last = prev;
+    else next.prev = prev;
+    skb.list = null;
+    skb.prev = null;
+    skb.next = null;
+    this.length -= 1;
+  }
+
+  /** `__skb_dequeue`. */
+  dequeue(): SkBuff | null {
+    const skb = this.first;
+    if (skb !== null) this.unlink(skb);
+    return skb;
+  }
+}
+
+const MIN_CLASS_BYTES = 64;
+/** A pool list keeps no more than this many bytes of free storage. */
+const MAX_POOLED_BYTES = 1 << 24;
+
+/** Free buffers, one list per power of two of storage. */
+export class SkbPool {
+  readonly #free: (SkBuff | null)[] = [];
+  readonly #count: number[] = [];
+
+  /** `alloc_skb`: a buffer with room for `length` bytes, which is also its length. The caller charges it. */
+  alloc(length: number): SkBuff {
+    const sizeClass = length <= MIN_CLASS_BYTES ? 0 : 26 - Math.clz32(length - 1);
+    while (this.#free.length <= sizeClass) {
+      this.#free.push(null);
+      this.#count.push(0);
+    }
+    const skb = this.#free[sizeClass] as SkBuff | null;
+    if (skb === null) {
+      const fresh = new SkBuff(new Uint8Array(MIN_CLASS_BYTES << sizeClass), sizeClass);
+      fresh.len = length;
+      return fresh;
+    }
+    this.#free[sizeClass] = skb.next;
+    this.#count[sizeClass] = (this.#count[sizeClass] as number) - 1;
+    skb.next = null;
+    skb.len = length;
+    return skb;
+  }
+
+  /** `kfree_skb` after its destructor: nobody may use the buffer any more. */
+  free(skb: SkBuff): void {
+    assert(skb.list === null && skb.scm === null, "skb: freed while it is queued or carries something");
+    const { sizeClass } = skb;
+    const count = this.#count[sizeClass] as number;
+    if (count << (sizeClass + 6) >= MAX_POOLED_BYTES) return;
+    skb.sk = null;
+    skb.consumed = 0;
+    skb.peeked = false;
+    skb.next = this.#free[sizeClass] as SkBuff | null;
+    this.#free[sizeClass] = skb;
+    this.#count[sizeClass] = count + 1;
+  }
+}

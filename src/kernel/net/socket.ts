@@ -1,0 +1,67 @@
+/**
+ * Sockets as open file descriptions.
+ *
+ * Counterpart: `net/socket.c` (`struct socket`, `socket_file_ops`).
+ * The kernel's socket, its inode and its file are one object here, as they live and die together; the protocol's state
+ * is the `Sock`.
+ */
+import { File, Inode, type PollTable } from "../fs/file.ts";
+import type { IovIter } from "../mm/iov-iter.ts";
+import type { Task } from "../sched/task.ts";
+import { Mode, Open } from "../uapi/fcntl.ts";
+import { Msg, Sock as SockType } from "../uapi/socket.ts";
+import type { Sock } from "./sock.ts";
+
+/** Where every socket inode lives: sockfs. */
+const SOCKFS_DEV = 0x9;
+const { DONTWAIT: MSG_DONTWAIT, EOR: MSG_EOR } = Msg;
+
+export class SocketFile extends File {
+  readonly sk: Sock;
+
+  /** `sock_alloc_file`. @param flags - O_NONBLOCK or 0. */
+  constructor(sk: Sock, flags: number) {
+    const { kernel } = sk.net;
+    super(kernel, new Inode(kernel.allocIno(), Mode.IFSOCK | 0o777, SOCKFS_DEV), Open.RDWR | (flags & Open.NONBLOCK));
+    this.sk = sk;
+    sk.file = this;
+  }
+
+  override get link(): string {
+    return `socket:[${this.inode.ino}]`;
+  }
+
+  /** `sock_poll`. */
+  override poll(task: Task, pt: PollTable | null): number {
+    const { sk } = this;
+    if (pt !== null) pt.queue(this, sk.wq);
+    return sk.poll(task);
+  }
+
+  /** `sock_read_iter`. A read of 0 bytes does not reach the protocol (F-18, U-43). */
+  override read(task: Task, to: IovIter, nonblock: boolean): number {
+    if (to.count === 0) return 0;
+    return this.sk.recvmsg(task, to, nonblock ? MSG_DONTWAIT : 0, null);
+  }
+
+  /** `sock_write_iter`. */
+  override write(task: Task, from: IovIter, nonblock: boolean): number {
+    const { sk } = this;
+    const flags = nonblock ? MSG_DONTWAIT : 0;
+    return sk.sendmsg(task, from, sk.type === SockType.SEQPACKET ? flags | MSG_EOR : flags, null);
+  }
+
+  override ioctl(task: Task, request: number, arg: number): number {
+    return this.sk.ioctl(task, request, arg);
+  }
+
+  /** `sock_close`. */
+  override release(): void {
+    this.sk.release();
+    this.sk.net.flushDelayedFput();
+  }
+
+  override fdinfo(): string {
+    return this.sk.fdinfo();
+  }
+}
