@@ -144,7 +144,7 @@ export function sysEpollPwait2(
 }
 
 /** `set_user_sigmask`, its checks. @errno EINVAL - the size. EFAULT - the mask. */
-function checkSigmask(task: Task, sigmask: number, sigsetsize: number): number {
+export function checkSigmask(task: Task, sigmask: number, sigsetsize: number): number {
   if (sigmask === 0) return 0;
   if (toSize(sigsetsize) !== SIGSET_SIZE) return -Errno.EINVAL;
   return task.process.mm.copyFromUser(scratch, 0, sigmask, SIGSET_SIZE) < SIGSET_SIZE ? -Errno.EFAULT : 0;

@@ -22,15 +22,34 @@ import {
   sysLseek,
 } from "./fd.ts";
 import { sysIoctl } from "./ioctl.ts";
+import { sysRecvfrom, sysRecvmmsg, sysRecvmsg, sysSendmmsg, sysSendmsg, sysSendto } from "./msg.ts";
 import { sysPipe, sysPipe2 } from "./pipe.ts";
 import { sysRead, sysReadv, sysWrite, sysWritev } from "./rw.ts";
+import { sysPoll, sysPpoll, sysPselect6, sysSelect } from "./select.ts";
+import {
+  sysAccept,
+  sysAccept4,
+  sysBind,
+  sysConnect,
+  sysGetpeername,
+  sysGetsockname,
+  sysListen,
+  sysShutdown,
+  sysSocket,
+  sysSocketpair,
+} from "./socket.ts";
+import { sysGetsockopt, sysSetsockopt } from "./sockopt.ts";
 
 /** A call with its six registers. @returns the result, a negative errno, or `BLOCKED`. */
 export type Syscall = (task: Task, a: number, b: number, c: number, d: number, e: number, f: number) => number;
 
 export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
+  accept: sysAccept,
+  accept4: sysAccept4,
+  bind: sysBind,
   close: sysClose,
   close_range: sysCloseRange,
+  connect: sysConnect,
   dup: sysDup,
   dup2: sysDup2,
   dup3: sysDup3,
@@ -48,12 +67,30 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   fstat: sysFstat,
   fsync: sysFsync,
   ftruncate: sysFtruncate,
+  getpeername: sysGetpeername,
+  getsockname: sysGetsockname,
+  getsockopt: sysGetsockopt,
   ioctl: sysIoctl,
+  listen: sysListen,
   lseek: sysLseek,
   pipe: sysPipe,
   pipe2: sysPipe2,
+  poll: sysPoll,
+  ppoll: sysPpoll,
+  pselect6: sysPselect6,
   read: sysRead,
   readv: sysReadv,
+  recvfrom: sysRecvfrom,
+  recvmmsg: sysRecvmmsg,
+  recvmsg: sysRecvmsg,
+  select: sysSelect,
+  sendmmsg: sysSendmmsg,
+  sendmsg: sysSendmsg,
+  sendto: sysSendto,
+  setsockopt: sysSetsockopt,
+  shutdown: sysShutdown,
+  socket: sysSocket,
+  socketpair: sysSocketpair,
   write: sysWrite,
   writev: sysWritev,
 };

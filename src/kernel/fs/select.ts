@@ -1,0 +1,345 @@
+/**
+ * poll and select: look at every file, sleep, look again.
+ *
+ * Counterpart: `fs/select.c` (`do_poll`, `do_select`, `poll_select_finish`).
+ * The first look also takes its place on the files' wait queues, until a file is found ready; later looks do not.
+ * Time-outs expire on the nanosecond; Linux adds slack, which only makes them later.
+ */
+import { type Mm, PAGE_SIZE } from "../mm/mm.ts";
+import { BLOCKED, SleepingCall, type Task } from "../sched/task.ts";
+import { Errno } from "../uapi/errno.ts";
+import { Poll } from "../uapi/poll.ts";
+import { PollWqueues } from "./poll-wqueues.ts";
+
+const { ERR: POLLERR, HUP: POLLHUP, NVAL: POLLNVAL, PRI: POLLPRI } = Poll;
+/** What makes a descriptor readable, writable and exceptional for select: F-28. */
+const POLLIN_SET: number = Poll.IN | Poll.RDNORM | Poll.RDBAND | POLLHUP | POLLERR | POLLNVAL;
+const POLLOUT_SET: number = Poll.OUT | Poll.WRNORM | Poll.WRBAND | POLLERR | POLLNVAL;
+const POLLEX_SET: number = POLLPRI | POLLNVAL;
+
+const ERESTARTNOHAND = -Errno.ERESTARTNOHAND;
+/** `struct pollfd`: fd at 0, events at 4, revents at 6. */
+const POLLFD_SIZE = 8;
+const REVENTS_OFFSET = 6;
+const WORD_BYTES = 8;
+const NSEC_PER_SEC = 1e9;
+const NSEC_PER_USEC = 1e3;
+const TIME_SIZE = 16;
+
+/** Where a call leaves the rest of its time-out, and in which unit. */
+export const TimeLeft = { NONE: 0, TIMEVAL: 1, TIMESPEC: 2 } as const;
+export type TimeLeft = (typeof TimeLeft)[keyof typeof TimeLeft];
+
+/** Deadlines that are no time: wait for ever; do not wait. */
+const FOREVER = -1;
+const NOW = -2;
+
+const pollfds = new Uint8Array(PAGE_SIZE);
+const pollfdView = new DataView(pollfds.buffer);
+const time = new Uint8Array(TIME_SIZE);
+const timeView = new DataView(time.buffer);
+
+/** What poll and select have in common: the sleep between looks, and the end. */
+abstract class LookingCall extends SleepingCall {
+  readonly table: PollWqueues = new PollWqueues();
+  /** Absolute, in ns; or `FOREVER`, `NOW`. */
+  protected deadlineNs: number = FOREVER;
+  /** The time-out as it was asked for, and when: exact even where the deadline exceeds what the clock can count. */
+  #seconds = 0;
+  #nanoseconds = 0;
+  #startNs = 0;
+  #timeLeft: TimeLeft = TimeLeft.NONE;
+  #timeLeftAt = 0;
+
+  /** No time-out. */
+  setForever(): void {
+    this.deadlineNs = FOREVER;
+    this.#timeLeft = TimeLeft.NONE;
+  }
+
+  /**
+   * `poll_select_set_timeout`; 0 does not wait.
+   *
+   * @param timeLeft - how to store the rest at `addr` in the end.
+   * @errno EINVAL - a negative time, or a billion nanoseconds or more.
+   */
+  setTimeout(task: Task, seconds: number, nanoseconds: number, timeLeft: TimeLeft, addr: number): number {
+    if (seconds < 0 || nanoseconds < 0 || nanoseconds >= NSEC_PER_SEC) return -Errno.EINVAL;
+    this.#seconds = seconds;
+    this.#nanoseconds = nanoseconds;
+    this.#startNs = task.kernel.clock.nowNs;
+    this.#timeLeft = timeLeft;
+    this.#timeLeftAt = addr;
+    const end = this.#startNs + seconds * NSEC_PER_SEC + nanoseconds;
+    if (seconds === 0 && nanoseconds === 0) this.deadlineNs = NOW;
+    else this.deadlineNs = Number.isSafeInteger(end) ? end : FOREVER;
+    return 0;
+  }
+
+  /** The call fails before it begins. */
+  abandon(task: Task, error: number): number {
+    this.recycle(task);
+    return error;
+  }
+
+  /** Looks at every file. @returns how much is ready. */
+  protected abstract look(task: Task): number;
+
+  /** Stores what the last look has found. @returns `count`, or a negative errno. */
+  protected abstract store(task: Task, count: number): number;
+
+  /** The call is over: gives the object back. */
+  protected abstract recycle(task: Task): void;
+
+  protected run(task: Task, timedOut: boolean): number {
+    const { table } = this;
+    for (;;) {
+      let count = this.look(task);
+      table.registering = false;
+      if (count === 0 && task.signalPending) count = ERESTARTNOHAND;
+      if (count !== 0 || timedOut) return this.#finish(task, count);
+      if (table.schedule(this, this.deadlineNs) === BLOCKED) return BLOCKED;
+    }
+  }
+
+  override step(task: Task): number {
+    this.table.triggered = false;
+    return this.run(task, task.timedOut);
+  }
+
+  #finish(task: Task, count: number): number {
+    this.table.free();
+    return this.end(task, this.store(task, count));
+  }
+
+  /** `poll_select_finish`, also for a call that failed before it looked. */
+  protected end(task: Task, result: number): number {
+    const updates = this.#timeLeft !== TimeLeft.NONE && this.deadlineNs !== NOW;
+    const stored = !updates || this.#storeTimeLeft(task);
+    this.recycle(task);
+    return result === ERESTARTNOHAND && !stored ? -Errno.EINTR : result;
+  }
+
+  #storeTimeLeft(task: Task): boolean {
+    const elapsedNs = task.kernel.clock.nowNs - this.#startNs;
+    let seconds = this.#seconds - Math.floor(elapsedNs / NSEC_PER_SEC);
+    let nanoseconds = this.#nanoseconds - (elapsedNs % NSEC_PER_SEC);
+    if (nanoseconds < 0) {
+      seconds -= 1;
+      nanoseconds += NSEC_PER_SEC;
+    }
+    if (seconds < 0) {
+      seconds = 0;
+      nanoseconds = 0;
+    }
+    const fraction = this.#timeLeft === TimeLeft.TIMEVAL ? Math.floor(nanoseconds / NSEC_PER_USEC) : nanoseconds;
+    timeView.setBigInt64(0, BigInt(seconds), true);
+    timeView.setBigInt64(8, BigInt(fraction), true);
+    return task.process.mm.copyToUser(this.#timeLeftAt, time, 0, TIME_SIZE) === TIME_SIZE;
+  }
+}
+
+/** One poll or ppoll in progress. */
+export class PollCall extends LookingCall {
+  #ufds = 0;
+  #nfds = 0;
+  readonly #fds: number[] = [];
+  readonly #events: number[] = [];
+  readonly #revents: number[] = [];
+  /** poll(2), which restarts after a stop by itself, rather than ppoll(2). */
+  #restarts = false;
+
+  /**
+   * `do_sys_poll`, with the time-out set.
+   *
+   * @returns number of descriptors with events, 0 on time-out, `BLOCKED`.
+   * @errno EFAULT - the array. EINVAL - more entries than RLIMIT_NOFILE.
+   * @behaviour F-26
+   */
+  start(task: Task, ufds: number, nfds: number, restarts: boolean): number {
+    this.#ufds = ufds;
+    this.#nfds = nfds;
+    this.#restarts = restarts;
+    if (nfds > task.process.files.nofile) return this.end(task, -Errno.EINVAL);
+    const error = this.#import(task.process.mm);
+    if (error !== 0) return this.end(task, error);
+    const now = this.deadlineNs === NOW;
+    this.table.init(task, !now);
+    return this.run(task, now);
+  }
+
+  #import(mm: Mm): number {
+    const perPage = PAGE_SIZE / POLLFD_SIZE;
+    for (let first = 0; first < this.#nfds; first += perPage) {
+      const count = Math.min(perPage, this.#nfds - first);
+      const bytes = count * POLLFD_SIZE;
+      if (mm.copyFromUser(pollfds, 0, this.#ufds + first * POLLFD_SIZE, bytes) < bytes) return mm.fault();
+      for (let i = 0; i < count; i += 1) {
+        this.#fds[first + i] = pollfdView.getInt32(i * POLLFD_SIZE, true);
+        this.#events[first + i] = pollfdView.getUint16(i * POLLFD_SIZE + 4, true);
+      }
+    }
+    return 0;
+  }
+
+  /** The inner loops of `do_poll`. */
+  protected override look(task: Task): number {
+    let count = 0;
+    for (let i = 0; i < this.#nfds; i += 1) {
+      const mask = this.#pollfd(task, this.#fds[i] as number, this.#events[i] as number);
+      this.#revents[i] = mask;
+      if (mask !== 0) {
+        count += 1;
+        this.table.registering = false;
+      }
+    }
+    return count;
+  }
+
+  /** `do_pollfd`. */
+  #pollfd(task: Task, fd: number, events: number): number {
+    if (fd < 0) return 0;
+    const file = task.process.files.get(fd);
+    if (file === null) return POLLNVAL;
+    const filter = events | POLLERR | POLLHUP;
+    return this.table.vfsPoll(task, file, filter) & filter;
+  }
+
+  protected override store(task: Task, count: number): number {
+    const { mm } = task.process;
+    for (let i = 0; i < this.#nfds; i += 1) {
+      pollfdView.setUint16(0, this.#revents[i] as number, true);
+      if (mm.copyToUser(this.#ufds + i * POLLFD_SIZE + REVENTS_OFFSET, pollfds, 0, 2) < 2) return mm.fault();
+    }
+    return count === ERESTARTNOHAND && this.#restarts ? -Errno.ERESTART_RESTARTBLOCK : count;
+  }
+
+  protected override recycle(task: Task): void {
+    task.kernel.pollFree.push(this);
+  }
+}
+
+/** One of select's three sets: the bits asked for and the bits found. */
+class FdSet {
+  /** User address, 0 for a set that is not there. */
+  addr = 0;
+  wanted: Uint8Array = new Uint8Array(WORD_BYTES);
+  found: Uint8Array = new Uint8Array(WORD_BYTES);
+
+  /** `get_fd_set`. */
+  import(mm: Mm, addr: number, bytes: number): number {
+    this.addr = addr;
+    if (this.wanted.length < bytes) {
+      this.wanted = new Uint8Array(bytes);
+      this.found = new Uint8Array(bytes);
+    }
+    if (addr === 0) {
+      this.wanted.fill(0, 0, bytes);
+      return 0;
+    }
+    return mm.copyFromUser(this.wanted, 0, addr, bytes) < bytes ? mm.fault() : 0;
+  }
+
+  has(fd: number): boolean {
+    return (((this.wanted[fd >> 3] as number) >> (fd & 7)) & 1) !== 0;
+  }
+
+  /** Notes that an asked-for descriptor is ready. */
+  mark(fd: number): void {
+    this.found[fd >> 3] = (this.found[fd >> 3] as number) | (1 << (fd & 7));
+  }
+
+  /** `set_fd_set`. @returns 0 or `-EFAULT`. */
+  export(mm: Mm, bytes: number): number {
+    return this.addr !== 0 && mm.copyToUser(this.addr, this.found, 0, bytes) < bytes ? mm.fault() : 0;
+  }
+}
+
+/** One select or pselect6 in progress. */
+export class SelectCall extends LookingCall {
+  readonly #in: FdSet = new FdSet();
+  readonly #out: FdSet = new FdSet();
+  readonly #ex: FdSet = new FdSet();
+  #bytes = 0;
+  /** One more than the highest descriptor asked for. */
+  #max = 0;
+
+  /**
+   * `core_sys_select`, with the time-out set. Bits beyond the descriptor table are ignored.
+   *
+   * @returns number of bits set in the three sets, 0 on time-out, `BLOCKED`.
+   * @errno EINVAL - n is negative. EFAULT - a set. EBADF - a set names a closed descriptor.
+   * @behaviour F-27, F-28
+   */
+  start(task: Task, n: number, inp: number, outp: number, exp: number): number {
+    if (n < 0) return this.end(task, -Errno.EINVAL);
+    const { files, mm } = task.process;
+    const nr = Math.min(n, files.maxFds);
+    this.#bytes = Math.ceil(nr / (8 * WORD_BYTES)) * WORD_BYTES;
+    let error = this.#in.import(mm, inp, this.#bytes);
+    if (error === 0) error = this.#out.import(mm, outp, this.#bytes);
+    if (error === 0) error = this.#ex.import(mm, exp, this.#bytes);
+    if (error === 0) error = this.#maxSelectFd(task, nr);
+    if (error !== 0) return this.end(task, error);
+    const now = this.deadlineNs === NOW;
+    this.table.init(task, !now);
+    return this.run(task, now);
+  }
+
+  /** `max_select_fd`. @errno EBADF - a descriptor that is asked for is not open (an O_PATH one is). */
+  #maxSelectFd(task: Task, nr: number): number {
+    const { files } = task.process;
+    this.#max = 0;
+    for (let fd = 0; fd < nr; fd += 1) {
+      if (!this.#in.has(fd) && !this.#out.has(fd) && !this.#ex.has(fd)) continue;
+      if (files.getRaw(fd) === null) return -Errno.EBADF;
+      this.#max = fd + 1;
+    }
+    return 0;
+  }
+
+  /** The inner loops of `do_select`. */
+  protected override look(task: Task): number {
+    this.#in.found.fill(0, 0, this.#bytes);
+    this.#out.found.fill(0, 0, this.#bytes);
+    this.#ex.found.fill(0, 0, this.#bytes);
+    let count = 0;
+    for (let fd = 0; fd < this.#max; fd += 1) {
+      const wantsIn = this.#in.has(fd);
+      const wantsOut = this.#out.has(fd);
+      const wantsEx = this.#ex.has(fd);
+      if (!wantsIn && !wantsOut && !wantsEx) continue;
+      const file = task.process.files.get(fd);
+      const key = POLLEX_SET | (wantsIn ? POLLIN_SET : 0) | (wantsOut ? POLLOUT_SET : 0);
+      const mask = file === null ? POLLNVAL : this.table.vfsPoll(task, file, key);
+      const before = count;
+      if (wantsIn && (mask & POLLIN_SET) !== 0) {
+        this.#in.mark(fd);
+        count += 1;
+      }
+      if (wantsOut && (mask & POLLOUT_SET) !== 0) {
+        this.#out.mark(fd);
+        count += 1;
+      }
+      if (wantsEx && (mask & POLLEX_SET) !== 0) {
+        this.#ex.mark(fd);
+        count += 1;
+      }
+      if (count > before) this.table.registering = false;
+    }
+    return count;
+  }
+
+  protected override store(task: Task, count: number): number {
+    if (count < 0) return count;
+    const { mm } = task.process;
+    let error = this.#in.export(mm, this.#bytes);
+    if (error === 0) error = this.#out.export(mm, this.#bytes);
+    if (error === 0) error = this.#ex.export(mm, this.#bytes);
+    return error === 0 ? count : error;
+  }
+
+  protected override recycle(task: Task): void {
+    task.kernel.selectFree.push(this);
+  }
+}
