@@ -96,12 +96,15 @@ function checkGreeting(greeting: Greeting): void {
 class FrameSplitter {
   #chunks: Buffer[] = [];
   #bytes = 0;
+  /** Length of the frame that has begun: before it is complete, joining would copy its parts again and again. */
+  #expected = 0;
 
   /** @throws AgentFailed if a length is no length. */
   push(chunk: Buffer, onFrame: (frame: Buffer) => void): void {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
-    if (this.#bytes < 4) return;
+    if (this.#bytes < Math.max(4, this.#expected)) return;
+    this.#expected = 0;
     let data = this.#join();
     while (data.length >= 4) {
       const total = 4 + data.readUInt32LE(0);
@@ -109,7 +112,7 @@ class FrameSplitter {
         throw new AgentFailed(`not an agent: it sent ${JSON.stringify(data.subarray(0, 60).toString("latin1"))}`);
       }
       if (data.length < total) {
-        this.#expect(total);
+        this.#expected = total;
         break;
       }
       onFrame(data.subarray(0, total));
@@ -119,16 +122,8 @@ class FrameSplitter {
     this.#bytes = data.length;
   }
 
-  #expected = 0;
-
-  #expect(total: number): void {
-    this.#expected = total;
-  }
-
-  /** One buffer of all that has come; not before a long frame is complete, or its parts would be copied again and again. */
+  /** One buffer of all that has come. */
   #join(): Buffer {
-    if (this.#bytes < this.#expected) return Buffer.alloc(0);
-    this.#expected = 0;
     const first = this.#chunks[0];
     return this.#chunks.length === 1 && first !== undefined ? first : Buffer.concat(this.#chunks);
   }
