@@ -5,13 +5,14 @@ import { Command, CommanderError } from "commander";
 import { diffCommand } from "./diff.ts";
 import { Exit, reportError } from "./errors.ts";
 import type { Io } from "./io.ts";
+import { replayCommand } from "./replay.ts";
 import { runCommand } from "./run.ts";
 import { version } from "./version.ts";
 
 /** Adds one command to the program. `finish` takes its exit code. */
 export type AddCommand = (program: Command, io: Io, finish: (code: number) => void) => void;
 
-const commands: readonly AddCommand[] = [runCommand, diffCommand];
+const commands: readonly AddCommand[] = [runCommand, diffCommand, replayCommand];
 
 const EXAMPLES = `
 Examples:

@@ -20,9 +20,9 @@ import type { SyscallName } from "../kernel/uapi/unistd.ts";
 export const UserLayout = {
   pageSize: 4096,
   arena: 0x2_0000_0000,
-  arenaBytes: 16 * 1024 * 1024,
+  arenaBytes: 0x100_0000,
   edge: 0x2_1000_0000,
-  edgeEnd: 0x2_1000_0000 + 16 * 4096,
+  edgeEnd: 0x2_1001_0000,
   readOnly: 0x2_2000_0000,
   frozen: 0x2_3000_0000,
   frozenPages: 16,

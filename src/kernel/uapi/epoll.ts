@@ -17,10 +17,10 @@ export const Epoll = {
   MSG: 0x400,
   RDHUP: 0x2000,
   /** Bit 28, 29, 30, 31. The last makes the number negative as a 32-bit integer: masks here are int32. */
-  EXCLUSIVE: 1 << 28,
-  WAKEUP: 1 << 29,
-  ONESHOT: 1 << 30,
-  ET: 1 << 31,
+  EXCLUSIVE: 0x10000000,
+  WAKEUP: 0x20000000,
+  ONESHOT: 0x40000000,
+  ET: -0x80000000,
 } as const;
 
 export const EpollCtl = { ADD: 1, DEL: 2, MOD: 3 } as const;

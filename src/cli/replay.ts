@@ -1,0 +1,135 @@
+/**
+ * The command `replay`: does the model predict what these recordings show?
+ */
+import type { Command } from "commander";
+import { firstChoice } from "../kernel/choice.ts";
+import { kernelProfile, NEWEST } from "../kernel/profile.ts";
+import { Replayer } from "../replay/replayer.ts";
+import { addSummaries, type Divergence, type ReplaySummary } from "../replay/summary.ts";
+import { Exit } from "./errors.ts";
+import { expandScripts } from "./files.ts";
+import { inputName, openBatches } from "./input.ts";
+import { EXIT_INTERRUPTED, type Io } from "./io.ts";
+import { type WorldOptions, wholeNumber, worldOptions } from "./options.ts";
+import { progress } from "./progress.ts";
+
+interface Options extends WorldOptions {
+  readonly json?: boolean;
+  readonly show: number;
+}
+
+/** One recording and what came of it. */
+export interface ReplayedFile extends ReplaySummary {
+  readonly divergences: readonly Divergence[];
+  readonly wallS: number;
+}
+
+const EXAMPLES = `
+A recording is what strace prints; these options tell a replay the most:
+  strace -f --absolute-timestamps=format:unix,precision:ns --syscall-times=ns -yy -v -s 64 -o out.strace PROGRAM
+
+Each call ends in one class:
+  agreed       predicted by the model, and right
+  diverged     predicted, and wrong (exit code 1)
+  assumed      taken from the recording, because it tells of the world outside
+  unsupported  on descriptors, sockets, polling, timers or signals, but unknown to the model
+  ignored      nothing to do with the model
+
+Examples:
+  epollsim replay traces/captured
+  epollsim replay --json server.strace.gz | tail -1`;
+
+/** Adds the command. */
+export function replayCommand(program: Command, io: Io, finish: (code: number) => void): void {
+  const command = program
+    .command("replay")
+    .summary("does the model predict what these recordings show?")
+    .description(
+      "Follows recordings made by strace call by call, and says where the model would have answered otherwise.",
+    )
+    .argument("<trace...>", "recordings (.strace, .strace.gz), folders of them, or - for standard input")
+    .option("--json", "one JSON object for each file, then the sums with total: true")
+    .option("--show <n>", "divergences to print for each file", wholeNumber(0), 3)
+    .addHelpText("after", EXAMPLES);
+  worldOptions(command).action(async (names: string[], options: Options) => finish(await replay(names, options, io)));
+}
+
+async function replay(names: readonly string[], options: Options, io: Io): Promise<number> {
+  const files = expandScripts(names);
+  const bar = progress(io, "recordings", files.length);
+  let stopped = false;
+  const release = io.onInterrupt(() => {
+    stopped = true;
+  });
+  const startedS = seconds();
+  const results: ReplayedFile[] = [];
+  try {
+    for (const [index, file] of files.entries()) {
+      if (stopped) break;
+      bar.update(index, file);
+      const result = await replayFile(file, options.kernel ?? NEWEST, () => stopped);
+      if (stopped) break;
+      results.push(result);
+      io.out(options.json ? json(result, result.wallS, {}) : text(result, options.show, io));
+    }
+  } finally {
+    bar.stop();
+    release();
+  }
+  const total = addSummaries(results);
+  io.out(options.json ? json(total, seconds() - startedS, { total: true }) : totalText(total, results.length, io));
+  if (stopped) return EXIT_INTERRUPTED;
+  return total.diverged > 0 ? Exit.FOUND : Exit.OK;
+}
+
+/**
+ * Replays one recording.
+ *
+ * @param stopped - asked now and then; a replay that is told to stop ends early, and its result means nothing.
+ * @throws UserError, ParseError - the file cannot be read.
+ */
+export async function replayFile(path: string, kernel: string, stopped: () => boolean): Promise<ReplayedFile> {
+  const startedS = seconds();
+  const file = inputName(path);
+  const replayer = new Replayer({ profile: kernelProfile(kernel), chooser: firstChoice, file });
+  for await (const batch of openBatches(path, { lenient: true })) {
+    for (const line of batch) replayer.push(line);
+    if (stopped()) break;
+  }
+  return { ...replayer.finish(), divergences: replayer.tally.divergences, wallS: seconds() - startedS };
+}
+
+function seconds(): number {
+  return performance.now() / 1000;
+}
+
+function json(summary: ReplaySummary, wallS: number, more: Readonly<Record<string, unknown>>): string {
+  const { file, calls, agreed, diverged, assumed, unsupported, ignored } = summary;
+  const counts = { file, calls, agreed, diverged, assumed, unsupported, ignored };
+  const { unsupported_calls, first_divergence } = summary;
+  const cost = { wall_s: Number(wallS.toFixed(3)), rss_bytes: process.memoryUsage.rss() };
+  return `${JSON.stringify({ ...counts, unsupported_calls, first_divergence, ...cost, ...more })}\n`;
+}
+
+function counts(summary: ReplaySummary, io: Io): string {
+  const { calls, agreed, diverged, assumed, unsupported, ignored } = summary;
+  const wrong = diverged > 0 ? io.style.bad(`diverged ${diverged}`) : `diverged ${diverged}`;
+  return `calls ${calls}, agreed ${agreed}, ${wrong}, assumed ${assumed}, unsupported ${unsupported}, ignored ${ignored}`;
+}
+
+function text(result: ReplayedFile, show: number, io: Io): string {
+  const lines = [`${io.style.strong(result.file)}: ${counts(result, io)}`];
+  for (const divergence of result.divergences.slice(0, show)) {
+    const { line, task, call, field, recorded, predicted } = divergence;
+    const who = task === null ? "" : ` task ${task}`;
+    lines.push(`  ${result.file}:${line ?? "?"}:${who} ${call}: ${field} recorded ${recorded}, predicted ${predicted}`);
+  }
+  if (result.diverged > show && show > 0) lines.push(io.style.dim(`  ... ${result.diverged - show} more`));
+  return `${lines.join("\n")}\n`;
+}
+
+function totalText(total: ReplaySummary, nrFiles: number, io: Io): string {
+  const names = Object.entries(total.unsupported_calls).slice(0, 10);
+  const unknown = names.length === 0 ? "" : `\n  unsupported: ${names.map(([name, n]) => `${name} ${n}`).join(", ")}`;
+  return `${io.style.strong(`${nrFiles} recordings`)}: ${counts(total, io)}${unknown}\n`;
+}
