@@ -570,11 +570,15 @@ static unsigned task_clone(struct ctl *c, unsigned self)
 	unsigned target = c->args[0];
 	int as_process = c->args[1];
 	uint64_t all = ~0UL, old;
+	long pid;
 	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 
 	if (as_process) {
-		c->ret = raw(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
-		return c->ret == 0 ? target : self;
+		pid = raw(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+		if (pid == 0) /* the mail box is shared: only the parent may answer */
+			return target;
+		c->ret = pid;
+		return self;
 	}
 	if (target >= MAX_TASKS)
 		raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&old, 8, 0, 0);
