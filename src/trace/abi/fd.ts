@@ -97,6 +97,7 @@ const epollParams: BlockType = struct(8, [
   fieldAt(0, "busy_poll_usecs", uint),
   fieldAt(4, "busy_poll_budget", ushort),
   fieldAt(6, "prefer_busy_poll", byte),
+  fieldAt(7, "__pad", byte, (bytes) => bytes[7] !== 0),
 ]);
 
 const intIn = pointer(boxed(int), "in");
