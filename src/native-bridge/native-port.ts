@@ -257,12 +257,14 @@ class Agent {
     this.alive = false;
     process.off("exit", this.#onExit);
     this.#child.kill("SIGTERM");
+    this.#child.stdin?.destroy(); // an agent behind a shell does not get the signal, but notices this
+    this.#child.stdout?.destroy();
   }
 }
 
 function startAgent(options: NativePortOptions): ChildProcess {
   const stdio = ["pipe", "pipe", "pipe"] as ("pipe" | "ignore")[];
-  if (options.command !== undefined) return spawn("/bin/sh", ["-c", `exec ${options.command}`], { stdio });
+  if (options.command !== undefined) return spawn("/bin/sh", ["-c", options.command], { stdio });
   const path = options.agentPath ?? defaultAgentPath();
   if (!existsSync(path)) {
     throw new AgentUnavailable(

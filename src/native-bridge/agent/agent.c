@@ -2004,17 +2004,29 @@ static uint32_t run_of_steps(uint32_t first)
 	return last;
 }
 
-static enum end many_steps(uint32_t first, uint32_t last)
+/* Returns the first step that is still to be done in @next: a task may have died on its way. */
+static enum end many_steps(uint32_t first, uint32_t last, uint32_t *next)
 {
 	struct task *t = &tasks[sh->steps[first].task];
 	struct ctl *c = ctl_of(t);
+	struct result nothing = { 0 };
+	enum end end;
 
 	c->first = first;
 	c->last = last;
 	submit(t, K_STEPS);
+	*next = last + 1;
 	if (await_done(t) || fired)
 		return CONTINUE;
-	return task_is_gone(t);
+	end = check_crash(t);
+	if (end != CONTINUE)
+		return end;
+	*next = atomic_load(&sh->results) >> 32;
+	if (*next == atomic_load(&sh->step)) { /* it died inside the call */
+		put_result(&nothing);
+		(*next)++;
+	}
+	return CONTINUE;
 }
 
 static enum end run_steps(void)
@@ -2023,14 +2035,14 @@ static enum end run_steps(void)
 
 	while (i < setup.nsteps) {
 		const struct step *s = &sh->steps[i];
-		uint32_t last = i;
+		uint32_t last = i, next = i + 1;
 		enum end end;
 
 		if (s->op == OP_CALL && s->task < ntasks && tasks[s->task].state == IDLE && is_plain(s) &&
 		    !anybody_pending())
 			last = run_of_steps(i);
 		if (last > i) {
-			end = many_steps(i, last);
+			end = many_steps(i, last, &next);
 		} else {
 			atomic_store(&sh->step, i);
 			end = one_step(i);
@@ -2041,7 +2053,7 @@ static enum end run_steps(void)
 			return end;
 		if (atomic_load(&sh->overflow))
 			return stop(END_UNSUPPORTED, "the results are larger than %lu MiB", MAX_MESSAGE >> 20);
-		i = last + 1;
+		i = next;
 	}
 	return END_DONE;
 }
