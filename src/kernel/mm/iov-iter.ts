@@ -4,7 +4,7 @@
  * Counterpart: `lib/iov_iter.c` (`struct iov_iter`). One object per task, set up anew by each call, so that a read or a
  * write allocates nothing.
  */
-import type { Mm } from "./mm.ts";
+import type { Mm, Slab } from "./mm.ts";
 
 export class IovIter {
   mm: Mm;
@@ -59,6 +59,24 @@ export class IovIter {
   /** `copy_to_iter`. @returns bytes copied; short when a buffer cannot be written. */
   copyTo(from: Uint8Array, fromOffset: number, length: number): number {
     return this.#copy(from, fromOffset, length, false);
+  }
+
+  /** `copyFrom` into a slab. */
+  slabFrom(to: Slab, toOffset: number, length: number): number {
+    if (this.#segments !== 1 || length > this.count) return this.copyFrom(to.bytes, toOffset, length);
+    const copied = this.mm.slabFromUser(to, toOffset, (this.#bases[0] as number) + this.#offset, length);
+    this.#offset += copied;
+    this.count -= copied;
+    return copied;
+  }
+
+  /** `copyTo` out of a slab. */
+  slabTo(from: Slab, fromOffset: number, length: number): number {
+    if (this.#segments !== 1 || length > this.count) return this.copyTo(from.bytes, fromOffset, length);
+    const copied = this.mm.slabToUser((this.#bases[0] as number) + this.#offset, from, fromOffset, length);
+    this.#offset += copied;
+    this.count -= copied;
+    return copied;
   }
 
   #copy(bytes: Uint8Array, offset: number, length: number, fromUser: boolean): number {

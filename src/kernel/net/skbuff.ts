@@ -8,6 +8,7 @@
  * Invariants: a buffer is on at most one queue; a pooled buffer is on none and belongs to nobody.
  */
 import { assert } from "../lib/assert.ts";
+import { Slab } from "../mm/mm.ts";
 import type { Scm } from "./scm.ts";
 import type { Sock } from "./sock.ts";
 
@@ -64,8 +65,9 @@ export class SkBuff {
   list: SkBuffHead | null;
   /** The socket that is charged for it. */
   sk: Sock | null;
-  /** Storage; at least `len` bytes long. */
-  readonly bytes: Uint8Array;
+  /** Where the data lies: at `offset` of `slab`. */
+  readonly slab: Slab;
+  readonly offset: number;
   /** Bytes of data. */
   len: number;
   /** `UNIXCB(skb).consumed`: how many of them have been read. */
@@ -78,12 +80,13 @@ export class SkBuff {
   /** Which pool list it goes back to. */
   readonly sizeClass: number;
 
-  constructor(bytes: Uint8Array, sizeClass: number) {
+  constructor(slab: Slab, offset: number, sizeClass: number) {
     this.next = null;
     this.prev = null;
     this.list = null;
     this.sk = null;
-    this.bytes = bytes;
+    this.slab = slab;
+    this.offset = offset;
     this.len = 0;
     this.consumed = 0;
     this.truesize = 0;
@@ -140,6 +143,9 @@ export class SkBuffHead {
 }
 
 const MIN_CLASS_BYTES = 64;
+/** Buffers up to this size are cut from slabs of `SLAB_BYTES`; larger ones have a slab each. */
+const CUT_BYTES = 4096;
+const SLAB_BYTES = 65_536;
 /** A pool list keeps no more than this many bytes of free storage. */
 const MAX_POOLED_BYTES = 1 << 24;
 
@@ -151,21 +157,31 @@ export class SkbPool {
   /** `alloc_skb`: a buffer with room for `length` bytes, which is also its length. The caller charges it. */
   alloc(length: number): SkBuff {
     const sizeClass = length <= MIN_CLASS_BYTES ? 0 : 26 - Math.clz32(length - 1);
-    while (this.#free.length <= sizeClass) {
-      this.#free.push(null);
-      this.#count.push(0);
-    }
-    const skb = this.#free[sizeClass] as SkBuff | null;
-    if (skb === null) {
-      const fresh = new SkBuff(new Uint8Array(MIN_CLASS_BYTES << sizeClass), sizeClass);
-      fresh.len = length;
-      return fresh;
-    }
+    let skb = sizeClass < this.#free.length ? (this.#free[sizeClass] as SkBuff | null) : null;
+    if (skb === null) skb = this.#grow(sizeClass);
     this.#free[sizeClass] = skb.next;
     this.#count[sizeClass] = (this.#count[sizeClass] as number) - 1;
     skb.next = null;
     skb.len = length;
     return skb;
+  }
+
+  /** Fills an empty list. @returns its first buffer, still on the list. */
+  #grow(sizeClass: number): SkBuff {
+    while (this.#free.length <= sizeClass) {
+      this.#free.push(null);
+      this.#count.push(0);
+    }
+    const bytes = MIN_CLASS_BYTES << sizeClass;
+    const slab = new Slab(bytes <= CUT_BYTES ? SLAB_BYTES : bytes);
+    let first: SkBuff | null = null;
+    for (let offset = slab.bytes.length - bytes; offset >= 0; offset -= bytes) {
+      const skb = new SkBuff(slab, offset, sizeClass);
+      skb.next = first;
+      first = skb;
+    }
+    this.#count[sizeClass] = slab.bytes.length / bytes;
+    return first as SkBuff;
   }
 
   /** `kfree_skb` after its destructor: nobody may use the buffer any more. */

@@ -45,7 +45,7 @@ export const NO_TIMEOUT = -1;
 
 /** Keys of the four default callbacks. */
 const RX4 = Poll.IN | Poll.PRI | Poll.RDNORM | Poll.RDBAND;
-export const OUT3 = Poll.OUT | Poll.WRNORM | Poll.WRBAND;
+export const OUT3: number = Poll.OUT | Poll.WRNORM | Poll.WRBAND;
 
 /** Set by `SO_SNDBUF` and `SO_RCVBUF`: the kernel no longer tunes that buffer. */
 export const SOCK_SNDBUF_LOCK = 1;
@@ -54,8 +54,8 @@ export const SOCK_RCVBUF_LOCK = 2;
 /** What setsockopt can change and most sockets never do: shared until the first change. */
 export class SockOptions {
   /** Jiffies, `NO_TIMEOUT` for none. */
-  rcvtimeo = NO_TIMEOUT;
-  sndtimeo = NO_TIMEOUT;
+  rcvtimeo: number = NO_TIMEOUT;
+  sndtimeo: number = NO_TIMEOUT;
   rcvlowat = 1;
   linger = false;
   /** Jiffies; `NO_TIMEOUT` waits for ever. */

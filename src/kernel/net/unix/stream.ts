@@ -6,7 +6,6 @@
  * gives its charge back only when its last byte has been read (U-03, U-06). Nothing limits the receiver.
  * The path of a plain read or write allocates nothing once the pool of buffers is warm.
  */
-import { Unmodelled } from "../../lib/assert.ts";
 import type { IovIter } from "../../mm/iov-iter.ts";
 import { BLOCKED, type Task, TaskState } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
@@ -30,7 +29,7 @@ import { addInflight, forgetInflight } from "./garbage.ts";
 import { UnixSock } from "./unix-sock.ts";
 
 const { ESTABLISHED, CLOSE } = SkState;
-const { EAGAIN, EPIPE, EFAULT, EINVAL, EOPNOTSUPP, ENOTCONN, EISCONN } = Errno;
+const { EAGAIN, EPIPE, EINVAL, EOPNOTSUPP, ENOTCONN, EISCONN } = Errno;
 const { DONTWAIT: MSG_DONTWAIT, PEEK: MSG_PEEK, OOB: MSG_OOB, WAITALL: MSG_WAITALL, NOSIGNAL: MSG_NOSIGNAL } = Msg;
 const IN2 = Poll.IN | Poll.RDNORM;
 const { ERR: EPOLLERR, HUP: EPOLLHUP, RDHUP: EPOLLRDHUP, PRI: EPOLLPRI } = Poll;
@@ -210,10 +209,9 @@ export class UnixStreamSock extends UnixSock {
     if (scm !== null || this.opts.passcred || other.opts.passcred || other.file === null) {
       this.#attach(task, skb, other, scm);
     }
-    if (from.copyFrom(skb.bytes, 0, size) < size) {
-      faultOrMissing(task);
+    if (from.slabFrom(skb.slab, skb.offset, size) < size) {
       this.freeSkb(skb);
-      return -EFAULT;
+      return task.process.mm.fault();
     }
     if (other.dead || (other.shutdown & RCV_SHUTDOWN) !== 0) {
       this.freeSkb(skb);
@@ -313,11 +311,11 @@ export class UnixStreamSock extends UnixSock {
       }
       if (msg?.wantsName && skb.sk !== null) this.#copyAddr(msg, skb);
       const chunk = Math.min(unread - skip, to.count);
-      const done = to.copyTo(skb.bytes, skb.consumed + skip, chunk);
+      const done = to.slabTo(skb.slab, skb.offset + skb.consumed + skip, chunk);
       if (done < chunk) {
-        faultOrMissing(task);
+        const fault = task.process.mm.fault();
         to.revert(done);
-        if (copied === 0) err = -EFAULT;
+        if (copied === 0) err = fault;
         break;
       }
       copied += chunk;
@@ -426,12 +424,9 @@ export class UnixStreamSock extends UnixSock {
         this.freeSkb(prev);
       }
     }
-    const done = to.copyTo(oobSkb.bytes, 0, 1);
+    const done = to.slabTo(oobSkb.slab, oobSkb.offset, 1);
     if (!peeking) oobSkb.consumed += 1;
-    if (done < 1) {
-      faultOrMissing(task);
-      return -EFAULT;
-    }
+    if (done < 1) return task.process.mm.fault();
     if (msg !== null) msg.flags |= MSG_OOB;
     return 1;
   }
@@ -451,11 +446,6 @@ export class UnixStreamSock extends UnixSock {
 /** `sock_rcvlowat`. */
 function lowatTarget(flags: number, lowat: number, size: number): number {
   return ((flags & MSG_WAITALL) !== 0 ? size : Math.min(lowat, size)) || 1;
-}
-
-/** A copy that stopped: at a hole it is EFAULT; to wait there for a missing page is not modelled. */
-function faultOrMissing(task: Task): void {
-  if (task.process.mm.missingAt !== -1) throw new Unmodelled("a socket call that waits for a missing page");
 }
 
 /** A send that waits for room. */
