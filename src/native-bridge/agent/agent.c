@@ -21,7 +21,6 @@
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -1602,7 +1601,7 @@ __attribute__((format(printf, 2, 3))) static enum end stop(enum end end, const c
 
 static void note_pending(uint8_t *pending)
 {
-	for (int i = 0; i < ntasks; i++)
+	for (int i = 0; i < MAX_TASKS; i++) /* a task that the step spawns too */
 		pending[i] = tasks[i].state == PENDING;
 }
 
@@ -2212,28 +2211,48 @@ static enum end start_script(void)
 	return CONTINUE;
 }
 
+struct directory_entry {
+	uint64_t ino;
+	int64_t offset;
+	uint16_t length;
+	uint8_t type;
+	char name[];
+};
+
+static void empty_directory(int dirfd);
+
+static void remove_entry(int dirfd, const char *name)
+{
+	int fd;
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || unlinkat(dirfd, name, 0) == 0)
+		return;
+	fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0) {
+		empty_directory(fd);
+		close(fd);
+	}
+	unlinkat(dirfd, name, AT_REMOVEDIR);
+}
+
+/* Also called by a signal handler: no opendir, which allocates. */
 static void empty_directory(int dirfd)
 {
-	DIR *dir = fdopendir(dup(dirfd));
-	struct dirent *entry;
+	char buf[2048] __attribute__((aligned(8)));
+	long n;
 
-	if (!dir)
+	lseek(dirfd, 0, SEEK_SET);
+	while ((n = syscall(SYS_getdents64, dirfd, buf, sizeof(buf))) > 0)
+		for (long at = 0; at < n; at += ((struct directory_entry *)(buf + at))->length)
+			remove_entry(dirfd, ((struct directory_entry *)(buf + at))->name);
+}
+
+static void remove_private_dir(void)
+{
+	if (!sh->private_dir[0])
 		return;
-	rewinddir(dir);
-	while ((entry = readdir(dir))) {
-		int fd;
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-			continue;
-		if (unlinkat(dirfd, entry->d_name, 0) == 0)
-			continue;
-		fd = openat(dirfd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd >= 0) {
-			empty_directory(fd);
-			close(fd);
-		}
-		unlinkat(dirfd, entry->d_name, AT_REMOVEDIR);
-	}
-	closedir(dir);
+	empty_directory(work_dir);
+	rmdir(sh->private_dir);
 }
 
 /* Children that nobody recorded: a fork that the watchdog overtook. */
@@ -2708,6 +2727,7 @@ static void on_terminate(int sig)
 	(void)sig;
 	kill_script();
 	restore_sysctls();
+	remove_private_dir();
 	_exit(1);
 }
 
@@ -2796,14 +2816,6 @@ static void make_private_dir(void)
 		exit(1);
 	}
 	work_dir = open(sh->private_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-}
-
-static void remove_private_dir(void)
-{
-	if (!sh->private_dir[0])
-		return;
-	empty_directory(work_dir);
-	rmdir(sh->private_dir);
 }
 
 static int run_coordinator(unsigned long flags)
