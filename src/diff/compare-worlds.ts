@@ -234,9 +234,13 @@ function compareOrder(lowered: Lowered, model: PortResult, target: PortResult, f
   }
 }
 
-function woken(lowered: Lowered, { steps }: PortResult, from: number, to: number): string {
-  const tasks = new Set(steps.slice(from, to).flatMap((step) => step.woke));
-  return tasks.size === 0 ? "nobody" : [...tasks].map((task) => lowered.tasks[task] ?? String(task)).join(", ");
+/** A new task is none that slept. */
+function woken({ program, tasks }: Lowered, { steps }: PortResult, from: number, to: number): string {
+  const woke = new Set<number>();
+  for (let at = from; at < to; at += 1) {
+    if (program.steps[at]?.op !== "spawn") for (const task of steps[at]?.woke ?? []) woke.add(task);
+  }
+  return woke.size === 0 ? "nobody" : [...woke].map((task) => tasks[task] ?? String(task)).join(", ");
 }
 
 /** A run that stopped early is a divergence of its own, unless both worlds sleep in the same call. */
