@@ -108,7 +108,7 @@ export class ArgParser extends Lexer {
     if (!this.#atArrow()) return from!;
     this.pos += 2;
     this.skipBlanks();
-    const to = this.expr();
+    const to = this.#whole(this.expr());
     this.skipBlanks();
     return { kind: "change", from, to, brackets: "" };
   }
@@ -134,7 +134,7 @@ export class ArgParser extends Lexer {
       this.skipBlanks();
       this.pos += op.length;
       this.skipBlanks();
-      items.push(this.#operators(this.#operand(), strength + 1));
+      items.push(this.#whole(this.#operators(this.#operand(), strength + 1)));
     } while (this.#peekOperator() === op);
     return { kind: "op", op, items };
   }
@@ -232,8 +232,14 @@ export class ArgParser extends Lexer {
 
   #nested(): Expr {
     this.#enter();
-    const value = this.#operand();
+    const value = this.#whole(this.#operand());
     this.#depth -= 1;
+    return value;
+  }
+
+  /** Only an argument, an element or the value of a name may have been cut by `<unfinished ...>`. */
+  #whole(value: Expr): Expr {
+    if (this.#cut) this.fail("the bracket that ends the value");
     return value;
   }
 
@@ -277,7 +283,7 @@ export class ArgParser extends Lexer {
     this.#enter();
     this.pos += 1;
     this.skipBlanks();
-    const value = this.expr();
+    const value = this.#whole(this.expr());
     this.skipBlanks();
     if (this.text.charCodeAt(this.pos) !== 0x29) this.fail("')'");
     this.pos += 1;
@@ -309,7 +315,9 @@ export class ArgParser extends Lexer {
 
   #negatedSet(): Expr {
     const value = this.#array();
-    if (value.kind !== "array" && value.kind !== "set") return this.fail("a set of words behind '~'");
+    if ((value.kind !== "array" || value.items.length > 1) && value.kind !== "set") {
+      return this.fail("a set of words with blanks between them behind '~'");
+    }
     return { kind: "set", items: value.items, negated: true };
   }
 
@@ -421,7 +429,7 @@ export class ArgParser extends Lexer {
     if (text.charCodeAt(this.pos) !== 0x3a) return { kind: "at", place, offset, content: null };
     this.pos += 1;
     this.#enter();
-    const content = this.expr();
+    const content = this.#whole(this.expr());
     this.#depth -= 1;
     return { kind: "at", place, offset, content };
   }

@@ -24,6 +24,9 @@ export interface ParseOptions {
 /** Seconds that only a date reaches; pids and relative times stay below. */
 const DATE_SECONDS_MIN = 100_000_000;
 const NO_ERRNOS: readonly (string | null)[] = [null];
+/** `<blocked>`, `<unavailable>`: what stands behind a result without round brackets. */
+const RESULT_MARK = /^<[a-z]+>/u;
+const MARK_MAX = 20;
 const EXIT_EXPECTED = "'exited with N', 'killed by SIG' or 'superseded by execve in pid N'";
 
 /** Reads lines. One parser serves any number of lines, one at a time. */
@@ -319,8 +322,9 @@ export class LineParser extends ArgParser {
       this.pos += 1;
       this.skipBlanks();
       code = text.charCodeAt(this.pos);
-      // `f(3, )` is a slip, `f(3,  <unfinished ...>` is not
-      return code !== 0x29;
+      // `f(3,  <unfinished ...>` is right, this is not
+      if (code === 0x29) this.fail("an argument behind ','");
+      return true;
     }
     if (this.takeCut()) return true;
     return code === 0x29 || (resumed && (code === 0x7d || code === 0x5d)) || this.atUnfinished();
@@ -347,7 +351,7 @@ export class LineParser extends ArgParser {
       problem = error;
     }
     const end = endOfRaw(this.text, start);
-    if (end === -1) {
+    if (end <= start) {
       if (problem !== null) throw problem;
       this.fail("',' or ')'");
     }
@@ -397,6 +401,7 @@ export class LineParser extends ArgParser {
       // one operand: `|` separates the members
       values.push(this.single());
       errnos.push(this.#errno());
+      this.#resultText(); // a sentence behind a member's errno says nothing new
       this.skipBlanks();
     } while (text.charCodeAt(this.pos) === 0x7c);
     if (text.charCodeAt(this.pos) !== 0x7d) this.fail("'|' or '}' in the permitted results");
@@ -417,17 +422,19 @@ export class LineParser extends ArgParser {
     const text = this.text;
     const start = this.pos;
     const code = text.charCodeAt(start);
-    if (code === 0x3c && startsWord(text.charCodeAt(start + 1))) {
-      const end = text.indexOf(">", start);
-      if (end === -1) this.fail("'>'", text.length);
-      this.pos = end + 1;
-      return text.slice(start, end + 1);
+    if (code === 0x3c && !isDigit(text.charCodeAt(start + 1))) {
+      const mark = RESULT_MARK.exec(text.slice(start, start + MARK_MAX));
+      if (mark === null) this.fail("'<blocked>', '<unavailable>' or a duration");
+      this.pos = start + mark[0].length;
+      return mark[0];
     }
     if (code !== 0x28) return null;
     const end = endOfBrackets(text, start);
     if (end === -1) this.fail("')' at the end of the result", text.length);
     this.pos = end;
-    return text.slice(start + 1, end - 1);
+    const words = text.slice(start + 1, end - 1);
+    if (isResultMark(words)) this.fail(`'${words}' without its brackets`, start);
+    return words;
   }
 
   /** The end of a call's line: a duration or a comment may stand there. */
@@ -440,6 +447,7 @@ export class LineParser extends ArgParser {
       if (text.charCodeAt(this.pos) !== 0x3e) this.fail("'>' at the end of the duration");
       this.pos += 1;
       this.#durationNs = time.seconds * 1e9 + time.nanos;
+      if (!Number.isSafeInteger(this.#durationNs)) this.fail("a duration of less than 104 days");
       this.skipBlanks();
     }
     if (this.pos < text.length && text.charCodeAt(this.pos) !== 0x23) this.fail("the end of the line");
@@ -504,6 +512,11 @@ export class LineParser extends ArgParser {
   }
 }
 
+/** True for the text of a result that is a mark such as `<blocked>`, not words in brackets. */
+export function isResultMark(text: string): boolean {
+  return text.length <= MARK_MAX && RESULT_MARK.exec(text)?.[0] === text;
+}
+
 const POWERS: readonly number[] = [1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 
 /** Pids as text, one string for each: the latest of those that share a slot. */
@@ -557,7 +570,7 @@ function endOfRaw(text: string, start: number): number {
       pos = closingQuote(text, pos);
       if (pos === -1) return -1;
     } else if ("([{".includes(char)) depth += 1;
-    else if (depth === 0 && (char === "," || char === ")" || text.startsWith(" <unfinished", pos))) return pos;
+    else if (depth === 0 && (",)]}".includes(char) || text.startsWith(" <unfinished", pos))) return pos;
     else if (")]}".includes(char)) depth -= 1;
   }
   return -1;

@@ -17,6 +17,7 @@ import type {
   ResumedLine,
   TimeStamp,
 } from "./ast.ts";
+import { isResultMark } from "./parser.ts";
 import { encodeString } from "./strings.ts";
 
 /** Layout. */
@@ -119,7 +120,10 @@ function printNumber(expr: IntExpr): string {
 const DELETED = " (deleted)";
 
 function printNote(note: string): string {
-  return note.endsWith(DELETED) ? `<${note.slice(0, -DELETED.length)}>(deleted)` : `<${note}>`;
+  // behind a backslash the bracket would be part of the path
+  return note.endsWith(DELETED) && !note.endsWith(`\\${DELETED}`)
+    ? `<${note.slice(0, -DELETED.length)}>(deleted)`
+    : `<${note}>`;
 }
 
 function printOperators(expr: OpExpr): string {
@@ -179,7 +183,7 @@ function printValues(result: Result): string {
   });
   const values = set ? `{${members.join(" | ")}}` : members.join("");
   if (result.text === null) return values;
-  return result.text.startsWith("<") ? `${values} ${result.text}` : `${values} (${result.text})`;
+  return isResultMark(result.text) ? `${values} ${result.text}` : `${values} (${result.text})`;
 }
 
 function duration(line: CallLine | ResumedLine): string {
