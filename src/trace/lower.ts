@@ -8,8 +8,9 @@
 import { Errno } from "../kernel/uapi/errno.ts";
 import type { PortProgram, Register, Step } from "../syscalls/port.ts";
 import { UserLayout } from "../syscalls/port.ts";
+import type { WordType } from "./abi/context.ts";
 import type { Word } from "./abi/image.ts";
-import { paramTypes, type Signature, signature, signatureNames } from "./abi/index.ts";
+import { paramTypes, registerOf, type Signature, signature, signatureNames } from "./abi/index.ts";
 import { ulong } from "./abi/words.ts";
 import type { CallLine, DirectiveLine, Expr, Result, ResumedLine } from "./ast.ts";
 import { CallEncoder, type EncoderHost } from "./encoder.ts";
@@ -210,17 +211,32 @@ class Lowering implements EncoderHost {
       const wanted = `${types.length} (${types.length === 0 ? "none" : names.join(", ")})`;
       this.#complain(declared.name, `${args.length} arguments of ${declared.name}`, wanted);
     }
-    const registers = args.map((arg, index) => this.#register((types[index] ?? ulong).toWord(arg, encoder), arg));
+    const registers: Register[] = [];
+    const put = (index: number, register: Register): void => {
+      const at = registerOf(declared, index, (other) => encoder.argValue(other));
+      while (registers.length < at) registers.push(0);
+      registers[at] = register;
+    };
+    for (const [index, arg] of args.entries()) {
+      put(index, this.#register((types[index] ?? ulong).toWord(arg, encoder), arg));
+    }
     for (let index = args.length; index < types.length; index += 1) {
-      const { name, missing } = declared.params[index]!;
-      const type = types[index]!;
-      if (missing !== null) registers.push(missing);
-      else if (type.output)
-        registers.push(this.#register(type.toWord({ kind: "sym", name: "?", note: null }, encoder), args[0]!));
-      else
-        this.#complain(declared.name, `no argument ${index + 1} (${name}) of ${declared.name}`, "all of its arguments");
+      put(index, this.#missing(declared, index, types[index]!, encoder));
     }
     return registers;
+  }
+
+  /** The value of an argument that a call which never returns leaves out. */
+  #missing(declared: Signature, index: number, type: WordType, encoder: CallEncoder): Register {
+    const { name, missing } = declared.params[index]!;
+    if (missing !== null) return missing;
+    const fresh: Expr = { kind: "sym", name: "?", note: null };
+    if (type.output) return this.#register(type.toWord(fresh, encoder), fresh);
+    return this.#complain(
+      declared.name,
+      `no argument ${index + 1} (${name}) of ${declared.name}`,
+      "all of its arguments",
+    );
   }
 
   #register(word: Word, expr: Expr): Register {

@@ -20,6 +20,7 @@ import {
   printOutput,
   printResult,
   type Rendered,
+  registerValue,
   render,
   secondHalf,
   success,
@@ -184,7 +185,7 @@ class OutcomeReader {
       if (decoder.ret! < 0) {
         // only what the script placed at an address of its own is expected there after a failure
         if (written!.kind !== "at") continue;
-        const bytes = decoder.after(decoder.arg(index), Number.POSITIVE_INFINITY);
+        const bytes = decoder.after(registerValue(run, index), Number.POSITIVE_INFINITY);
         actual = bytes === null || type.target === null ? null : type.target.decode(bytes, decoder);
         wanted = openEnded(expected);
       }

@@ -2,7 +2,7 @@
  * Calls of a run as strace would have printed them.
  */
 import { errnoName } from "../kernel/uapi/errno.ts";
-import { paramTypes } from "./abi/index.ts";
+import { paramTypes, registerOf } from "./abi/index.ts";
 import { strerror } from "./abi/strerror.ts";
 import { ulong } from "./abi/words.ts";
 import type { CallLine, Expr, Result, ResumedLine, StructExpr } from "./ast.ts";
@@ -23,14 +23,20 @@ export interface Rendered {
 export function render(run: CallRun): Rendered {
   const { plan, decoder } = run;
   const types = paramTypes(plan.signature, (index) => decoder.arg(index));
-  const args = plan.registers.map((_register, index) => {
+  const args: Expr[] = [];
+  for (let index = 0; index < Math.max(types.length, plan.args.length); index += 1) {
     const type = types[index] ?? ulong;
     const written = plan.args[index];
-    if (type.output && decoder.ret === null && written !== undefined) return written;
-    return type.fromWord(BigInt(decoder.arg(index)), decoder);
-  });
+    if (type.output && decoder.ret === null && written !== undefined) args.push(written);
+    else args.push(type.fromWord(BigInt(registerValue(run, index)), decoder));
+  }
   const firstOutput = types.findIndex((type) => type.output);
   return { args, inputs: firstOutput < 0 ? args.length : firstOutput, result: renderResult(run) };
+}
+
+/** The register of the argument at `index`. */
+export function registerValue({ plan, decoder }: CallRun, index: number): number {
+  return decoder.arg(registerOf(plan.signature, index, (other) => decoder.arg(other)));
 }
 
 function renderResult({ plan, decoder }: CallRun): Result | null {

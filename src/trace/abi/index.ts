@@ -3,12 +3,18 @@
  */
 import { epollCalls } from "./epoll.ts";
 import { fdCalls } from "./fd.ts";
+import { fileCalls } from "./file.ts";
 import { pollCalls } from "./poll.ts";
+import { processCalls } from "./process.ts";
+import { signalCalls } from "./signal.ts";
 import type { Signature } from "./signature.ts";
+import { socketCalls } from "./socket.ts";
 import { timeCalls } from "./time.ts";
 
 const table: ReadonlyMap<string, Signature> = new Map(
-  [epollCalls, fdCalls, pollCalls, timeCalls].flat().map((signature) => [signature.name, signature]),
+  [epollCalls, fdCalls, fileCalls, pollCalls, processCalls, signalCalls, socketCalls, timeCalls]
+    .flat()
+    .map((signature) => [signature.name, signature]),
 );
 
 /** What a call takes and gives; null for a call that the language does not know. */
@@ -21,4 +27,4 @@ export function signatureNames(): string[] {
   return [...table.keys()];
 }
 
-export { type Param, paramTypes, type ResultOutput, type Signature } from "./signature.ts";
+export { type Param, paramTypes, type ResultOutput, registerOf, type Signature } from "./signature.ts";

@@ -12,6 +12,8 @@ export interface Param {
   readonly type: WordType | ((arg: (index: number) => number | null) => WordType | null);
   /** Value of an argument that a call which never returns leaves out; null if it must stand there. */
   readonly missing: number | null;
+  /** The register that it travels in, counted from 0, where that is not its position. */
+  readonly register: number | ((arg: (index: number) => number | null) => number) | null;
 }
 
 /** How a result is printed. */
@@ -48,8 +50,19 @@ export interface Signature {
 }
 
 /** Declares a parameter. */
-export function param(name: string, type: Param["type"], missing: number | null = null): Param {
-  return { name, type, missing };
+export function param(
+  name: string,
+  type: Param["type"],
+  missing: number | null = null,
+  register: Param["register"] = null,
+): Param {
+  return { name, type, missing, register };
+}
+
+/** The register of the parameter at `index`. */
+export function registerOf(signature: Signature, index: number, arg: (index: number) => number | null): number {
+  const register = signature.params[index]?.register ?? null;
+  return typeof register === "function" ? register(arg) : (register ?? index);
 }
 
 /** Declares a call that returns a number. */
