@@ -87,6 +87,7 @@
 #define MAX_FALLOCATE (64L << 20)
 #define DEFAULT_WATCHDOG_NS 10000000000ULL
 #define TRANSIENT_NS 300000000ULL /* how long a D state may look like work in progress */
+#define SLOW_NS 1000000ULL	   /* how long a work queue of the kernel may take to wake somebody */
 
 /* ---- The calls of the language ---- */
 
@@ -270,7 +271,7 @@ struct setup {
 	int needs_frozen;
 	int needs_processes;
 	int needs_inet;
-	uint16_t proc_of[MAX_TASKS];		/* 0 is the first process; 1 + t the one that began as task t */
+	uint16_t proc_of[MAX_TASKS];
 	unsigned last_use[MAX_TASKS + 1];	/* by process: the last step that needs one of its tasks to be awake */
 };
 
@@ -328,36 +329,6 @@ static uint8_t *in_buffer;
 static uint8_t *out_buffer;
 
 #define OUT_HEADER 13 /* length, id, type, number of results */
-
-static void *shared_map(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p == MAP_FAILED) {
-		perror("epollsim-agent: mmap");
-		exit(1);
-	}
-	return p;
-}
-
-static void map_user(uint64_t at, size_t bytes, int prot)
-{
-	int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-	if (mmap((void *)at, bytes, prot, flags, -1, 0) != (void *)at) {
-		fprintf(stderr, "epollsim-agent: cannot map user memory at %#lx: %s\n", at, strerror(errno));
-		exit(1);
-	}
-}
-
-static void map_all(void)
-{
-	sh = shared_map(sizeof(*sh));
-	in_buffer = shared_map(MAX_MESSAGE);
-	out_buffer = shared_map(MAX_MESSAGE);
-	map_user(ARENA, ARENA_BYTES, PROT_READ | PROT_WRITE);
-	map_user(EDGE, EDGE_BYTES, PROT_READ | PROT_WRITE);
-	map_user(READ_ONLY, PAGE, PROT_READ);
-	map_user(FROZEN, FROZEN_BYTES, PROT_READ | PROT_WRITE);
-}
 
 /* ---- User memory, as coordinator and tasks see it ---- */
 
@@ -521,7 +492,7 @@ static struct {
 	int sysctl;	   /* fs.* can be written */
 	int set_uid;
 	int proc_syscall;  /* /proc/PID/syscall exists: the exact way to see a sleeper */
-	int schedstat;
+	int pinned;	   /* coordinator and script share one CPU */
 	int ncpus;
 } world;
 
@@ -736,15 +707,18 @@ struct task {
 	const struct call *call;
 	long ret;
 	int has_ret;
-	int fd_syscall, fd_sched;
-	char runs[64];	       /* schedstat when it was last seen asleep */
+	int fd_syscall;
 	uint64_t transient_ns; /* since when it looks like a sleep that ends by itself */
-	int known_asleep;
 };
 
-static struct task tasks[2 * MAX_TASKS + 1];
-static struct process procs[MAX_TASKS + 1];
-static int ntasks, nprocs;
+/*
+ * In shared memory, though only the coordinator looks at them: what lies in private memory is copied, page by page, when
+ * it is written behind a fork. Tasks have the indices of the program, then comes one helper for each process. Process 0
+ * is the first one, process 1 + t began as task t.
+ */
+static struct task *tasks;
+static struct process *procs;
+static int ntasks; /* tasks and processes beyond these are not in use */
 static struct setup setup;
 
 static char refusal[256];
@@ -1036,7 +1010,7 @@ static const char *check_fcntl(unsigned cmd)
 
 static int is_script_pid(int pid)
 {
-	for (int i = 0; i < MAX_TASKS; i++)
+	for (int i = 0; i < ntasks; i++)
 		if (tasks[i].state != ABSENT && (tasks[i].pid == pid || tasks[i].tid == pid))
 			return 1;
 	return pid > 4194304; /* beyond the largest pid_max: nobody */
@@ -1327,7 +1301,7 @@ static void kill_script(void)
 		kill(-1, SIGKILL);
 		return;
 	}
-	for (int i = 0; i < MAX_TASKS + 1; i++)
+	for (int i = 0; i <= ntasks; i++)
 		if (procs[i].pid > 0)
 			kill(procs[i].pid, SIGKILL);
 }
@@ -1350,7 +1324,6 @@ static void submit(struct task *t, enum kind kind)
 
 	c->kind = kind;
 	t->seq++;
-	t->known_asleep = 0;
 	t->transient_ns = 0;
 	atomic_store(&c->command, t->seq);
 	futex_wake(&c->command);
@@ -1395,9 +1368,7 @@ static void close_task_files(struct task *t)
 {
 	if (t->fd_syscall >= 0)
 		close(t->fd_syscall);
-	if (t->fd_sched >= 0)
-		close(t->fd_sched);
-	t->fd_syscall = t->fd_sched = -1;
+	t->fd_syscall = -1;
 }
 
 enum look { RUNNING, ASLEEP, RETURNED, DEAD };
@@ -1455,26 +1426,13 @@ static int is_transient(struct task *t)
 	return now - t->transient_ns < TRANSIENT_NS;
 }
 
-/* How often it was on a CPU: equal counts prove that it did not move in between. */
-static int has_moved(struct task *t)
+/* How often the coordinator was off its CPU. While that stands still, no task ran: they are pinned to the same CPU. */
+static long switches(void)
 {
-	char runs[64];
-	ssize_t n;
+	struct rusage ru;
 
-	if (!world.schedstat) {
-		n = t->known_asleep;
-		t->known_asleep = 1;
-		return !n;
-	}
-	if (t->fd_sched < 0)
-		t->fd_sched = open_task_file(t, "schedstat");
-	n = t->fd_sched < 0 ? 0 : pread(t->fd_sched, runs, sizeof(runs) - 1, 0);
-	runs[n < 0 ? 0 : n] = 0;
-	if (t->known_asleep && strcmp(runs, t->runs) == 0)
-		return 0;
-	strcpy(t->runs, runs);
-	t->known_asleep = 1;
-	return 1;
+	getrusage(RUSAGE_THREAD, &ru);
+	return ru.ru_nvcsw + ru.ru_nivcsw;
 }
 
 static enum look look(struct task *t)
@@ -1484,11 +1442,7 @@ static enum look look(struct task *t)
 	if (is_done(t))
 		return RETURNED;
 	l = world.proc_syscall ? look_at_syscall(t) : look_at_state(t);
-	if (l == ASLEEP && is_transient(t))
-		l = RUNNING;
-	if (l == RUNNING)
-		t->known_asleep = 0;
-	return l;
+	return l == ASLEEP && is_transient(t) ? RUNNING : l;
 }
 
 static void mark_gone(struct task *t)
@@ -1515,48 +1469,55 @@ static void relax(unsigned round)
 		nanosleep(&pause, NULL);
 }
 
+/* One look at everybody: 1 if all who are inside a call sleep there. */
+static int all_asleep(void)
+{
+	int asleep = 1;
+
+	for (int i = 0; i < ntasks; i++) {
+		struct task *t = &tasks[i];
+		if (t->state != PENDING)
+			continue;
+		switch (look(t)) {
+		case RETURNED:
+			mark_returned(t);
+			break;
+		case DEAD:
+			mark_gone(t);
+			break;
+		case RUNNING:
+			asleep = 0;
+			break;
+		case ASLEEP:
+			break;
+		}
+	}
+	return asleep;
+}
+
 /*
  * Wait until every task has returned from its call or sleeps in it. Returns 0 if the watchdog fired.
  *
- * One pass over the sleepers proves nothing: the second one looked at may have woken the first. A pass that finds all of
- * them asleep, none having moved since the pass before, proves that all slept at the moment between the two.
+ * Looking at one after the other proves nothing if they run meanwhile: the second may wake the first before it goes to
+ * sleep itself. They did not run if the coordinator never left the CPU; where tasks cannot be pinned to that, two looks
+ * without a difference must do.
  */
 static int settle(void)
 {
 	uint64_t quiet_since = 0;
+	int quiet = 0;
 
 	for (unsigned round = 0; !fired; round++) {
-		int stable = 1;
+		long before = switches();
 
-		for (int i = 0; i < ntasks; i++) {
-			struct task *t = &tasks[i];
-			if (t->state != PENDING)
-				continue;
-			switch (look(t)) {
-			case RETURNED:
-				mark_returned(t);
-				stable = 0;
-				break;
-			case DEAD:
-				mark_gone(t);
-				stable = 0;
-				break;
-			case RUNNING:
-				stable = 0;
-				break;
-			case ASLEEP:
-				stable &= !has_moved(t);
-				break;
-			}
-		}
-		if (stable && !used.slow)
-			return 1;
-		if (stable) { /* a work queue of the kernel may still be about to wake somebody */
+		if (all_asleep() && (!world.pinned || switches() == before)) {
+			quiet++;
 			if (quiet_since == 0)
 				quiet_since = now_ns();
-			else if (now_ns() - quiet_since > 1000000)
+			if (quiet >= 1 + !world.pinned && (!used.slow || now_ns() - quiet_since > SLOW_NS))
 				return 1;
 		} else {
+			quiet = 0;
 			quiet_since = 0;
 		}
 		relax(round);
@@ -1661,11 +1622,18 @@ static enum end check_crash(const struct task *t)
 	return CONTINUE;
 }
 
+static struct task *helper_of(int proc)
+{
+	return &tasks[MAX_TASKS + proc];
+}
+
 static void process_is_gone(int proc)
 {
-	for (int i = 0; i < 2 * MAX_TASKS + 1; i++)
+	for (int i = 0; i < ntasks; i++)
 		if (tasks[i].state != ABSENT && tasks[i].proc == proc)
 			mark_gone(&tasks[i]);
+	if (helper_of(proc)->state != ABSENT)
+		mark_gone(helper_of(proc));
 }
 
 static void await_exit(struct task *t)
@@ -1678,11 +1646,6 @@ static void await_exit(struct task *t)
 	if (t->call->check == C_EXIT_GROUP)
 		process_is_gone(t->proc);
 	mark_gone(t);
-}
-
-static struct task *helper_of(int proc)
-{
-	return &tasks[MAX_TASKS + proc];
 }
 
 /* A task of that process that can take a command: @first if possible, then the helper, then anybody. */
@@ -1705,7 +1668,7 @@ static void new_task(struct task *t, int proc, pid_t pid, pid_t tid)
 	t->proc = proc;
 	t->pid = pid;
 	t->tid = tid;
-	t->fd_syscall = t->fd_sched = -1;
+	t->fd_syscall = -1;
 }
 
 static int take_userfaultfd(struct process *p)
@@ -1854,11 +1817,11 @@ static enum end step_spawn(const struct step *s)
 	cloner = someone_idle(parent->proc, parent);
 	if (!cloner)
 		return stop(END_UNSUPPORTED, "every task of the process of task %u is inside a call", s->parent);
+	if (s->task >= ntasks)
+		ntasks = s->task + 1;
 	ret = clone_task(cloner, t, s->wait, parent);
 	if (ret <= 0)
 		return fired ? CONTINUE : stop(END_UNSUPPORTED, "clone failed: %s", strerror(-ret));
-	if (s->task >= ntasks)
-		ntasks = s->task + 1;
 	return finish_step(&r, pending, NULL);
 }
 
@@ -1873,7 +1836,7 @@ static enum end step_thaw(const struct step *s)
 	if (!settle()) /* whoever needs the page has reached it */
 		return CONTINUE;
 	note_pending(pending);
-	for (int i = 0; i < MAX_TASKS + 1; i++) {
+	for (int i = 0; i <= ntasks; i++) {
 		if (procs[i].pid <= 0 || procs[i].uffd < 0)
 			continue;
 		if (ioctl(procs[i].uffd, UFFDIO_ZEROPAGE, &zero) < 0)
@@ -2174,11 +2137,12 @@ static void stay_on_this_cpu(int yes)
 
 	if (!known)
 		known = sched_getaffinity(0, sizeof(all), &all) == 0;
+	world.pinned = 0;
 	if (!known || cpu < 0)
 		return;
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
-	sched_setaffinity(0, sizeof(one), yes ? &one : &all);
+	world.pinned = sched_setaffinity(0, sizeof(one), yes ? &one : &all) == 0 && yes && world.proc_syscall;
 }
 
 static enum end start_script(void)
@@ -2195,7 +2159,7 @@ static enum end start_script(void)
 	atomic_store(&sh->step, 0);
 	memset(sh->slots, 0, setup.nslots * sizeof(sh->slots[0]));
 	memset(&used, 0, sizeof(used));
-	ntasks = nprocs = 1;
+	ntasks = 1;
 	if (setup.uid > 0 && fchown(work_dir, setup.uid, setup.uid) < 0)
 		return stop(END_UNSUPPORTED, "the private directory cannot be given to uid %d", setup.uid);
 	pid = fork();
@@ -2288,19 +2252,25 @@ static void reap_all(void)
 /* Kill and reap every process of the script; zombies of zombies come to us, as we are their init or subreaper. */
 static void end_script(void)
 {
-	for (int i = 0; i < MAX_TASKS + 1; i++)
-		if (procs[i].pid > 0)
-			kill(procs[i].pid, SIGKILL);
-	for (int i = 0; i < MAX_TASKS + 1; i++)
-		if (procs[i].pid > 0 && procs[i].uffd >= 0)
+	for (int i = 0; i <= ntasks; i++) {
+		if (procs[i].pid <= 0)
+			continue;
+		kill(procs[i].pid, SIGKILL);
+		if (procs[i].uffd >= 0)
 			close(procs[i].uffd);
+	}
 	reap_all();
-	for (int i = 0; i < 2 * MAX_TASKS + 1; i++) {
+	for (int i = 0; i <= ntasks; i++) {
+		if (helper_of(i)->state != ABSENT)
+			close_task_files(helper_of(i));
+		helper_of(i)->state = ABSENT;
+		procs[i].pid = 0;
+	}
+	for (int i = 0; i < ntasks; i++) {
 		if (tasks[i].state != ABSENT)
 			close_task_files(&tasks[i]);
 		tasks[i].state = ABSENT;
 	}
-	memset(procs, 0, sizeof(procs));
 }
 
 static void clean_up(void)
@@ -2604,7 +2574,7 @@ static void greet(void)
 	LINE("namespaces=%s%s%s%s%s\n", world.private_pid ? "pid " : "", world.private_mount ? "mount " : "",
 	     world.private_ipc ? "ipc " : "", world.private_net ? "net " : "", world.private_user ? "user " : "");
 	LINE("jail=%d\nuserfaultfd=%d\nsysctl=%d\nset_uid=%d\n", world.jail, world.uffd, world.sysctl, world.set_uid);
-	LINE("proc_syscall=%d\nschedstat=%d\n", world.proc_syscall, world.schedstat);
+	LINE("proc_syscall=%d\n", world.proc_syscall);
 	LINE("layout=%lu %lu %lu %lu %lu %lu %lu %lu\n", PAGE, ARENA, ARENA_BYTES, EDGE, EDGE + EDGE_BYTES, READ_ONLY,
 	     FROZEN, FROZEN_PAGES);
 	LINE("calls=");
@@ -2748,7 +2718,6 @@ static void find_abilities(unsigned long flags)
 	world.set_uid = geteuid() == 0 && !world.private_user;
 	world.sysctl = access("/proc/sys/fs/epoll/max_user_watches", W_OK) == 0;
 	world.proc_syscall = access("/proc/self/syscall", R_OK) == 0;
-	world.schedstat = access("/proc/self/schedstat", R_OK) == 0;
 	world.ncpus = sysconf(_SC_NPROCESSORS_ONLN);
 	low_end = (uint64_t)sbrk(0) + (64UL << 20);
 }
@@ -2781,6 +2750,38 @@ __attribute__((noreturn)) static void coordinate(unsigned long flags, int uid, i
 }
 
 /* ---- The guardian ---- */
+
+static void *shared_map(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED) {
+		perror("epollsim-agent: mmap");
+		exit(1);
+	}
+	return p;
+}
+
+static void map_user(uint64_t at, size_t bytes, int prot)
+{
+	int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
+	if (mmap((void *)at, bytes, prot, flags, -1, 0) != (void *)at) {
+		fprintf(stderr, "epollsim-agent: cannot map user memory at %#lx: %s\n", at, strerror(errno));
+		exit(1);
+	}
+}
+
+static void map_all(void)
+{
+	sh = shared_map(sizeof(*sh));
+	in_buffer = shared_map(MAX_MESSAGE);
+	out_buffer = shared_map(MAX_MESSAGE);
+	tasks = shared_map((2 * MAX_TASKS + 1) * sizeof(*tasks));
+	procs = shared_map((MAX_TASKS + 1) * sizeof(*procs));
+	map_user(ARENA, ARENA_BYTES, PROT_READ | PROT_WRITE);
+	map_user(EDGE, EDGE_BYTES, PROT_READ | PROT_WRITE);
+	map_user(READ_ONLY, PAGE, PROT_READ);
+	map_user(FROZEN, FROZEN_BYTES, PROT_READ | PROT_WRITE);
+}
 
 static volatile sig_atomic_t terminated;
 
