@@ -52,6 +52,8 @@ function describe(change: Change, style: Style): Parts {
       };
     case "slept":
       return { mark: dim("z"), where: "task", text: `${change.task} goes to sleep` };
+    case "time":
+      return { mark: dim("@"), where: "clock", text: `${duration(change.ns)} pass` };
     case "woken":
       return { mark: good("*"), where: "task", text: `${change.task} wakes up` };
   }
@@ -104,4 +106,16 @@ function wanted(events: number): string {
 
 function key(mask: number): string {
   return mask === 0 ? "a change, without saying which" : epollMask(mask);
+}
+
+const UNITS = [
+  [1e9, "s"],
+  [1e6, "ms"],
+  [1e3, "us"],
+] as const;
+
+/** `1.5 ms`. */
+function duration(ns: number): string {
+  const [size, unit] = UNITS.find(([least]) => ns >= least) ?? [1, "ns"];
+  return `${Number((ns / size).toPrecision(6))} ${unit}`;
 }

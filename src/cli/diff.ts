@@ -36,7 +36,7 @@ async function diff(names: readonly string[], options: DiffOptions, io: Io): Pro
   const scripts: Script[] = [];
   let bad = 0;
   for (const file of files) {
-    const source = await readSource(file, io);
+    const source = await readSource(file);
     try {
       const script = parseScript(source.text, source.file);
       lower(script);

@@ -1,11 +1,10 @@
 /**
  * Input files: scripts by name, by folder, or from standard input.
  */
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
 import { UserError } from "./errors.ts";
-import type { Io } from "./io.ts";
+import { inputName, openChunks } from "./input.ts";
 
 /** A script as text. */
 export interface Source {
@@ -44,20 +43,11 @@ export function scriptsBelow(folder: string): string[] {
     });
 }
 
-/** Reads a script; `.gz` is unpacked, `-` is standard input. @throws UserError when it cannot be read. */
-export async function readSource(name: string, io: Io): Promise<Source> {
-  if (name === STDIN) return { file: "<stdin>", text: await io.readStdin() };
-  return { file: name, text: readText(name) };
-}
-
-/** The text of a file, unpacked if its name ends in `.gz`. @throws UserError when it cannot be read. */
-export function readText(name: string): string {
-  try {
-    const bytes = readFileSync(name);
-    return (name.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("utf8");
-  } catch (error) {
-    throw unreadable(name, error);
-  }
+/** Reads a script; gzip is unpacked, `-` is standard input. @throws UserError when it cannot be read. */
+export async function readSource(name: string): Promise<Source> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of openChunks(name)) chunks.push(chunk);
+  return { file: inputName(name), text: Buffer.concat(chunks).toString("utf8") };
 }
 
 function isFolder(name: string): boolean {
@@ -71,13 +61,10 @@ function isFolder(name: string): boolean {
 const REASONS: Readonly<Record<string, string>> = {
   ENOENT: "no such file or folder",
   EACCES: "permission denied",
-  EISDIR: "a folder, where a file was expected",
-  Z_DATA_ERROR: "not a gzip file, though its name ends in .gz",
-  Z_BUF_ERROR: "a gzip file that ends too early",
 };
 
-/** A failed read or write in the user's words. */
-export function unreadable(name: string, error: unknown): UserError {
+/** A failed look at a file in the user's words. */
+function unreadable(name: string, error: unknown): UserError {
   const { code, message } = error as NodeJS.ErrnoException;
   return new UserError(`${name}: ${REASONS[code ?? ""] ?? message}`);
 }

@@ -17,7 +17,6 @@ export interface Io {
   readonly columns: number;
   /** Standard error is a terminal: progress can be drawn there. */
   readonly errIsTerminal: boolean;
-  readonly readStdin: () => Promise<string>;
   /** Calls back on the first Ctrl-C. A second one ends the process at once. @returns a function that stops listening. */
   readonly onInterrupt: (callback: () => void) => () => void;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -44,7 +43,6 @@ export function processIo(): Io {
     errStyle: style(wantsColor(stderr.isTTY, env)),
     columns: stdout.columns ?? DEFAULT_COLUMNS,
     errIsTerminal: stderr.isTTY && env.TERM !== "dumb",
-    readStdin,
     onInterrupt,
     env,
   };
@@ -55,12 +53,6 @@ function wantsColor(isTerminal: boolean, env: Readonly<Record<string, string | u
   if ((env.NO_COLOR ?? "") !== "") return false;
   if ((env.FORCE_COLOR ?? "0") !== "0") return true;
   return isTerminal && env.TERM !== "dumb";
-}
-
-async function readStdin(): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function onInterrupt(callback: () => void): () => void {

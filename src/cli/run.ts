@@ -1,39 +1,115 @@
 /**
- * `epollsim run`: what happens, step by step?
+ * `epollsim run`: what happens, step by step, and why?
  */
 import type { Command } from "commander";
+import { type Story, tellStory } from "../export/story.ts";
+import { NEWEST } from "../kernel/profile.ts";
 import { lower } from "../trace/lower.ts";
-import { outcome } from "../trace/outcome.ts";
 import { printLine } from "../trace/printer.ts";
-import { parseScript } from "../trace/script.ts";
+import { kernelFits, parseScript, type Script } from "../trace/script.ts";
 import { Exit } from "./errors.ts";
 import { expandScripts, readSource } from "./files.ts";
 import type { Io } from "./io.ts";
 import { type WorldOptions, worldOptions } from "./options.ts";
-import { modelFor } from "./worlds.ts";
+import { storyJson } from "./run-json.ts";
+import { timeline } from "./timeline.ts";
+import { modelFor, modelVersion } from "./worlds.ts";
+
+interface RunOptions extends WorldOptions {
+  readonly dump?: boolean;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly trace?: boolean;
+}
+
+const EXAMPLES = `
+The timeline:
+  +  an item joins the red-black tree            -  it leaves it
+  >  an item is queued on rdllist or ovflist     <  a scan drops it: a fresh look shows nothing
+  !  a file wakes whoever watches it             ~  a watching item does not care
+  z  a task goes to sleep                        *  it wakes up
+  x  a one-shot item is disarmed                 @  the virtual clock moves
+  !! something is not what the script expects
+
+Examples:
+  epollsim run traces/epoll/E-081-mod-rearms-edge.strace
+  epollsim run --dump --kernel 5.4 script.strace      with pictures, on an older kernel
+  epollsim run --trace script.strace > out.strace     the same script with the model's answers
+  epollsim run --json script.strace | jq 'select(.type == "change")'`;
 
 /** Adds the command. */
 export function runCommand(program: Command, io: Io, finish: (code: number) => void): void {
-  worldOptions(
-    program
-      .command("run")
-      .description("run scripts on the model and tell what happens")
-      .argument("<scripts...>", "scripts, folders of scripts, or - for standard input"),
-  ).action(async (names: string[], options: WorldOptions) => finish(await run(names, options, io)));
+  const command = program
+    .command("run")
+    .summary("what happens when a script runs on the model, call by call, and why?")
+    .description("Runs scripts on the model: prints each call as strace would, and below it what changed inside.")
+    .argument("<script...>", "scripts, folders of scripts, or - for standard input")
+    .option("--dump", "draw every epoll at each '#! dump' line and at the end")
+    .option("-q, --quiet", "print only what is not as the script expects")
+    .option("--trace", "print only the calls, as strace would")
+    .option("--json", "one JSON object a line; see docs/json.md")
+    .addHelpText("after", EXAMPLES);
+  worldOptions(command).action(async (names: string[], options: RunOptions) => finish(await run(names, options, io)));
 }
 
-async function run(names: readonly string[], options: WorldOptions, io: Io): Promise<number> {
-  let code: number = Exit.OK;
-  for (const file of expandScripts(names)) {
-    const source = await readSource(file, io);
-    const lowered = lower(parseScript(source.text, source.file));
-    const result = modelFor(lowered.script, options).runSync(lowered.program, null);
-    const { lines, comparisons, end, reason } = outcome(lowered, result);
-    for (const line of lines) io.out(`${printLine(line, { width: 60 })}\n`);
-    for (const c of comparisons)
-      io.out(`! ${file}:${c.line}: ${c.call} ${c.field}: expected ${c.expected}, model ${c.actual}\n`);
-    if (end !== "done") io.out(`! ${end}: ${reason}\n`);
-    if (end !== "done" || comparisons.length > 0) code = Exit.FOUND;
+interface Sums {
+  scripts: number;
+  calls: number;
+  diverged: number;
+  stopped: number;
+}
+
+async function run(names: readonly string[], options: RunOptions, io: Io): Promise<number> {
+  const files = expandScripts(names);
+  const sums: Sums = { scripts: 0, calls: 0, diverged: 0, stopped: 0 };
+  for (const file of files) {
+    const source = await readSource(file);
+    const script = parseScript(source.text, source.file);
+    const lowered = lower(script);
+    if (options.kernel !== undefined && !kernelFits(script, options.kernel)) {
+      io.err(`${script.file}: not run: its '#! kernel' line excludes ${options.kernel}\n`);
+      continue;
+    }
+    const story = tellStory(lowered, modelFor(script, options));
+    sums.scripts += 1;
+    sums.calls += story.calls;
+    sums.diverged += story.diverged;
+    if (story.end !== "done") sums.stopped += 1;
+    print(script, story, options, files.length > 1, io);
   }
-  return code;
+  printSums(sums, options, io);
+  return sums.diverged + sums.stopped > 0 ? Exit.FOUND : Exit.OK;
+}
+
+function print(script: Script, story: Story, options: RunOptions, titled: boolean, io: Io): void {
+  const { style, columns } = io;
+  if (options.json) {
+    const kernel = modelVersion(script, options, NEWEST);
+    for (const object of storyJson(script, story, kernel, options)) io.out(`${JSON.stringify(object)}\n`);
+    return;
+  }
+  if (options.trace) {
+    for (const { line } of story.lines) io.out(`${printLine(line, { width: TRACE_WIDTH })}\n`);
+    return;
+  }
+  const quiet = options.quiet ?? false;
+  const wrong = story.diverged > 0 || story.end !== "done";
+  if (titled && (!quiet || wrong)) io.out(`${style.strong(`== ${script.file}`)}\n`);
+  const lines = timeline(story, { style, columns, quiet, dump: options.dump ?? false });
+  for (const line of lines) io.out(`${line}\n`);
+  if (titled && !quiet) io.out("\n");
+}
+
+const TRACE_WIDTH = 72;
+
+function printSums({ scripts, calls, diverged, stopped }: Sums, options: RunOptions, io: Io): void {
+  if (options.trace) return;
+  if (options.json) {
+    io.out(`${JSON.stringify({ type: "summary", scripts, calls, diverged, stopped })}\n`);
+    return;
+  }
+  const { good, bad } = io.style;
+  const verdict = diverged + stopped === 0 ? good("all as expected") : bad(`not as expected: ${diverged}`);
+  const early = stopped === 0 ? "" : `, ${bad(`ended early: ${stopped}`)}`;
+  io.out(`${scripts === 1 ? "" : `scripts ${scripts}, `}calls ${calls}, ${verdict}${early}\n`);
 }

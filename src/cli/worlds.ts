@@ -40,8 +40,13 @@ const RELEASES = [
 
 /** A model for a script: the version and seed of the command line, else those of the script. */
 export function modelFor(script: Script, options: WorldOptions, fallback: string = NEWEST): ModelPort {
-  const profile = kernelProfile(options.kernel ?? versionFor(script, fallback));
+  const profile = kernelProfile(modelVersion(script, options, fallback));
   return new ModelPort({ profile, chooser: chooserFor(script, options) });
+}
+
+/** The version that a model for a script has. */
+export function modelVersion(script: Script, options: WorldOptions, fallback: string): string {
+  return options.kernel ?? versionFor(script, fallback);
 }
 
 /** `preferred`, or the newest release that the script's `#! kernel` lines allow. */

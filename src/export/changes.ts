@@ -42,6 +42,7 @@ export type Change =
   | { readonly what: "disarmed"; readonly ep: number | null; readonly fd: number }
   | { readonly what: "wake"; readonly fd: number | null; readonly key: number }
   | { readonly what: "slept"; readonly task: string }
+  | { readonly what: "time"; readonly ns: number }
   | { readonly what: "woken"; readonly task: string };
 
 /** Members of a list that a picture shows. */
