@@ -212,13 +212,14 @@ function decodeContent(target: BlockType, direction: Direction, addr: number, de
   const after = direction === "in" || failed ? null : dec.after(addr, extent);
   if (before === null) return after === null ? null : target.decode(after, dec);
   const entry = target.decode(before, dec);
-  return after === null || sameBytes(before, after) ? entry : change(entry, target.decode(after, dec));
+  return after === null || sameBytes(before, after) ? entry : change(entry, target.decode(after, dec), target);
 }
 
 /** `[128 => 16]` for boxes, `before => after` for the rest. */
-function change(from: Expr, to: Expr): Expr {
-  const [inner] = from.kind === "array" ? from.items : [];
-  const [outcome] = to.kind === "array" ? to.items : [];
+function change(from: Expr, to: Expr, { changesOutside }: BlockType): Expr {
+  const inside = from.kind === "array" && to.kind === "array" && changesOutside !== true;
+  const [inner] = inside ? from.items : [];
+  const [outcome] = inside ? to.items : [];
   if (inner !== undefined && outcome !== undefined) return { kind: "change", from: inner, to: outcome, brackets: "[]" };
   return { kind: "change", from, to, brackets: "" };
 }

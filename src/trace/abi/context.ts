@@ -69,6 +69,8 @@ export interface BlockType {
   decode(bytes: Uint8Array, dec: Decoder): Expr;
   /** Every `$name` in the content receives a new value, bound before or not: an array of new descriptors. */
   readonly rebinds?: boolean;
+  /** A change is printed `[0] => [26]`, not `[0 => 26]`. */
+  readonly changesOutside?: boolean;
   /** The call writes it though it fails (the rest of an interrupted sleep). */
   readonly writtenOnFailure?: boolean;
 }

@@ -47,7 +47,9 @@ const bytesIn: WordType = pointer(buffer({ arg: 2 }), "in");
 const bytesOut: WordType = pointer(buffer({ arg: 2 }, "result"), "out");
 const vectorIn: WordType = pointer(iovecs({ arg: 2 }, "in"), "in");
 const vectorOut: WordType = pointer(iovecs({ arg: 2 }, "out"), "in");
-const offset: WordType = pointer(boxed(long), "inout");
+const offset: WordType = pointer({ ...boxed(ulong), changesOutside: true }, "inout");
+/** splice's offsets are printed as they were at entry. */
+const offsetAtEntry: WordType = { ...offset, output: false, fromWord: pointer(boxed(ulong), "in").fromWord };
 const count = param("count", ulong, 4096);
 
 const fcntlArg: Readonly<Record<number, WordType>> = {
@@ -153,9 +155,9 @@ export const fdCalls: readonly Signature[] = [
   declare("sendfile", [param("out_fd", fd), param("in_fd", fd), param("offset", offset), param("count", ulong)]),
   declare("splice", [
     param("fd_in", fd),
-    param("off_in", offset),
+    param("off_in", offsetAtEntry),
     param("fd_out", fd),
-    param("off_out", offset),
+    param("off_out", offsetAtEntry),
     param("len", ulong),
     param("flags", flags(spliceFlags)),
   ]),

@@ -81,6 +81,8 @@ function encodeMmsghdr(expr: Expr, image: Image, offset: number, direction: MsgD
   const header = inner.kind === "struct" ? field(inner, "msg_hdr", 0) : null;
   if (header === null) enc.fail(inner, "no msg_hdr", "{msg_hdr={...}}");
   encodeMsghdr(header, image, offset, direction, enc);
+  const length = inner.kind === "struct" ? field(inner, "msg_len", 1) : null;
+  if (length !== null) image.put(offset + MSGHDR_SIZE, 4, enc.word(length));
 }
 
 function decodeMmsghdrs(value: bigint, direction: MsgDirection, count: Count, dec: Decoder): Expr {

@@ -4,7 +4,7 @@
  * Counterpart: `kernel/{exit,sys,kcmp,pid}.c`, `kernel/futex/syscalls.c`.
  */
 import type { Expr, OpExpr } from "../ast.ts";
-import { call, ellipsis, int as intExpr, op, or, struct as structExpr, sym } from "../build.ts";
+import { call, ellipsis, hex, int as intExpr, op, or, struct as structExpr, sym } from "../build.ts";
 import { boxed, cstring, decodeFields, fieldAt, pointer, struct } from "./blocks.ts";
 import type { BlockType, Encoder, WordType } from "./context.ts";
 import { entryOf, evalBig } from "./evaluate.ts";
@@ -12,7 +12,20 @@ import type { Word } from "./image.ts";
 import { declare, param, type Signature } from "./signature.ts";
 import { futexFlags, futexOperations, kcmpTypes, pidfdFlags, prctlOptions, resources, waitOptions } from "./symbols.ts";
 import { timespec, timeval } from "./time.ts";
-import { address, enumeration, fd, flags, int, pid, printSignal, rlimit, uint, ulong, word } from "./words.ts";
+import {
+  address,
+  enumeration,
+  fd,
+  flags,
+  int,
+  pid,
+  printSignal,
+  rlimit,
+  uint,
+  ulong,
+  ulongHex,
+  word,
+} from "./words.ts";
 
 type Args = (index: number) => number | null;
 
@@ -106,6 +119,9 @@ const futexOperation = word(4, false, (value) => {
   return (value & 256n) === 0n ? operation : or([operation, ...futexFlags.flagItems(256n)]);
 });
 
+/** `FUTEX_BITSET_MATCH_ANY`, or the bits in hexadecimal. */
+const futexBits = word(4, false, (value) => (value === 0xffff_ffffn ? sym("FUTEX_BITSET_MATCH_ANY") : hex(value)));
+
 function command(arg: Args): number {
   return (arg(1) ?? 0) & FUTEX_COMMAND;
 }
@@ -122,13 +138,13 @@ function movesWaiters(arg: Args): boolean {
 /** The fourth argument as strace prints it: a timeout, a second count, or the bits to wake (register 5). */
 function futexFourth(arg: Args): WordType | null {
   if (FUTEX_WITH_TIMEOUT.has(command(arg))) return pointer(timespec, "in");
-  if (command(arg) === Futex.WAKE_BITSET) return uint;
+  if (command(arg) === Futex.WAKE_BITSET) return futexBits;
   return movesWaiters(arg) ? ulong : null;
 }
 
 /** The fifth: the second futex, or the bits to wait for (register 5). */
 function futexFifth(arg: Args): WordType | null {
-  if (command(arg) === Futex.WAIT_BITSET) return uint;
+  if (command(arg) === Futex.WAIT_BITSET) return futexBits;
   return movesWaiters(arg) ? address : null;
 }
 
@@ -137,7 +153,8 @@ function futexFifth(arg: Args): WordType | null {
 const PR_GET_NAME = 16;
 const PR_SET_NAME = 15;
 const PR_GET_PDEATHSIG = 2;
-const PR_GET_TIMERSLACK = 30;
+const PR_SET_TIMERSLACK = 29;
+const PRCTL_WITHOUT_ARGUMENT: ReadonlySet<number> = new Set([3, 27, 30, 39]);
 
 function prctlArg(arg: Args): WordType | null {
   switch (arg(0)) {
@@ -147,10 +164,10 @@ function prctlArg(arg: Args): WordType | null {
       return pointer({ ...cstring, room: () => 16 }, "out");
     case PR_GET_PDEATHSIG:
       return pointer(boxed(int), "out");
-    case PR_GET_TIMERSLACK:
-      return null;
-    default:
+    case PR_SET_TIMERSLACK:
       return ulong;
+    default:
+      return PRCTL_WITHOUT_ARGUMENT.has(arg(0) ?? -1) ? null : ulongHex;
   }
 }
 

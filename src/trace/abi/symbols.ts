@@ -251,7 +251,12 @@ export const addressFamilies: SymbolTable = new SymbolTable({
   AF_NETLINK: Af.NETLINK,
   AF_LOCAL: Af.UNIX,
   AF_PACKET: 17,
+  AF_RDS: 21,
+  AF_CAN: 29,
+  AF_BLUETOOTH: 31,
+  AF_ALG: 38,
   AF_VSOCK: 40,
+  AF_QIPCRTR: 42,
 });
 
 /** Socket types without flags. */
@@ -502,14 +507,13 @@ export const clocks: SymbolTable = new SymbolTable({
 /** Flags of `clock_nanosleep`. */
 export const timerFlags: SymbolTable = new SymbolTable({ TIMER_ABSTIME: 1 });
 
-/** Flags of `timerfd_create`. */
-export const timerfdCreateFlags: SymbolTable = new SymbolTable({
+/** Flags of `timerfd_create` and `timerfd_settime`: strace knows one table for both. */
+export const timerfdFlags: SymbolTable = new SymbolTable({
+  TFD_TIMER_ABSTIME: 1,
+  TFD_TIMER_CANCEL_ON_SET: 2,
   TFD_CLOEXEC: Open.CLOEXEC,
   TFD_NONBLOCK: Open.NONBLOCK,
 });
-
-/** Flags of `timerfd_settime`. */
-export const timerfdSettimeFlags: SymbolTable = new SymbolTable({ TFD_TIMER_ABSTIME: 1, TFD_TIMER_CANCEL_ON_SET: 2 });
 
 /** Flags of `signalfd4`. */
 export const signalfdFlags: SymbolTable = new SymbolTable({ SFD_CLOEXEC: Open.CLOEXEC, SFD_NONBLOCK: Open.NONBLOCK });
@@ -525,6 +529,7 @@ export const sigactionFlags: SymbolTable = new SymbolTable({
   SA_RESTORER: 0x4000000,
   SA_ONSTACK: 0x8000000,
   SA_RESTART: 0x10000000,
+  SA_INTERRUPT: 0x20000000,
   SA_NODEFER: 0x40000000,
   SA_RESETHAND: 1 << 31,
   SA_SIGINFO: 4,
@@ -612,13 +617,17 @@ export const kcmpTypes: SymbolTable = new SymbolTable({
 export const prctlOptions: SymbolTable = new SymbolTable({
   PR_SET_PDEATHSIG: 1,
   PR_GET_PDEATHSIG: 2,
+  PR_GET_DUMPABLE: 3,
+  PR_SET_DUMPABLE: 4,
   PR_SET_NAME: 15,
   PR_GET_NAME: 16,
   PR_CAPBSET_READ: 23,
+  PR_GET_SECUREBITS: 27,
   PR_SET_TIMERSLACK: 29,
   PR_GET_TIMERSLACK: 30,
   PR_SET_CHILD_SUBREAPER: 36,
   PR_SET_NO_NEW_PRIVS: 38,
+  PR_GET_NO_NEW_PRIVS: 39,
 });
 
 const FUTEX_OPERATIONS = [
@@ -709,6 +718,10 @@ export const numbers: SymbolTable = new SymbolTable({
   NULL: 0,
   INADDR_ANY: 0,
   INADDR_LOOPBACK: 0x7f000001,
+  FUTEX_BITSET_MATCH_ANY: 0xffffffff,
+  SUID_DUMP_DISABLE: 0,
+  SUID_DUMP_USER: 1,
+  SUID_DUMP_ROOT: 2,
   INT_MAX: 0x7fffffff,
   INT_MIN: -0x80000000,
   UINT_MAX: 0xffffffff,

@@ -11,7 +11,7 @@ import type { BlockType, Decoder, Encoder, WordType } from "./context.ts";
 import { entryOf } from "./evaluate.ts";
 import { type Image, readWord } from "./image.ts";
 import { declare, param, type Signature } from "./signature.ts";
-import { clocks, signalShortNames, timerFlags, timerfdCreateFlags, timerfdSettimeFlags } from "./symbols.ts";
+import { clocks, signalShortNames, timerFlags, timerfdFlags } from "./symbols.ts";
 import { enumeration, fd, flags, long, uint } from "./words.ts";
 
 /** `struct __kernel_timespec`. */
@@ -86,10 +86,10 @@ export const timeCalls: readonly Signature[] = [
   declare("clock_gettime", [param("clockid", clock), param("tp", pointer(timespec, "out"))]),
   declare("time", [param("tloc", pointer(boxed(long), "out"))]),
   declare("alarm", [param("seconds", uint)]),
-  declare("timerfd_create", [param("clockid", clock), param("flags", flags(timerfdCreateFlags))]),
+  declare("timerfd_create", [param("clockid", clock), param("flags", flags(timerfdFlags))]),
   declare("timerfd_settime", [
     param("fd", fd),
-    param("flags", flags(timerfdSettimeFlags)),
+    param("flags", flags(timerfdFlags)),
     param("new_value", pointer(itimerspec, "in")),
     param("old_value", pointer(itimerspec, "out")),
   ]),

@@ -45,6 +45,8 @@ export const byte: WordType = word(1, false, intExpr);
 export const long: WordType = word(8, true, intExpr);
 /** `unsigned long`, `size_t`. */
 export const ulong: WordType = word(8, false, intExpr);
+/** `unsigned long`, printed in hexadecimal. */
+export const ulongHex: WordType = word(8, false, hex);
 /** An address that is printed, never followed. */
 export const address: WordType = printedBy(ulong, (value, dec) => printAddress(value, dec));
 /** A descriptor. */
@@ -78,10 +80,11 @@ export function printOpenFlags(value: bigint): Expr {
   return or([openAccessModes.printEnum(value & 3n), ...openFlags.flagItems(value & ~3n)]);
 }
 
-/** A socket type with its flags. */
-export const socketType: WordType = word(4, false, (value) =>
-  or([socketTypes.printEnum(value & 0xfn), ...socketFlags.flagItems(value & ~0xfn)]),
-);
+/** A socket type with its flags; one that has no name is printed whole, as a number. */
+export const socketType: WordType = word(4, false, (value) => {
+  const name = socketTypes.nameOf(value & 0xfn);
+  return name === null ? hex(value) : or([sym(name), ...socketFlags.flagItems(value & ~0xfn)]);
+});
 
 /** Permission bits in octal, `0600`; with a file type `S_IFIFO|0666`. */
 export function printMode(value: bigint): Expr {
