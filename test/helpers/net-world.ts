@@ -8,9 +8,10 @@ import { Kernel } from "../../src/kernel/kernel.ts";
 import { kernelProfile } from "../../src/kernel/profile.ts";
 import type { Task } from "../../src/kernel/sched/task.ts";
 import { WaitQueueEntry, type WaitQueueHead } from "../../src/kernel/sched/wait.ts";
-import { Af, Sock } from "../../src/kernel/uapi/socket.ts";
+import { Af, Msg, Sock } from "../../src/kernel/uapi/socket.ts";
+import { sysRecvfrom, sysRecvmsg, sysSendmsg, sysSendto } from "../../src/syscalls/msg.ts";
 import { sysRead, sysWrite } from "../../src/syscalls/rw.ts";
-import { sysSocketpair } from "../../src/syscalls/socket.ts";
+import { sysBind, sysConnect, sysListen, sysSocket, sysSocketpair } from "../../src/syscalls/socket.ts";
 import { sysGetsockopt, sysSetsockopt } from "../../src/syscalls/sockopt.ts";
 
 export const BUF = 0x2_0000_0000;
@@ -147,6 +148,98 @@ export class World {
     return err < 0 ? err : this.peek32(ARG);
   }
 
+  /** Puts an address where the calls read it. @returns its length. */
+  addr(bytes: Uint8Array): number {
+    this.poke(ARG + 64, bytes);
+    return bytes.length;
+  }
+
+  bind(fd: number, addr: Uint8Array): number {
+    return sysBind(this.task, fd, ARG + 64, this.addr(addr));
+  }
+
+  connect(fd: number, addr: Uint8Array, task: Task = this.task): number {
+    return sysConnect(task, fd, ARG + 64, this.addr(addr));
+  }
+
+  /** A bound, listening, non-blocking socket. */
+  listener(family: number, type: number, addr: Uint8Array, backlog: number): number {
+    const fd = sysSocket(this.task, family, type | Sock.NONBLOCK, 0);
+    const err = this.bind(fd, addr) || sysListen(this.task, fd, backlog);
+    if (err < 0) throw new Error(`listener: ${err}`);
+    return fd;
+  }
+
+  sendto(fd: number, data: string, flags: number, addr: Uint8Array | null): number {
+    this.poke(
+      BUF,
+      [...data].map((char) => char.charCodeAt(0)),
+    );
+    return sysSendto(
+      this.task,
+      fd,
+      BUF,
+      data.length,
+      flags,
+      addr === null ? 0 : ARG + 64,
+      addr === null ? 0 : this.addr(addr),
+    );
+  }
+
+  /** @returns the bytes as text, or the negative result. */
+  recv(fd: number, count: number, flags: number): string | number {
+    const result = sysRecvfrom(this.task, fd, BUF, count, flags, 0, 0);
+    return result < 0 ? result : this.text(BUF, Math.min(result, count));
+  }
+
+  /** sendmsg with one buffer and descriptors. */
+  sendFds(fd: number, data: string, fds: readonly number[]): number {
+    this.poke(
+      BUF,
+      [...data].map((char) => char.charCodeAt(0)),
+    );
+    const length = 16 + fds.length * 4;
+    const control = new DataView(new ArrayBuffer(fds.length === 0 ? 0 : (length + 7) & ~7));
+    if (fds.length > 0) {
+      control.setBigUint64(0, BigInt(length), true);
+      control.setInt32(8, 1, true);
+      control.setInt32(12, 1, true);
+      for (const [index, value] of fds.entries()) control.setInt32(16 + index * 4, value, true);
+    }
+    this.poke(BUF + 8192, new Uint8Array(control.buffer));
+    this.msghdr(data.length, BUF + 8192, fds.length === 0 ? 0 : length);
+    return sysSendmsg(this.task, fd, ARG + 256, Msg.NOSIGNAL);
+  }
+
+  /** recvmsg with one buffer. @param room - bytes for control data. */
+  recvFds(
+    fd: number,
+    count: number,
+    room: number,
+    flags = 0,
+  ): { result: number; text: string; fds: number[]; flags: number } {
+    this.msghdr(count, room === 0 ? 0 : BUF + 8192, room);
+    const result = sysRecvmsg(this.task, fd, ARG + 256, flags);
+    const header = new DataView(this.peek(ARG + 256, 56).buffer);
+    const used = Number(header.getBigUint64(40, true));
+    const control = new DataView(this.peek(BUF + 8192, used).buffer);
+    const fds: number[] = [];
+    const end = used >= 16 ? Number(control.getBigUint64(0, true)) : 0;
+    for (let at = 16; at < end; at += 4) fds.push(control.getInt32(at, true));
+    return { result, text: result > 0 ? this.text(BUF, result) : "", fds, flags: header.getInt32(48, true) };
+  }
+
+  private msghdr(count: number, control: number, room: number): void {
+    const bytes = new DataView(new ArrayBuffer(72));
+    bytes.setBigUint64(16, BigInt(ARG + 256 + 56), true);
+    bytes.setBigUint64(24, 1n, true);
+    bytes.setBigUint64(32, BigInt(control), true);
+    bytes.setBigUint64(40, BigInt(room), true);
+    bytes.setBigUint64(56, BigInt(BUF), true);
+    bytes.setBigUint64(64, BigInt(count), true);
+    this.poke(ARG + 256, new Uint8Array(bytes.buffer));
+  }
+
   setsockopt(fd: number, level: number, option: number, value: number): number {
     this.poke32(ARG, value);
     return sysSetsockopt(this.task, fd, level, option, ARG, 4);
@@ -157,4 +250,10 @@ export class World {
     const err = sysGetsockopt(this.task, fd, level, option, ARG, ARG + 8);
     return err < 0 ? err : this.peek32(ARG);
   }
+}
+
+/** A `struct sockaddr_un`; a leading `@` stands for the NUL of an abstract name. */
+export function sunAddr(name: string): Uint8Array {
+  const path = name.startsWith("@") ? `\0${name.slice(1)}` : `${name}\0`;
+  return Uint8Array.from([Af.UNIX, 0, ...[...path].map((char) => char.charCodeAt(0))]);
 }

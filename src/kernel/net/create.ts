@@ -11,6 +11,7 @@ import { Af, Sock as SockType } from "../uapi/socket.ts";
 import { TcpSock } from "./inet/tcp-sock.ts";
 import type { Net } from "./net.ts";
 import type { Sock } from "./sock.ts";
+import { UnixDgramSock, UnixSeqpacketSock } from "./unix/dgram.ts";
 import { UnixStreamSock } from "./unix/stream.ts";
 
 /** `NPROTO`, `SOCK_MAX`, `IPPROTO_MAX`. */
@@ -54,8 +55,9 @@ function unixCreate(net: Net, type: number, protocol: number): Sock | number {
       return new UnixStreamSock(net);
     case SockType.DGRAM:
     case SockType.RAW:
+      return new UnixDgramSock(net);
     case SockType.SEQPACKET:
-      throw new Unmodelled("AF_UNIX datagrams");
+      return new UnixSeqpacketSock(net);
     default:
       return -Errno.ESOCKTNOSUPPORT;
   }

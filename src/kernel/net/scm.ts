@@ -7,6 +7,7 @@
  */
 import type { File } from "../fs/file.ts";
 import { Unmodelled } from "../lib/assert.ts";
+import type { UserStruct } from "../sched/process.ts";
 import type { Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Msg, Scm as ScmType, SOL_SOCKET } from "../uapi/socket.ts";
@@ -29,6 +30,10 @@ export class Scm {
   gid: number = OVERFLOW_ID;
   /** Descriptions in flight, each with a reference; null for none. */
   fp: File[] | null = null;
+  /** Whose `unix_inflight` the descriptors count for. */
+  user: UserStruct | null = null;
+  /** In the queue of a socket, and counted. */
+  inflight = false;
 
   setCredentials(pid: number, uid: number, gid: number): void {
     this.pid = pid;
@@ -109,6 +114,7 @@ function scmFpCopy(task: Task, view: DataView, data: number, count: number, scm:
   const present = scm.fp?.length ?? 0;
   if (count > SCM_MAX_FD || present + count > SCM_MAX_FD) return -Errno.EINVAL;
   scm.fp ??= [];
+  scm.user = task.process.user;
   for (let i = 0; i < count; i += 1) {
     const file = task.process.files.getRaw(view.getInt32(data + i * 4, true));
     if (file === null) return -Errno.EBADF;

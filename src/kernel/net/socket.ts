@@ -58,7 +58,7 @@ export class SocketFile extends File {
   /** `sock_close`. */
   override release(): void {
     this.sk.release();
-    this.sk.net.flushDelayedFput();
+    this.sk.net.runDelayed();
   }
 
   override fdinfo(): string {

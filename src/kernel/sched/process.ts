@@ -13,6 +13,8 @@ export class UserStruct {
   epollWatches = 0;
   /** `pipe_bufs`: pages that this user's pipes may hold. */
   pipeBufs = 0;
+  /** `unix_inflight`: descriptors in messages that nobody has received yet. */
+  unixInflight = 0;
 
   constructor(uid: number) {
     this.uid = uid;

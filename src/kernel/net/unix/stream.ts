@@ -25,11 +25,10 @@ import {
   SockCall,
 } from "../sock.ts";
 import { unixAccept, unixConnect, unixListen } from "./connection.ts";
-import { addInflight, forgetInflight } from "./garbage.ts";
-import { UnixSock } from "./unix-sock.ts";
+import { peekFds, UnixSock } from "./unix-sock.ts";
 
 const { ESTABLISHED, CLOSE } = SkState;
-const { EAGAIN, EPIPE, EINVAL, EOPNOTSUPP, ENOTCONN, EISCONN } = Errno;
+const { EAGAIN, EPIPE, EINVAL, EOPNOTSUPP, ENOTCONN, EISCONN, EPERM } = Errno;
 const { DONTWAIT: MSG_DONTWAIT, PEEK: MSG_PEEK, OOB: MSG_OOB, WAITALL: MSG_WAITALL, NOSIGNAL: MSG_NOSIGNAL } = Msg;
 const IN2 = Poll.IN | Poll.RDNORM;
 const { ERR: EPOLLERR, HUP: EPOLLHUP, RDHUP: EPOLLRDHUP, PRI: EPOLLPRI } = Poll;
@@ -116,7 +115,7 @@ export class UnixStreamSock extends UnixSock {
   #sendEnd(scm: Scm | null, result: number): number {
     if (scm !== null) {
       scm.destroy(this.net);
-      this.net.flushDelayedFput();
+      this.net.runDelayed();
     }
     return result;
   }
@@ -206,9 +205,14 @@ export class UnixStreamSock extends UnixSock {
     }
     const skb = net.skbs.alloc(size);
     this.charge(skb, truesize);
-    if (scm !== null || this.opts.passcred || other.opts.passcred || other.file === null) {
-      this.#attach(task, skb, other, scm);
+    if (scm !== null) {
+      const err = this.scmToSkb(task, skb, scm);
+      if (err < 0) {
+        this.freeSkb(skb);
+        return err;
+      }
     }
+    this.maybeAddCreds(task, skb, other);
     if (from.slabFrom(skb.slab, skb.offset, size) < size) {
       this.freeSkb(skb);
       return task.process.mm.fault();
@@ -217,29 +221,14 @@ export class UnixStreamSock extends UnixSock {
       this.freeSkb(skb);
       return urgent ? -EPIPE : this.#pipeError(task, flags, sent);
     }
-    if (skb.scm !== null && skb.scm.fp !== null) {
-      other.nrFds += skb.scm.fp.length;
-      addInflight(net, skb.scm, other);
+    if (skb.scm !== null && !other.acceptScm(skb.scm)) {
+      this.freeSkb(skb);
+      return -EPERM;
     }
     other.receiveQueue.queueTail(skb);
     if (urgent) other.oobSkb = skb;
     other.dataReady();
     return size;
-  }
-
-  /** `unix_scm_to_skb`, `unix_maybe_add_creds`: descriptors go with the first piece. */
-  #attach(task: Task, skb: SkBuff, other: UnixStreamSock, scm: Scm | null): void {
-    const carried = new Scm();
-    if (scm !== null) {
-      carried.setCredentials(scm.pid, scm.uid, scm.gid);
-      carried.fp = scm.fp;
-      scm.fp = null;
-    }
-    if (carried.pid === 0 && (this.opts.passcred || other.opts.passcred || other.file === null)) {
-      const { process } = task;
-      carried.setCredentials(process.tgid, process.user.uid, process.user.uid);
-    }
-    skb.scm = carried;
   }
 
   /** A send that slept, woken or timed out. */
@@ -287,7 +276,7 @@ export class UnixStreamSock extends UnixSock {
         }
         if (task.signalPending) {
           scm?.destroy(this.net);
-          this.net.flushDelayedFput();
+          this.net.runDelayed();
           return copied > 0 ? copied : interruptedErrno(opts.rcvtimeo);
         }
         const call = waiting ?? new UnixStreamRecv(this, to, flags, msg, target);
@@ -322,7 +311,7 @@ export class UnixStreamSock extends UnixSock {
       if (peeking) {
         if (opts.peekOff >= 0) this.ownOptions().peekOff += chunk;
         if (skb.scm !== null && skb.scm.fp !== null) {
-          scm = this.#peekFds(scm, skb);
+          scm = peekFds(scm, skb);
           break;
         }
         skip = 0;
@@ -334,7 +323,7 @@ export class UnixStreamSock extends UnixSock {
       if (opts.peekOff >= 0) this.ownOptions().peekOff = Math.max(opts.peekOff - chunk, 0);
       let gotFds = false;
       if (skb.scm !== null && skb.scm.fp !== null) {
-        scm = this.#detachFds(scm, skb);
+        scm = this.detachFds(scm, skb);
         gotFds = true;
       }
       if (skb.consumed < skb.len) break;
@@ -345,7 +334,7 @@ export class UnixStreamSock extends UnixSock {
     }
     if (scm !== null || opts.passcred) {
       scmRecv(task, this.net, msg, scm, opts.passcred);
-      this.net.flushDelayedFput();
+      this.net.runDelayed();
     }
     return copied > 0 ? copied : err;
   }
@@ -354,24 +343,6 @@ export class UnixStreamSock extends UnixSock {
   #copyAddr(msg: MsgHdr, skb: SkBuff): void {
     const { addr } = skb.sk as UnixSock;
     if (addr !== null) msg.name = addr;
-  }
-
-  /** `unix_detach_fds` with `scm_stat_del`. */
-  #detachFds(scm: Scm | null, skb: SkBuff): Scm {
-    const carried = skb.scm as Scm;
-    const taken = scm ?? new Scm();
-    forgetInflight(this.net, carried);
-    this.nrFds -= carried.fp?.length ?? 0;
-    taken.fp = carried.fp;
-    carried.fp = null;
-    return taken;
-  }
-
-  /** `unix_peek_fds`: a peek receives references of its own. */
-  #peekFds(scm: Scm | null, skb: SkBuff): Scm {
-    const taken = scm ?? new Scm();
-    taken.fp = (skb.scm as Scm).fp?.map((file) => file.get()) ?? null;
-    return taken;
   }
 
   /** `unix_stream_data_wait`. */

@@ -14,9 +14,9 @@ import { WaitQueueHead } from "../../sched/wait.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { Af, Ioctl, Shut, Sock as SockType } from "../../uapi/socket.ts";
 import type { Net } from "../net.ts";
+import { currentGid, Scm } from "../scm.ts";
 import { plainHeadTruesize, type SkBuff } from "../skbuff.ts";
 import { type PeerCred, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SkState, Sock } from "../sock.ts";
-import { collectGarbage, forgetInflight } from "./garbage.ts";
 import { bsdAddress, SOCKADDR_UN_BYTES, SUN_PATH_OFFSET, sunPath } from "./names.ts";
 
 const { ESTABLISHED, CLOSE, LISTEN } = SkState;
@@ -115,11 +115,57 @@ export abstract class UnixSock extends Sock {
     const { scm, sk, truesize } = skb;
     if (scm !== null) {
       skb.scm = null;
-      if (scm.fp !== null) forgetInflight(this.net, scm);
+      this.net.inflight.remove(scm);
       scm.destroy(this.net);
     }
     if (sk !== null) sk.wfree(truesize);
     this.net.skbs.free(skb);
+  }
+
+  /**
+   * `unix_scm_to_skb`: descriptors go with the first piece of a send, given credentials with each.
+   *
+   * @errno ETOOMANYREFS - the user has more descriptors in flight than one process may have open.
+   */
+  protected scmToSkb(task: Task, skb: SkBuff, scm: Scm): number {
+    const { process } = task;
+    const carried = new Scm();
+    skb.scm = carried;
+    carried.setCredentials(scm.pid, scm.uid, scm.gid);
+    if (scm.fp === null) return 0;
+    if (process.user.unixInflight > process.files.nofile && !process.privileged) return -Errno.ETOOMANYREFS;
+    carried.fp = scm.fp;
+    carried.user = scm.user;
+    scm.fp = null;
+    return 0;
+  }
+
+  /** `unix_maybe_add_creds`: the sender's own credentials, if either end asked for them or nobody has accepted yet. */
+  protected maybeAddCreds(task: Task, skb: SkBuff, other: UnixSock): void {
+    if (!this.opts.passcred && !other.opts.passcred && other.file !== null) return;
+    skb.scm ??= new Scm();
+    const { process } = task;
+    if (skb.scm.pid === 0) skb.scm.setCredentials(process.tgid, process.user.uid, currentGid(task));
+  }
+
+  /** `scm_stat_add`. @returns false if this socket takes no descriptors. */
+  acceptScm(scm: Scm): boolean {
+    if (scm.fp === null) return true;
+    if (!this.opts.passrights) return false;
+    this.nrFds += scm.fp.length;
+    this.net.inflight.add(scm, this);
+    return true;
+  }
+
+  /** `scm_stat_del` and `unix_detach_fds`: the receiver takes the descriptors over. */
+  protected detachFds(scm: Scm | null, skb: SkBuff): Scm {
+    const carried = skb.scm as Scm;
+    const taken = scm ?? new Scm();
+    this.net.inflight.remove(carried);
+    this.nrFds -= carried.fp?.length ?? 0;
+    taken.fp = carried.fp;
+    carried.fp = null;
+    return taken;
   }
 
   /** `unix_getname`. */
@@ -204,7 +250,7 @@ export abstract class UnixSock extends Sock {
       if (state === LISTEN) (skb.sk as UnixSock).releaseSock(true);
       this.freeSkb(skb);
     }
-    collectGarbage(net);
+    net.inflight.request();
   }
 
   /** Whether anything but a consumed urgent byte is queued. */
@@ -332,6 +378,13 @@ export abstract class UnixSock extends Sock {
     }
     return `scm_fds: ${count}\n`;
   }
+}
+
+/** `unix_peek_fds`: a peek receives references of its own. */
+export function peekFds(scm: Scm | null, skb: SkBuff): Scm {
+  const taken = scm ?? new Scm();
+  taken.fp = skb.scm?.fp?.map((file) => file.get()) ?? null;
+  return taken;
 }
 
 /** `unix_validate_addr`. */
