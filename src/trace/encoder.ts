@@ -12,6 +12,7 @@ import { nearest } from "./nearest.ts";
 import { type Arena, PLACES, placeAddress, readableBytes, writableBytes } from "./places.ts";
 import { printExpr } from "./printer.ts";
 import type { Input, SlotPeek } from "./source-map.ts";
+import { children } from "./walk.ts";
 
 /** What untouched bytes of an output hold. */
 export const UNTOUCHED = 0xaa;
@@ -167,28 +168,5 @@ export class CallEncoder implements Encoder {
 
   fail(expr: Expr, found: string, expected: string): never {
     return this.#host.fail(expr, found, expected);
-  }
-}
-
-/** The expressions that an expression is made of. */
-export function children(expr: Expr): readonly Expr[] {
-  switch (expr.kind) {
-    case "array":
-    case "set":
-    case "op":
-    case "part":
-      return expr.items;
-    case "struct":
-      return expr.fields;
-    case "call":
-      return expr.args;
-    case "named":
-      return [expr.value];
-    case "change":
-      return expr.from === null ? [expr.to] : [expr.from, expr.to];
-    case "at":
-      return expr.content === null ? [] : [expr.content];
-    default:
-      return [];
   }
 }

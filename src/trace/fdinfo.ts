@@ -6,6 +6,13 @@
 import type { Expr } from "./ast.ts";
 import { array, hex, int, named, struct } from "./build.ts";
 
+/** Bytes as text, a character each. */
+export function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
 /** One `tfd:` line. */
 export interface FdinfoItem {
   readonly tfd: number;
@@ -42,10 +49,20 @@ export function printItems(items: readonly FdinfoItem[]): Expr {
   );
 }
 
-/** The text without what differs from machine to machine: inode, mount and device numbers, positions of targets. */
+/** Whole lines that tell of the machine: mount and inode numbers, the id of an eventfd, process ids, the time that is left. */
+const OWN_LINES = /^(mnt_id|ino|eventfd-id|Pid|NSpid|it_value):.*$/gmu;
+
+/**
+ * The text without what differs from machine to machine. The items of an epoll and the watches of an inotify stand in
+ * ascending order, since the kernel's own order is that of addresses.
+ */
 export function portableFdinfo(text: string): string {
-  return text
-    .replace(/^(mnt_id|ino):.*$/gmu, "$1:\t?")
+  const lines = text
+    .replace(OWN_LINES, "$1: ?")
     .replace(/^(tfd:.*data:\s*[0-9a-f]+).*$/gmu, "$1")
-    .replace(/^(it_value: ).*$/gmu, "$1?");
+    .replace(/^(inotify wd:\S+) .*?( mask:\S+).*$/gmu, "$1$2")
+    .split("\n")
+    .map((line) => line.trimEnd());
+  const isItem = (line: string): boolean => line.startsWith("tfd:") || line.startsWith("inotify ");
+  return [...lines.filter((line) => !isItem(line)), ...lines.filter(isItem).sort()].join("\n");
 }

@@ -12,7 +12,7 @@ import type { ArrayExpr, CallLine, Expr, Line, Result, StrExpr } from "./ast.ts"
 import { array, ellipsis, int, str } from "./build.ts";
 import { type CallRun, readRun } from "./call-decoder.ts";
 import { matches, sameItems } from "./compare.ts";
-import { fdinfoItems, portableFdinfo, printItems } from "./fdinfo.ts";
+import { fdinfoItems, latin1, portableFdinfo, printItems } from "./fdinfo.ts";
 import { printExpr } from "./printer.ts";
 import {
   failure,
@@ -259,18 +259,12 @@ function openEnded(expr: Expr): Expr {
   return expr;
 }
 
-function textOf(bytes: Uint8Array): string {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return text;
-}
-
 /** The answer to a query, in the form that the script expects it. */
 function queryResult(plan: QueryPlan, step: StepResult): Result {
   switch (plan.name) {
     case "fdinfo": {
       if (step.bytes === null) return failure(-Errno.EBADF);
-      const items = fdinfoItems(textOf(step.bytes));
+      const items = fdinfoItems(latin1(step.bytes));
       const wantsText = plan.expected?.values[0]?.kind === "str";
       return success(wantsText || (items.length === 0 && !wantsItems(plan)) ? str(step.bytes) : printItems(items));
     }
@@ -309,13 +303,13 @@ function queryMatches(
 }
 
 function fdinfoMatches(expected: Expr, bytes: Uint8Array, variables: Variables): boolean {
-  const text = textOf(bytes);
+  const text = latin1(bytes);
   if (expected.kind === "array") {
     const items = printItems(fdinfoItems(text));
     return items.kind === "array" && sameItems(expected.items, items.items, variables);
   }
   if (expected.kind !== "str") return false;
-  const wanted = portableFdinfo(textOf(expected.bytes));
+  const wanted = portableFdinfo(latin1(expected.bytes));
   const given = portableFdinfo(text);
   return expected.truncated ? given.startsWith(wanted) : given === wanted;
 }
