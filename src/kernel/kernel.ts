@@ -8,6 +8,7 @@ import { Epnested } from "./fs/eventpoll/nesting.ts";
 import type { EpollWaitCall } from "./fs/eventpoll/send-events.ts";
 import { FdTable } from "./fs/fdtable.ts";
 import { Inode } from "./fs/file.ts";
+import { Rootfs } from "./fs/rootfs.ts";
 import type { PollCall, SelectCall } from "./fs/select.ts";
 import { assert, Unmodelled } from "./lib/assert.ts";
 import { Ida } from "./lib/ida.ts";
@@ -17,6 +18,7 @@ import { PageAllocator } from "./mm/page.ts";
 import { Net } from "./net/net.ts";
 import type { KernelObserver } from "./observer.ts";
 import type { KernelProfile } from "./profile.ts";
+import type { Mutex } from "./sched/mutex.ts";
 import { Process, UserStruct } from "./sched/process.ts";
 import { BLOCKED, Task, TaskState } from "./sched/task.ts";
 import { Sysctls } from "./sysctl.ts";
@@ -53,6 +55,8 @@ export class Kernel {
   readonly pages: PageAllocator = new PageAllocator();
   /** `eventfd_ida`: the ids that an eventfd's fdinfo shows. */
   readonly eventfdIda: Ida = new Ida();
+  /** The mutex that stopped the latest poll which gave `CONTENDED`. */
+  contended: Mutex | null = null;
   /** epoll_wait calls that are over, for reuse. */
   readonly epollWaitFree: EpollWaitCall[] = [];
   /** poll and select calls that are over, for reuse. */
@@ -62,6 +66,7 @@ export class Kernel {
   nextFileId = 1;
   #nextIno = 1000;
   #nextPid = 1000;
+  #rootfs: Rootfs | null = null;
   readonly #users = new Map<number, UserStruct>();
 
   constructor(options: KernelOptions) {
@@ -74,6 +79,12 @@ export class Kernel {
 
   allocIno(): number {
     return this.#nextIno++;
+  }
+
+  /** The file tree, made when a path is first used; the user of that task owns the working directory. */
+  rootfs(task: Task): Rootfs {
+    this.#rootfs ??= new Rootfs(this, task.process.user);
+    return this.#rootfs;
   }
 
   /** `alloc_uid`. */

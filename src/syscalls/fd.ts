@@ -8,7 +8,7 @@ import { type File, SETFL_MASK } from "../kernel/fs/file.ts";
 import { PipeFile } from "../kernel/fs/pipe.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import { PAGE_SIZE } from "../kernel/mm/mm.ts";
-import type { Task } from "../kernel/sched/task.ts";
+import { SleepingCall, type Task } from "../kernel/sched/task.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
 import { CloseRange, Fcntl, FD_CLOEXEC, Mode, Open, Seek } from "../kernel/uapi/fcntl.ts";
 import { toInt, toLong, toUint } from "./registers.ts";
@@ -38,13 +38,28 @@ const UNMODELLED_COMMANDS: ReadonlySet<number> = new Set<number>([
  *
  * @errno EBADF - not open.
  * @kernel fs/file.c `close_fd`
- * @behaviour F-10, F-14, P-24
+ * @behaviour E-166, F-10, F-14, P-24
  */
 export function sysClose(task: Task, fd: number): number {
   const file = task.process.files.take(toUint(fd));
   if (file === null) return EBADF;
-  file.put();
-  return 0;
+  const mutex = file.tryPut();
+  return mutex === null ? 0 : mutex.sleep(task, new CloseCall(file));
+}
+
+/** A close of the last reference that waits for an epoll's scan; the number is free already (E-166). */
+class CloseCall extends SleepingCall {
+  readonly #file: File;
+
+  constructor(file: File) {
+    super();
+    this.#file = file;
+  }
+
+  override step(task: Task): number {
+    const mutex = this.#file.finishPut();
+    return mutex === null ? 0 : mutex.sleep(task, this);
+  }
 }
 
 /**
@@ -81,7 +96,8 @@ export function sysDup2(task: Task, oldfd: number, newfd: number): number {
 /**
  * dup3(2): closes what was open under the new number, with all that follows from it.
  *
- * @errno EINVAL - a flag besides O_CLOEXEC, or equal numbers. EBADF - as dup2.
+ * @errno EINVAL - a flag besides O_CLOEXEC, or equal numbers. EBADF - as dup2. EBUSY - the new number belongs to a call
+ *   that is still making its description.
  * @kernel fs/file.c `ksys_dup3`, `do_dup2`
  * @behaviour F-03, F-04, F-05, F-06
  */
@@ -95,6 +111,7 @@ export function sysDup3(task: Task, oldfd: number, newfd: number, flags: number)
   if (to >= files.nofile) return EBADF;
   const file = files.getRaw(from);
   if (file === null) return EBADF;
+  if (files.isReserved(to)) return -Errno.EBUSY;
   files.replace(to, file.get(), wanted !== 0)?.put();
   return to;
 }
@@ -223,7 +240,7 @@ export function sysFstat(task: Task, fd: number, statbuf: number): number {
   const { files, mm } = task.process;
   const file = files.getRaw(toUint(fd));
   if (file === null) return EBADF;
-  const { ino, mode, dev, rdev, uid, nlink, size } = file.inode;
+  const { ino, mode, dev, rdev, uid, nlink, size, blksize } = file.inode;
   stat.fill(0);
   statView.setBigUint64(0, BigInt(dev), true);
   statView.setBigUint64(8, BigInt(ino), true);
@@ -232,7 +249,7 @@ export function sysFstat(task: Task, fd: number, statbuf: number): number {
   statView.setUint32(28, uid, true);
   statView.setBigUint64(40, BigInt(rdev), true);
   statView.setBigInt64(48, BigInt(size), true);
-  statView.setBigInt64(56, BigInt(PAGE_SIZE), true);
+  statView.setBigInt64(56, BigInt(blksize), true);
   statView.setBigInt64(64, BigInt(Math.ceil(size / PAGE_SIZE) * (PAGE_SIZE / BLOCK_SIZE)), true);
   return mm.copyToUser(statbuf, stat, 0, STAT_SIZE) === STAT_SIZE ? 0 : mm.fault();
 }

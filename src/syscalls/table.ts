@@ -23,6 +23,7 @@ import {
 } from "./fd.ts";
 import { sysIoctl } from "./ioctl.ts";
 import { sysRecvfrom, sysRecvmmsg, sysRecvmsg, sysSendmmsg, sysSendmsg, sysSendto } from "./msg.ts";
+import { sysMemfdCreate, sysMkdir, sysMknod, sysMknodat, sysOpen, sysOpenat, sysUnlink, sysUnlinkat } from "./open.ts";
 import { sysPipe, sysPipe2 } from "./pipe.ts";
 import { sysRead, sysReadv, sysWrite, sysWritev } from "./rw.ts";
 import { sysPoll, sysPpoll, sysPselect6, sysSelect } from "./select.ts";
@@ -73,6 +74,12 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   ioctl: sysIoctl,
   listen: sysListen,
   lseek: sysLseek,
+  memfd_create: sysMemfdCreate,
+  mkdir: sysMkdir,
+  mknod: sysMknod,
+  mknodat: sysMknodat,
+  open: sysOpen,
+  openat: sysOpenat,
   pipe: sysPipe,
   pipe2: sysPipe2,
   poll: sysPoll,
@@ -91,6 +98,8 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   shutdown: sysShutdown,
   socket: sysSocket,
   socketpair: sysSocketpair,
+  unlink: sysUnlink,
+  unlinkat: sysUnlinkat,
   write: sysWrite,
   writev: sysWritev,
 };

@@ -4,8 +4,8 @@
  * Counterpart: `fs/file.c` (`struct files_struct`, `struct fdtable`).
  * The lowest free number is found through bitmaps of full words, 32-fold per level, as `full_fds_bits` does with one
  * level: constant work for any table this side of 32^5 descriptors.
- * Invariants: F1 a bit of level 0 is set exactly while the number is taken; F2 a bit of level n+1 is set exactly while its
- * word of level n is full.
+ * Invariants: F1 a bit of level 0 is set exactly while the number is open or reserved; F2 a bit of level n+1 is set exactly
+ * while its word of level n is full.
  */
 import { assert } from "../lib/assert.ts";
 import { Errno } from "../uapi/errno.ts";

@@ -9,6 +9,8 @@ import type { Kernel } from "../kernel.ts";
 import { assert, Unmodelled } from "../lib/assert.ts";
 import type { List } from "../lib/list.ts";
 import type { IovIter } from "../mm/iov-iter.ts";
+import { PAGE_SIZE } from "../mm/mm.ts";
+import type { Mutex } from "../sched/mutex.ts";
 import type { Task } from "../sched/task.ts";
 import type { WaitQueueHead } from "../sched/wait.ts";
 import { Errno } from "../uapi/errno.ts";
@@ -21,12 +23,22 @@ export abstract class PollTable {
   abstract queue(file: File, queue: WaitQueueHead): void;
 }
 
+/**
+ * What `poll` gives instead of a mask when it would sleep: the epoll that it asks is in the middle of a scan. The caller
+ * sleeps on `kernel.contended` and polls again, without naming the wait queues a second time.
+ */
+export const CONTENDED = -1;
+
 /** An epoll item as the watched description sees it: on its `fEp` list. */
 export interface EpollHook {
   /** The instance that watches. */
   readonly ep: Eventpoll;
-  /** `eventpoll_release_file`, for one item: the description goes away. */
-  releaseFile(): void;
+  /**
+   * `eventpoll_release_file`, for one item: the description goes away.
+   *
+   * @returns null; or the mutex that a scan holds: nothing was done, and the caller sleeps on it.
+   */
+  releaseFile(): Mutex | null;
 }
 
 /** What fstat shows of a file's inode. Times are not modelled. */
@@ -51,6 +63,21 @@ export class Inode {
   /** `i_size` in bytes. */
   get size(): number {
     return 0;
+  }
+
+  /** `st_blksize`. */
+  get blksize(): number {
+    return PAGE_SIZE;
+  }
+
+  /**
+   * `->open` of a new description, by path or through /proc/self/fd.
+   *
+   * @param path - the text of its /proc/self/fd link.
+   * @errno ENXIO - what has no open method: sockets and anonymous files (E-009).
+   */
+  open(_task: Task, _flags: number, _path: string): File | number {
+    return -Errno.ENXIO;
   }
 }
 
@@ -109,6 +136,11 @@ export abstract class File {
     return true;
   }
 
+  /** `FMODE_PREAD`, `FMODE_PWRITE`: the file can be read and written at any position. */
+  get hasPositions(): boolean {
+    return false;
+  }
+
   /** Whether `read` exists at all: without it read(2) is EINVAL before any look at the buffer. */
   get hasRead(): boolean {
     return true;
@@ -127,6 +159,7 @@ export abstract class File {
    * `->poll`: names the wait queues through `pt` unless it is null, and reports the present mask.
    *
    * @param task - the caller: a signalfd answers for whoever asks.
+   * @returns a mask, or `CONTENDED`.
    */
   abstract poll(task: Task, pt: PollTable | null): number;
 
@@ -205,13 +238,41 @@ export abstract class File {
    * can tell from here, save that epoll items go before `->release` wakes anybody.
    */
   put(): void {
+    if (this.tryPut() !== null)
+      throw new Unmodelled(`the last reference to ${this.link} goes during a scan, not by close`);
+  }
+
+  /** `put` for a caller that can sleep. @returns null; or the mutex to sleep on before `finishPut`. */
+  tryPut(): Mutex | null {
     this.refs -= 1;
     assert(this.refs >= 0, "file: more puts than gets");
-    if (this.refs > 0) return;
+    return this.refs > 0 ? null : this.finishPut();
+  }
+
+  /** `__fput`, or the rest of it: E-166, E-167. */
+  finishPut(): Mutex | null {
     if (this.fEp !== null) {
-      for (let node = this.fEp.first; node !== null; node = this.fEp.first) node.owner.releaseFile();
+      for (let node = this.fEp.first; node !== null; node = this.fEp.first) {
+        const mutex = node.owner.releaseFile();
+        if (mutex !== null) return mutex;
+      }
     }
     this.release();
+    return null;
+  }
+}
+
+/** A description opened by its path. */
+export abstract class NamedFile extends File {
+  readonly path: string;
+
+  constructor(kernel: Kernel, inode: Inode, flags: number, path: string) {
+    super(kernel, inode, flags);
+    this.path = path;
+  }
+
+  override get link(): string {
+    return this.inode.nlink === 0 ? `${this.path} (deleted)` : this.path;
   }
 }
 

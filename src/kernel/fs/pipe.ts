@@ -286,6 +286,8 @@ export class PipeFile extends File {
   fPipe: number;
   /** Path of a FIFO, null for a pipe. */
   readonly path: string | null;
+  /** An open that waits for the other side: the value that its count of opens has to leave behind. Else 0. */
+  awaited: number;
 
   /** The caller counts the new description in `files`, `readers` and `writers`. */
   constructor(inode: PipeInode, pipe: PipeInodeInfo, flags: number, path: string | null) {
@@ -294,10 +296,12 @@ export class PipeFile extends File {
     this.pipe = pipe;
     this.fPipe = 0;
     this.path = path;
+    this.awaited = 0;
   }
 
   override get link(): string {
-    return this.path ?? `pipe:[${this.inode.ino}]`;
+    if (this.path === null) return `pipe:[${this.inode.ino}]`;
+    return this.inode.nlink === 0 ? `${this.path} (deleted)` : this.path;
   }
 
   override get hasFasync(): boolean {

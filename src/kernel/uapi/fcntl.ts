@@ -23,6 +23,8 @@ export const Open = {
   NOATIME: 0o1000000,
   CLOEXEC: 0o2000000,
   PATH: 0o10000000,
+  SYNC: 0o4000000,
+  TMPFILE: 0o20000000,
   NOTIFICATION_PIPE: 0o200,
 } as const;
 
@@ -49,6 +51,12 @@ export const Fcntl = {
 
 export const FD_CLOEXEC = 1;
 export const AT_FDCWD = -100;
+export const AT_REMOVEDIR = 0x200;
+/** Longest path with its end byte, and longest name in it. */
+export const PATH_MAX = 4096;
+export const NAME_MAX = 255;
+
+export const MemfdFlags = { CLOEXEC: 1, ALLOW_SEALING: 2, HUGETLB: 4, NOEXEC_SEAL: 8, EXEC: 0x10 } as const;
 
 export const Seek = { SET: 0, CUR: 1, END: 2, DATA: 3, HOLE: 4 } as const;
 
