@@ -1,84 +1,147 @@
 /**
  * `epollsim diff`: do the model and a real kernel agree?
  */
-import type { Command } from "commander";
-import { diffScripts } from "../diff/engine.ts";
-import { type ScriptReport, summarize } from "../diff/report.ts";
-import type { ModelPort } from "../syscalls/model-port.ts";
-import { ParseError } from "../trace/errors.ts";
-import { lower } from "../trace/lower.ts";
-import { parseScript, type Script } from "../trace/script.ts";
-import { Exit, reportError } from "./errors.ts";
-import { expandScripts, readSource } from "./files.ts";
-import type { Io } from "./io.ts";
-import { type WorldOptions, worldOptions } from "./options.ts";
-import { modelFor, openTarget, profileOf } from "./worlds.ts";
+import { type Command, InvalidArgumentError } from "commander";
+import { diffScripts, type Worlds } from "../diff/engine.ts";
+import { type ScriptReport, type Summary, summarize } from "../diff/report.ts";
+import type { Script } from "../trace/script.ts";
+import { closingLine, divergenceText, leftOutText, reportTable } from "./diff-text.ts";
+import { Exit, UserError } from "./errors.ts";
+import { expandScripts, notShownBeside, readScripts } from "./files.ts";
+import { generated } from "./generated.ts";
+import { EXIT_INTERRUPTED, type Io } from "./io.ts";
+import { type WorldOptions, wholeNumber, worldOptions } from "./options.ts";
+import { progress } from "./progress.ts";
+import { modelFor, openTarget, profileOf, type Target } from "./worlds.ts";
 
-interface DiffOptions extends WorldOptions {
+/** What the command line says. */
+export interface DiffOptions extends WorldOptions {
   readonly json?: boolean;
+  readonly state?: boolean;
   readonly target?: string;
+  readonly generate?: number;
+  readonly from: number;
+  readonly save: string;
 }
+
+const EXAMPLES = `
+Each script runs on the model and on the target. Compared are the results, output arguments, order of events, who
+sleeps and who wakes: with what the script expects, and with each other. Where a script permits several results
+('= {1 | 0}'), each world must give one of them.
+
+Generated scripts know which descriptors are open and who watches whom. What diverges is made as small as possible
+and saved as a script of its own. Script I of seed S is always the same; --from goes on where a run stopped.
+
+Examples:
+  epollsim diff traces/epoll
+  epollsim diff --state script.strace                   compare poll masks and fdinfo after every call, too
+  epollsim diff --generate 10000 --seed 7 --save /tmp/found
+  epollsim diff --json traces/epoll | tail -1           the sums
+  epollsim diff --target 'exec:ssh host epollsim-agent' traces/epoll`;
+
+const DEFAULT_SAVE = "traces/regressions";
+const AGENTS = 2;
 
 /** Adds the command. */
 export function diffCommand(program: Command, io: Io, finish: (code: number) => void): void {
-  worldOptions(
-    program
-      .command("diff")
-      .description("run scripts on the model and on a real kernel, and compare them call by call")
-      .argument("[scripts...]", "scripts, or folders of scripts")
-      .option("--json", "one JSON object a script, then the sums")
-      .option("--target <target>", "exec:COMMAND runs an agent elsewhere (default: this machine's kernel)"),
-  ).action(async (names: string[], options: DiffOptions) => finish(await diff(names, options, io)));
+  const command = program
+    .command("diff")
+    .summary("do the model and a real kernel agree?")
+    .description("Runs scripts on the model and on a real kernel, and compares them call by call.")
+    .argument("[script...]", "scripts, folders of scripts, or - for standard input")
+    .option("--state", "compare the poll mask and fdinfo of every descriptor after each call")
+    .option("--generate <n>", "make up n scripts and run those (needs no script)", wholeNumber(1))
+    .option("--from <index>", "index of the first script to make up", wholeNumber(0), 0)
+    .option("--save <dir>", "where counterexamples go", DEFAULT_SAVE)
+    .option("--target <target>", "exec:COMMAND runs an agent elsewhere (default: this machine's kernel)", target)
+    .option("--json", "one JSON object a script, then the sums; see docs/json.md")
+    .addHelpText("after", EXAMPLES);
+  worldOptions(command).action(async (names: string[], options: DiffOptions) => finish(await diff(names, options, io)));
+}
+
+function target(text: string): string {
+  if (/^exec:\s*\S/.test(text)) return text;
+  throw new InvalidArgumentError("Expected exec:COMMAND, such as 'exec:ssh host epollsim-agent'.");
 }
 
 async function diff(names: readonly string[], options: DiffOptions, io: Io): Promise<number> {
+  if (names.length === 0 && options.generate === undefined) {
+    throw new UserError("diff: nothing to compare", "name scripts, a folder such as traces/epoll, or --generate 1000");
+  }
   const files = expandScripts(names);
-  const scripts: Script[] = [];
-  let bad = 0;
-  for (const file of files) {
-    const source = await readSource(file);
-    try {
-      const script = parseScript(source.text, source.file);
-      lower(script);
-      scripts.push(script);
-    } catch (error) {
-      if (!(error instanceof ParseError)) throw error;
-      reportError(error, io);
-      bad += 1;
-    }
-  }
-  const target = await openTarget({ target: options.target, agents: 2 });
-  const reports: ScriptReport[] = [];
+  const { scripts, bad } = await readScripts(files, io);
+  const notShown = notShownBeside(files);
+  const reached = await openTarget({ target: options.target, agents: AGENTS });
+  let stopped = false;
+  const release = io.onInterrupt(() => {
+    stopped = true;
+  });
   try {
-    const model = (script: Script): ModelPort => modelFor(script, options, profileOf(target.traits));
-    for await (const report of diffScripts(scripts, { model, targets: target.ports, traits: target.traits })) {
-      reports.push(report);
-      if (options.json) io.out(`${JSON.stringify(report)}\n`);
-      else printReport(report, io);
-    }
+    const worlds = worldsOf(reached, options);
+    const reports = await compare(scripts, worlds, options, io, () => stopped);
+    const found = stopped ? null : await generated(worlds, options, io, () => stopped);
+    const all = [...reports, ...(found?.reports ?? [])];
+    const summary = summarize(all, notShown.keys(), found?.saved ?? []);
+    printEnd(reports, summary, notShown, reached, options, io);
+    if (stopped) return EXIT_INTERRUPTED;
+    if (bad > 0) return Exit.USAGE;
+    return summary.diverged === 0 ? Exit.OK : Exit.FOUND;
   } finally {
-    await target.close();
+    release();
+    await reached.close();
   }
-  const summary = summarize(reports, [], []);
-  if (options.json) io.out(`${JSON.stringify(summary)}\n`);
-  else {
-    const { scripts: count, calls, agreed, diverged } = summary;
-    io.out(`scripts ${count}, calls ${calls}, agreed ${agreed}, diverged ${diverged}\n`);
-  }
-  if (bad > 0) return Exit.USAGE;
-  return summary.diverged === 0 ? Exit.OK : Exit.FOUND;
 }
 
-function printReport(report: ScriptReport, io: Io): void {
-  if (report.skipped !== null) {
-    io.out(`skip  ${report.file}: ${report.skipped}\n`);
+/** The worlds of a comparison: the model has the target's version unless the command line says otherwise. */
+export function worldsOf(reached: Target, options: WorldOptions & { readonly state?: boolean }): Worlds {
+  const version = profileOf(reached.traits);
+  return {
+    model: (script: Script) => modelFor(script, options, version),
+    targets: reached.ports,
+    traits: reached.traits,
+    state: options.state ?? false,
+  };
+}
+
+async function compare(
+  scripts: readonly Script[],
+  worlds: Worlds,
+  options: DiffOptions,
+  io: Io,
+  stopped: () => boolean,
+): Promise<ScriptReport[]> {
+  const reports: ScriptReport[] = [];
+  const bar = progress(io, "scripts", scripts.length);
+  try {
+    for await (const report of diffScripts(scripts, worlds)) {
+      reports.push(report);
+      bar.update(reports.length, report.file);
+      if (options.json) io.out(`${JSON.stringify(report)}\n`);
+      if (stopped()) break;
+    }
+  } finally {
+    bar.stop();
+  }
+  return reports;
+}
+
+function printEnd(
+  reports: readonly ScriptReport[],
+  summary: Summary,
+  notShown: ReadonlyMap<string, string>,
+  reached: Target,
+  options: DiffOptions,
+  io: Io,
+): void {
+  if (options.json) {
+    io.out(`${JSON.stringify({ ...summary, not_shown: Object.fromEntries(notShown) })}\n`);
     return;
   }
-  io.out(`${report.diverged === 0 ? "ok   " : "DIFF "} ${report.file}\n`);
-  for (const { line, task, call, field, expected, model, target } of report.divergences) {
-    io.out(`      ${report.file}:${line}: ${task ?? ""} ${call}, ${field}:\n`);
-    io.out(
-      `        script ${expected ?? "?"}\n        model  ${model ?? "as expected"}\n        kernel ${target ?? "as expected"}\n`,
-    );
+  const { style } = io;
+  if (reports.length > 0) io.out(`${reportTable(reports, style)}\n`);
+  for (const { file, divergences } of reports) {
+    for (const divergence of divergences) io.out(`\n${divergenceText(file, divergence, "kernel", style)}\n`);
   }
+  io.out(leftOutText(reports, notShown, style));
+  io.out(`\n${style.dim(`target: ${reached.title}`)}\n${closingLine(summary, style)}\n`);
 }

@@ -1,10 +1,14 @@
 /**
  * Input files: scripts by name, by folder, or from standard input.
  */
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { UserError } from "./errors.ts";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { ParseError } from "../trace/errors.ts";
+import { lower } from "../trace/lower.ts";
+import { parseScript, type Script } from "../trace/script.ts";
+import { reportError, UserError } from "./errors.ts";
 import { inputName, openChunks } from "./input.ts";
+import type { Io } from "./io.ts";
 
 /** A script as text. */
 export interface Source {
@@ -14,6 +18,7 @@ export interface Source {
 }
 
 const STDIN = "-";
+const NOT_SHOWN = /^NOT-SHOWN.*\.tsv$/;
 const SCRIPT = /\.strace(\.gz)?$/;
 
 /**
@@ -41,6 +46,44 @@ export function scriptsBelow(folder: string): string[] {
       if (entry.isDirectory()) return scriptsBelow(path);
       return SCRIPT.test(entry.name) ? [path] : [];
     });
+}
+
+/**
+ * Reads and parses scripts. Each bad one is reported, and the others are read all the same.
+ *
+ * @returns the good ones, and how many are bad.
+ */
+export async function readScripts(files: readonly string[], io: Io): Promise<{ scripts: Script[]; bad: number }> {
+  const scripts: Script[] = [];
+  let bad = 0;
+  for (const file of files) {
+    const source = await readSource(file);
+    try {
+      const script = parseScript(source.text, source.file);
+      lower(script);
+      scripts.push(script);
+    } catch (error) {
+      if (!(error instanceof ParseError)) throw error;
+      reportError(error, io);
+      bad += 1;
+    }
+  }
+  return { scripts, bad };
+}
+
+/** Rows of the catalogue that no script shows, with the reasons: NOT-SHOWN*.tsv files in the scripts' folders. */
+export function notShownBeside(scripts: readonly string[]): Map<string, string> {
+  const rows = new Map<string, string>();
+  for (const folder of new Set(scripts.filter((name) => name !== STDIN).map((name) => dirname(name)))) {
+    for (const name of readdirSync(folder).sort()) {
+      if (!NOT_SHOWN.test(name)) continue;
+      for (const line of readFileSync(join(folder, name), "utf8").split("\n")) {
+        const [row = "", reason = ""] = line.split("\t");
+        if (row.trim() !== "" && !row.startsWith("#")) rows.set(row.trim(), reason.trim());
+      }
+    }
+  }
+  return rows;
 }
 
 /** Reads a script; gzip is unpacked, `-` is standard input. @throws UserError when it cannot be read. */

@@ -18,6 +18,7 @@ import { printExpr } from "../trace/printer.ts";
 import { printOutput, printResult, type Rendered, render } from "../trace/render.ts";
 import type { CallPlan, Lowered, QueryPlan } from "../trace/source-map.ts";
 import type { Divergence, ScriptReport } from "./report.ts";
+import type { StateFinding } from "./state-probes.ts";
 
 /** Calls that tell of the machine, not of the rules: held to the script's expectations only. */
 const OWN_CIRCUMSTANCES: ReadonlySet<string> = new Set([
@@ -94,13 +95,14 @@ class Findings {
 /**
  * Judges a script by its runs.
  *
- * @param target - null when only the model ran; then `skipped` says why.
+ * @param target - null when only the model ran.
+ * @param stateFindings - what looks between the steps found: see `ProbedProgram`.
  */
 export function judge(
   lowered: Lowered,
   model: PortResult,
   target: PortResult | null,
-  skipped: string | null = null,
+  stateFindings: readonly StateFinding[] = [],
 ): ScriptReport {
   const { file, ids } = lowered.script;
   const findings = new Findings(lowered);
@@ -124,6 +126,9 @@ export function judge(
     if (target !== null) compareSeen(plan, a, b, findings);
   }
   if (target !== null) compareOrder(lowered, model, target, findings);
+  for (const { line, call, field, model: here, target: there } of stateFindings) {
+    findings.add(line, call, field, { expected: null, model: here, target: there });
+  }
   compareEnds(lowered, model, target, findings);
   const divergences = findings.sorted();
   const lines = new Set(divergences.map(({ index }) => index));
@@ -133,7 +138,7 @@ export function judge(
     calls: plans.length,
     agreed: Math.max(0, compared - lines.size),
     diverged: lines.size,
-    skipped,
+    skipped: null,
     divergences: divergences.map(({ index: _index, ...rest }) => rest),
   };
 }

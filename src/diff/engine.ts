@@ -2,12 +2,13 @@
  * Runs scripts in two worlds and judges them.
  */
 import { AgentFailed } from "../native-bridge/index.ts";
-import type { Port, PortResult } from "../syscalls/port.ts";
+import type { Port, PortProgram, PortResult } from "../syscalls/port.ts";
 import { lower } from "../trace/lower.ts";
 import { kernelFits, type Script } from "../trace/script.ts";
 import type { Lowered } from "../trace/source-map.ts";
 import { judge } from "./compare-worlds.ts";
 import type { ScriptReport } from "./report.ts";
+import { ProbedProgram } from "./state-probes.ts";
 
 /** What a target can do: decides which scripts make sense there. */
 export interface TargetTraits {
@@ -24,6 +25,8 @@ export interface Worlds {
   /** Ports to the same kind of machine; scripts are spread over them. */
   readonly targets: readonly Port[];
   readonly traits: TargetTraits;
+  /** Compare the state of every descriptor after each call, too. */
+  readonly state?: boolean;
 }
 
 /** Programs that a target has at hand, so that it never waits for us. */
@@ -42,18 +45,27 @@ export function skipReason(script: Script, traits: TargetTraits): string | null 
   return missing.length === 0 ? null : `needs ${missing.join(", ")}`;
 }
 
-/** Runs a script on the model and on a target, and compares. */
-export async function diffLowered(lowered: Lowered, model: Port, target: Port): Promise<ScriptReport> {
-  const [inModel, inTarget] = await Promise.all([model.run(lowered.program), runOn(target, lowered)]);
-  if (inTarget.end !== "unsupported") return judge(lowered, inModel, inTarget);
-  // what a target cannot do proves nothing
-  return skippedReport(lowered.script, `the target cannot do it: ${inTarget.reason}`);
+/** Runs a script on the model and on a target, and compares. @param state - look at every descriptor after each call. */
+export async function diffLowered(lowered: Lowered, model: Port, target: Port, state = false): Promise<ScriptReport> {
+  const probed = state ? new ProbedProgram(lowered) : null;
+  if (probed !== null && probed.unfit === null) {
+    const [inModel, inTarget] = await Promise.all([model.run(probed.program), runOn(target, probed.program)]);
+    if (inTarget.end === "unsupported") return refused(lowered, inTarget);
+    return judge(lowered, probed.strip(inModel), probed.strip(inTarget), probed.compare(inModel, inTarget));
+  }
+  const [inModel, inTarget] = await Promise.all([model.run(lowered.program), runOn(target, lowered.program)]);
+  return inTarget.end === "unsupported" ? refused(lowered, inTarget) : judge(lowered, inModel, inTarget);
+}
+
+/** What a target cannot do proves nothing. */
+function refused(lowered: Lowered, { reason }: PortResult): ScriptReport {
+  return skippedReport(lowered.script, `the target cannot do it: ${reason}`);
 }
 
 /** An agent that dies takes only its present script along: the next one gets a new agent. */
-async function runOn(target: Port, lowered: Lowered): Promise<PortResult> {
+async function runOn(target: Port, program: PortProgram): Promise<PortResult> {
   try {
-    return await target.run(lowered.program);
+    return await target.run(program);
   } catch (error) {
     if (error instanceof AgentFailed) return { steps: [], end: "crashed", reason: error.message };
     throw error;
@@ -72,7 +84,7 @@ export async function* diffScripts(
   worlds: Worlds,
 ): AsyncGenerator<ScriptReport, void, undefined> {
   const window: Promise<ScriptReport>[] = [];
-  const { targets, traits, model } = worlds;
+  const { targets, traits, model, state = false } = worlds;
   let next = 0;
   for (const script of scripts) {
     const reason = skipReason(script, traits);
@@ -81,7 +93,7 @@ export async function* diffScripts(
       window.push(Promise.resolve(skippedReport(script, reason ?? "no target")));
     } else {
       next += 1;
-      const report = diffLowered(lower(script), model(script), target);
+      const report = diffLowered(lower(script), model(script), target, state);
       report.catch(() => {}); // reported when its turn comes
       window.push(report);
     }
