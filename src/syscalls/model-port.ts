@@ -5,6 +5,7 @@
  * everything that can run has run, and the time stands still; it moves only while a step waits for a task that sleeps.
  */
 import type { Chooser } from "../kernel/choice.ts";
+import { CONTENDED } from "../kernel/fs/file.ts";
 import { NullFile } from "../kernel/fs/mem.ts";
 import { fdinfoText } from "../kernel/fs/proc.ts";
 import { Kernel } from "../kernel/kernel.ts";
@@ -229,7 +230,9 @@ class ProgramRun {
     const task = this.#task(index);
     const file = task.process.files.get(fd);
     if (file === null) return Poll.NVAL;
-    return (file.canPoll ? file.poll(task, null) : DEFAULT_POLLMASK) & POLL_ALL;
+    const mask = file.canPoll ? file.poll(task, null) : DEFAULT_POLLMASK;
+    if (mask === CONTENDED) throw new Unmodelled("the mask of an epoll descriptor during a scan that sleeps");
+    return mask & POLL_ALL;
   }
 
   /** As much as is mapped: protection does not matter, this is the debugger's way in. */

@@ -49,11 +49,17 @@ export class PollWqueues extends PollTable {
     this.registering = wait;
   }
 
-  /** `vfs_poll` for a caller interested in `key`. @behaviour F-29 */
-  vfsPoll(task: Task, file: File, key: number): number {
+  /**
+   * `vfs_poll` for a caller interested in `key`.
+   *
+   * @param again - the file has named its queues before `CONTENDED` stopped the look.
+   * @returns a mask, or `CONTENDED`.
+   * @behaviour F-29
+   */
+  vfsPoll(task: Task, file: File, key: number, again: boolean): number {
     if (!file.canPoll) return DEFAULT_POLLMASK;
     this.key = key;
-    return file.poll(task, this.registering ? this : null);
+    return file.poll(task, this.registering && !again ? this : null);
   }
 
   /** `__pollwait`. */

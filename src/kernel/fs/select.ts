@@ -5,10 +5,12 @@
  * The first look also takes its place on the files' wait queues, until a file is found ready; later looks do not.
  * Time-outs expire on the nanosecond; Linux adds slack, which only makes them later.
  */
+import { assert } from "../lib/assert.ts";
 import { type Mm, PAGE_SIZE } from "../mm/mm.ts";
 import { BLOCKED, SleepingCall, type Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Poll } from "../uapi/poll.ts";
+import { CONTENDED } from "./file.ts";
 import { PollWqueues } from "./poll-wqueues.ts";
 
 const { ERR: POLLERR, HUP: POLLHUP, NVAL: POLLNVAL, PRI: POLLPRI } = Poll;
@@ -50,6 +52,7 @@ abstract class LookingCall extends SleepingCall {
   #startNs = 0;
   #timeLeft: TimeLeft = TimeLeft.NONE;
   #timeLeftAt = 0;
+  #timedOut = false;
 
   /** No time-out. */
   setForever(): void {
@@ -82,7 +85,13 @@ abstract class LookingCall extends SleepingCall {
     return error;
   }
 
-  /** Looks at every file. @returns how much is ready. */
+  /** Where the present look stands: the next file, and how much was ready before it. */
+  protected position = 0;
+  protected ready = 0;
+  /** The look stopped at `position`, because an epoll there is in the middle of a scan: E-165. */
+  protected contended = false;
+
+  /** Looks at every file from `position` on. @returns how much is ready, or `CONTENDED`. */
   protected abstract look(task: Task): number;
 
   /** Stores what the last look has found. @returns `count`, or a negative errno. */
@@ -93,8 +102,13 @@ abstract class LookingCall extends SleepingCall {
 
   protected run(task: Task, timedOut: boolean): number {
     const { table } = this;
+    this.#timedOut = timedOut;
     for (;;) {
       let count = this.look(task);
+      this.contended = count === CONTENDED;
+      if (this.contended) return this.#sleepInLook(task);
+      this.position = 0;
+      this.ready = 0;
       table.registering = false;
       if (count === 0 && task.signalPending) count = ERESTARTNOHAND;
       if (count !== 0 || timedOut) return this.#finish(task, count);
@@ -102,9 +116,18 @@ abstract class LookingCall extends SleepingCall {
     }
   }
 
+  #sleepInLook(task: Task): number {
+    const { contended } = task.kernel;
+    assert(contended !== null, "poll: a look was stopped by nobody");
+    return contended.sleep(task, this);
+  }
+
   override step(task: Task): number {
-    this.table.triggered = false;
-    return this.run(task, task.timedOut);
+    if (!this.contended) {
+      this.table.triggered = false;
+      this.#timedOut = task.timedOut;
+    }
+    return this.run(task, this.#timedOut);
   }
 
   #finish(task: Task, count: number): number {
@@ -184,16 +207,20 @@ export class PollCall extends LookingCall {
 
   /** The inner loops of `do_poll`. */
   protected override look(task: Task): number {
-    let count = 0;
-    for (let i = 0; i < this.#nfds; i += 1) {
+    for (let i = this.position; i < this.#nfds; i += 1) {
       const mask = this.#pollfd(task, this.#fds[i] as number, this.#events[i] as number);
+      if (mask === CONTENDED) {
+        this.position = i;
+        return CONTENDED;
+      }
+      this.contended = false;
       this.#revents[i] = mask;
       if (mask !== 0) {
-        count += 1;
+        this.ready += 1;
         this.table.registering = false;
       }
     }
-    return count;
+    return this.ready;
   }
 
   /** `do_pollfd`. */
@@ -202,7 +229,8 @@ export class PollCall extends LookingCall {
     const file = task.process.files.get(fd);
     if (file === null) return POLLNVAL;
     const filter = events | POLLERR | POLLHUP;
-    return this.table.vfsPoll(task, file, filter) & filter;
+    const mask = this.table.vfsPoll(task, file, filter, this.contended);
+    return mask === CONTENDED ? CONTENDED : mask & filter;
   }
 
   protected override store(task: Task, count: number): number {
@@ -300,34 +328,36 @@ export class SelectCall extends LookingCall {
 
   /** The inner loops of `do_select`. */
   protected override look(task: Task): number {
-    this.#in.found.fill(0, 0, this.#bytes);
-    this.#out.found.fill(0, 0, this.#bytes);
-    this.#ex.found.fill(0, 0, this.#bytes);
-    let count = 0;
-    for (let fd = 0; fd < this.#max; fd += 1) {
+    if (!this.contended) for (const set of [this.#in, this.#out, this.#ex]) set.found.fill(0, 0, this.#bytes);
+    for (let fd = this.position; fd < this.#max; fd += 1) {
       const wantsIn = this.#in.has(fd);
       const wantsOut = this.#out.has(fd);
       const wantsEx = this.#ex.has(fd);
       if (!wantsIn && !wantsOut && !wantsEx) continue;
       const file = task.process.files.get(fd);
       const key = POLLEX_SET | (wantsIn ? POLLIN_SET : 0) | (wantsOut ? POLLOUT_SET : 0);
-      const mask = file === null ? POLLNVAL : this.table.vfsPoll(task, file, key);
-      const before = count;
+      const mask = file === null ? POLLNVAL : this.table.vfsPoll(task, file, key, this.contended);
+      if (mask === CONTENDED) {
+        this.position = fd;
+        return CONTENDED;
+      }
+      this.contended = false;
+      const before = this.ready;
       if (wantsIn && (mask & POLLIN_SET) !== 0) {
         this.#in.mark(fd);
-        count += 1;
+        this.ready += 1;
       }
       if (wantsOut && (mask & POLLOUT_SET) !== 0) {
         this.#out.mark(fd);
-        count += 1;
+        this.ready += 1;
       }
       if (wantsEx && (mask & POLLEX_SET) !== 0) {
         this.#ex.mark(fd);
-        count += 1;
+        this.ready += 1;
       }
-      if (count > before) this.table.registering = false;
+      if (this.ready > before) this.table.registering = false;
     }
-    return count;
+    return this.ready;
   }
 
   protected override store(task: Task, count: number): number {

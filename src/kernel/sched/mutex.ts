@@ -29,6 +29,8 @@ export class Mutex {
   unlock(task: Task): void {
     assert(this.owner === task, "mutex: only its owner unlocks it");
     this.owner = null;
-    if (this.#wait.active) this.#wait.wakeUp(1, 0);
+    // Linux hands the lock from one sleeper to the next. Here most of them need it for one section only, and never hold
+    // it: all are woken and try in the order in which they came.
+    if (this.#wait.active) this.#wait.wakeUp(0, 0);
   }
 }

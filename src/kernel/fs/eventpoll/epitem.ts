@@ -6,6 +6,7 @@
 
 import { ListNode } from "../../lib/list.ts";
 import { RbNode } from "../../lib/rbtree.ts";
+import type { Mutex } from "../../sched/mutex.ts";
 import { WaitQueueEntry, type WaitQueueHead } from "../../sched/wait.ts";
 import { Epoll } from "../../uapi/epoll.ts";
 import type { EpollHook, File } from "../file.ts";
@@ -56,8 +57,11 @@ export class Epitem implements EpollHook {
   }
 
   /** `eventpoll_release_file`: the description is gone, and no event says so (E-133, E-136). */
-  releaseFile(): void {
-    this.ep.remove(this);
+  releaseFile(): Mutex | null {
+    const { ep } = this;
+    if (ep.mtx.owner !== null) return ep.mtx;
+    ep.remove(this);
+    return null;
   }
 }
 

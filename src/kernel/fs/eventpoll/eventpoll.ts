@@ -9,16 +9,16 @@
  * Invariants: see `invariants.ts`.
  */
 import type { Kernel } from "../../kernel.ts";
-import { assert, Unmodelled } from "../../lib/assert.ts";
+import { assert } from "../../lib/assert.ts";
 import { List } from "../../lib/list.ts";
 import { type RbNode, RbTree, rbNext } from "../../lib/rbtree.ts";
 import { Mutex } from "../../sched/mutex.ts";
 import type { UserStruct } from "../../sched/process.ts";
-import type { Task } from "../../sched/task.ts";
+import { SleepingCall, type Task } from "../../sched/task.ts";
 import { WaitQueueHead } from "../../sched/wait.ts";
 import { Epoll } from "../../uapi/epoll.ts";
 import { Errno } from "../../uapi/errno.ts";
-import type { EpollHook, File, PollTable } from "../file.ts";
+import { CONTENDED, type EpollHook, type File, type PollTable } from "../file.ts";
 import { compareFfd, Epitem, EpPqueue } from "./epitem.ts";
 import { reversePathCheck } from "./nesting.ts";
 
@@ -141,34 +141,52 @@ export class Eventpoll {
     if (scanEndWakesOuter && this.pollWait.active) this.safewake();
   }
 
-  /** `ep_item_poll`: an item whose description is going away reports nothing. */
+  /** `ep_item_poll`: an item whose description is going away reports nothing. @returns a mask, or `CONTENDED`. */
   itemPoll(task: Task, epi: Epitem, pt: PollTable | null): number {
     if (epi.file.refs === 0) return 0;
-    return epi.file.poll(task, pt) & epi.events;
+    const mask = epi.file.poll(task, pt);
+    return mask === CONTENDED ? CONTENDED : mask & epi.events;
   }
 
   /**
    * `__ep_eventpoll_poll`: ready when some queued item still is; stale ones in front of it are dropped, none is consumed
    * (E-179).
    *
-   * @throws Unmodelled while a scan of this instance sleeps: the poller would block on `mtx` (E-165).
+   * @returns a mask; or `CONTENDED` while a scan of this instance, or of one that it watches, sleeps (E-165). Linux would
+   *   hold this instance's `mtx` while it waits for the inner one's; here it is free meanwhile.
    */
   readyPoll(task: Task): number {
-    if (this.mtx.owner !== null) throw new Unmodelled("poll of an epoll descriptor during a scan that sleeps");
+    if (this.mtx.owner !== null) {
+      this.kernel.contended = this.mtx;
+      return CONTENDED;
+    }
     let mask = 0;
     this.startScan();
-    for (let node = this.txlist.first; node !== null; ) {
+    for (let node = this.txlist.first; node !== null && mask === 0; ) {
       const { owner: epi, next } = node;
-      if (this.itemPoll(task, epi, null) !== 0) {
-        mask = READY_MASK;
-        break;
+      const revents = this.itemPoll(task, epi, null);
+      if (revents === CONTENDED) {
+        this.#abandonScan();
+        return CONTENDED;
       }
-      this.txlist.remove(node);
-      if (this.kernel.observer !== null) this.kernel.observer.dropped(epi);
+      if (revents !== 0) {
+        mask = READY_MASK;
+      } else {
+        this.txlist.remove(node);
+        if (this.kernel.observer !== null) this.kernel.observer.dropped(epi);
+      }
       node = next;
     }
     this.doneScan();
     return mask;
+  }
+
+  /** Puts the batch back: nothing has arrived, since the scan never slept. */
+  #abandonScan(): void {
+    const batch = this.txlist;
+    this.txlist = this.rdllist;
+    this.rdllist = batch;
+    this.scanning = false;
   }
 
   /** `ep_find`. */
@@ -187,6 +205,7 @@ export class Eventpoll {
    * `ep_insert`.
    *
    * @param fullCheck - the new link may lengthen wake-up paths: count them.
+   * @returns 0, or `BLOCKED` when the file is an epoll in the middle of a scan.
    * @errno ENOSPC - the creator's watches are used up. EINVAL - too many wake-up paths from some file.
    */
   insert(task: Task, file: File, fd: number, events: number, low: number, high: number, fullCheck: boolean): number {
@@ -202,8 +221,7 @@ export class Eventpoll {
       this.remove(epi);
       return -Errno.EINVAL;
     }
-    if (this.itemPoll(task, epi, new EpPqueue(epi)) !== 0) this.#queueReady(epi, "add");
-    return 0;
+    return this.#look(task, epi, new EpPqueue(epi), "add");
   }
 
   /** `ep_modify`: the new mask first, then a fresh look at the file (E-081). */
@@ -211,11 +229,22 @@ export class Eventpoll {
     epi.events = events;
     epi.dataLow = low;
     epi.dataHigh = high;
-    if (this.itemPoll(task, epi, null) !== 0) this.#queueReady(epi, "mod");
+    return this.#look(task, epi, null, "mod");
+  }
+
+  /** The look at the file that ends an ADD or a MOD. */
+  #look(task: Task, epi: Epitem, pt: PollTable | null, cause: "add" | "mod"): number {
+    const revents = this.itemPoll(task, epi, pt);
+    if (revents === CONTENDED) {
+      assert(this.mtx.tryLock(task), "eventpoll: a change of the set while somebody holds it");
+      return new LookCall(this, epi, cause).sleep(task);
+    }
+    if (revents !== 0) this.queueReady(epi, cause);
     return 0;
   }
 
-  #queueReady(epi: Epitem, cause: "add" | "mod"): void {
+  /** Puts an item that was found ready on the list, and tells whoever waits. */
+  queueReady(epi: Epitem, cause: "add" | "mod"): void {
     if (epi.rdllink.list !== null) return;
     this.rdllist.addTail(epi.rdllink);
     if (this.kernel.observer !== null) this.kernel.observer.queued(epi, "rdllist", cause);
@@ -223,13 +252,9 @@ export class Eventpoll {
     if (this.pollWait.active) this.safewake();
   }
 
-  /**
-   * `__ep_remove`.
-   *
-   * @throws Unmodelled while a scan of this instance sleeps: whoever removes would block on `mtx` (E-166).
-   */
+  /** `__ep_remove`. The caller has `mtx`: no scan runs. */
   remove(epi: Epitem): void {
-    if (this.scanning) throw new Unmodelled("last close of a watched file during a scan that sleeps");
+    assert(!this.scanning, "eventpoll: an item is removed during a scan");
     for (let pwq = epi.pwqlist; pwq !== null; pwq = pwq.next) pwq.whead?.remove(pwq);
     epi.pwqlist = null;
     epi.file.fEp?.remove(epi.fllink);
@@ -247,5 +272,33 @@ export class Eventpoll {
       this.remove(node.owner);
       node = next;
     }
+  }
+}
+
+/** An epoll_ctl that holds `mtx` and waits to look inside another epoll, which is in the middle of a scan. */
+class LookCall extends SleepingCall {
+  readonly #ep: Eventpoll;
+  readonly #epi: Epitem;
+  readonly #cause: "add" | "mod";
+
+  constructor(ep: Eventpoll, epi: Epitem, cause: "add" | "mod") {
+    super();
+    this.#ep = ep;
+    this.#epi = epi;
+    this.#cause = cause;
+  }
+
+  sleep(task: Task): number {
+    const { contended } = task.kernel;
+    assert(contended !== null, "eventpoll: a poll was stopped by nobody");
+    return contended.sleep(task, this);
+  }
+
+  override step(task: Task): number {
+    const revents = this.#ep.itemPoll(task, this.#epi, null);
+    if (revents === CONTENDED) return this.sleep(task);
+    if (revents !== 0) this.#ep.queueReady(this.#epi, this.#cause);
+    this.#ep.mtx.unlock(task);
+    return 0;
   }
 }

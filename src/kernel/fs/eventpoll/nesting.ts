@@ -6,6 +6,7 @@
 
 import type { List } from "../../lib/list.ts";
 import { rbNext } from "../../lib/rbtree.ts";
+import { Mutex } from "../../sched/mutex.ts";
 import type { EpollHook, File } from "../file.ts";
 import type { Eventpoll } from "./eventpoll.ts";
 
@@ -16,6 +17,8 @@ const PATH_LIMITS: readonly number[] = [1000, 500, 100, 50, 10];
 
 /** What Linux keeps in globals under `epnested_mutex`. */
 export class Epnested {
+  /** `epnested_mutex`: held around the checks, and until the new link is made. */
+  readonly mutex: Mutex = new Mutex();
   /** `loop_check_gen`: marks the instances that the present check has visited. */
   loopCheckGen = 0;
   /** `tfile_check_list`: files whose paths the new link may lengthen. */
@@ -31,6 +34,27 @@ export function loopCheck(nested: Epnested, ep: Eventpoll, to: Eventpoll, upward
   const depth = depthBelow(nested, ep, to, 0);
   if (depth > EP_MAX_NESTS) return false;
   return depth + 1 + (upwards ? depthAbove(nested, ep) : 0) <= EP_MAX_NESTS;
+}
+
+/**
+ * The mutex of an instance below `to` that is in the middle of a scan: `ep_loop_check_proc` would sleep on it. The check
+ * has no effect before its end, so it may as well begin after the sleep.
+ */
+export function busyBelow(nested: Epnested, to: Eventpoll): Mutex | null {
+  nested.loopCheckGen += 1;
+  return busyUnder(nested, to);
+}
+
+function busyUnder(nested: Epnested, ep: Eventpoll): Mutex | null {
+  if (ep.gen === nested.loopCheckGen) return null;
+  ep.gen = nested.loopCheckGen;
+  if (ep.mtx.owner !== null) return ep.mtx;
+  for (let node = ep.rbr.leftmost; node !== null; node = rbNext(node)) {
+    const inner = node.owner.file.epoll;
+    const mutex = inner === null ? null : busyUnder(nested, inner);
+    if (mutex !== null) return mutex;
+  }
+  return null;
 }
 
 /** `ep_loop_check_proc`: depth of the tree under `ep`, or more than EP_MAX_NESTS for a loop. */

@@ -11,6 +11,7 @@ import { BLOCKED, SleepingCall, type Task, TaskState } from "../../sched/task.ts
 import { detach, WaitQueueEntry } from "../../sched/wait.ts";
 import { EPOLL_EVENT_SIZE, Epoll } from "../../uapi/epoll.ts";
 import { Errno } from "../../uapi/errno.ts";
+import { CONTENDED } from "../file.ts";
 import { EP_PRIVATE_BITS, type Epitem } from "./epitem.ts";
 import type { Eventpoll } from "./eventpoll.ts";
 
@@ -20,7 +21,7 @@ const { ONESHOT: EPOLLONESHOT, ET: EPOLLET } = Epoll;
 export const FOREVER = -1;
 
 /** Where an `ep_poll` goes on when its task is stepped. */
-const At = { MUTEX: 0, COPY: 1, WOKEN: 2 } as const;
+const At = { MUTEX: 0, COPY: 1, WOKEN: 2, POLL: 3 } as const;
 
 /** The wait entry of `ep_poll`: taken off the queue by every wake, even one that finds the task awake already. */
 class EpollWaitEntry extends WaitQueueEntry {
@@ -85,6 +86,7 @@ export class EpollWaitCall extends SleepingCall {
       case At.MUTEX:
         return this.#finish(this.#harvest(task, ep));
       case At.COPY:
+      case At.POLL:
         return this.#finish(this.#afterScan(task, ep, this.#scan(task, ep)));
       default:
         return this.#finish(this.#woken(task, ep));
@@ -156,8 +158,13 @@ export class EpollWaitCall extends SleepingCall {
         if (node === null) return this.#count;
         epi = node.owner;
         txlist.remove(node);
+        revents = CONTENDED;
+      }
+      if (revents === CONTENDED) {
         revents = ep.itemPoll(task, epi, null);
+        if (revents === CONTENDED) return this.#sleepInPoll(task, ep, epi);
         if (revents === 0) {
+          this.#item = null;
           if (observer !== null) observer.dropped(epi);
           continue;
         }
@@ -184,5 +191,15 @@ export class EpollWaitCall extends SleepingCall {
         if (observer !== null) observer.queued(epi, "rdllist", "level");
       }
     }
+  }
+
+  /** The item is an epoll in the middle of a scan of its own: polled again once that is over. */
+  #sleepInPoll(task: Task, ep: Eventpoll, epi: Epitem): number {
+    const { contended } = ep.kernel;
+    assert(contended !== null, "ep_poll: a poll was stopped by nobody");
+    this.#item = epi;
+    this.#revents = CONTENDED;
+    this.#at = At.POLL;
+    return contended.sleep(task, this);
   }
 }
