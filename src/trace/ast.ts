@@ -229,7 +229,7 @@ export interface ExitLine extends LineBase {
   readonly core: boolean;
 }
 
-/** `strace: Process 12 attached`, `strace: Process 12 detached`, a `-k` stack frame and other lines by strace itself. */
+/** `strace: Process 12 attached`, `strace: Process 12 detached`, a stack frame (`-k`), a dump (`-e read`): lines by strace itself. */
 export interface NoteLine extends LineBase {
   readonly type: "note";
   readonly text: string;

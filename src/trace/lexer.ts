@@ -110,7 +110,7 @@ export class Lexer {
     }
     this.pos = pos;
     const code = text.charCodeAt(pos);
-    if (code !== 0x3c && value < 1024 && !negative) {
+    if (code !== 0x3c && code !== 0x20 && value < 1024 && !negative) {
       if (startsWord(code)) this.fail("',' or the end of the number");
       return SMALL[value]!;
     }
@@ -159,10 +159,16 @@ export class Lexer {
   }
 
   #noteBehindNumber(): string | null {
-    const code = this.text.charCodeAt(this.pos);
+    const text = this.text;
+    const code = text.charCodeAt(this.pos);
     if (code === 0x3c) return this.note();
     if (startsWord(code)) this.fail("',' or the end of the number");
-    return null;
+    if (code !== 0x20 || text.charCodeAt(this.pos + 1) !== 0x2f) return null;
+    // -X verbose: `-100 /* AT_FDCWD */</tmp>`
+    const end = text.indexOf("*/", this.pos);
+    if (end === -1 || text.charCodeAt(end + 2) !== 0x3c || text.charCodeAt(end + 3) === 0x3c) return null;
+    this.pos = end + 2;
+    return this.note();
   }
 
   /**

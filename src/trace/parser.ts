@@ -88,7 +88,7 @@ export class LineParser extends ArgParser {
     const code = text.charCodeAt(pos);
     if (code === 0x2e || code === 0x3a || blanks > 0 || value >= DATE_SECONDS_MIN) {
       this.#time = this.#stamp(blanks > 0);
-      this.#endColumn();
+      this.#endTime();
       return;
     }
     this.#task = pidText(text, start, pos, value);
@@ -157,7 +157,15 @@ export class LineParser extends ArgParser {
   #timeColumn(padded: boolean): void {
     if (!isDigit(this.text.charCodeAt(this.pos))) return;
     this.#time = this.#stamp(padded);
+    this.#endTime();
+  }
+
+  /** `12:34:56.000 (+     0.001) `: asked for both forms, strace prints both; the first says all. */
+  #endTime(): void {
     this.#endColumn();
+    if (this.text.charCodeAt(this.pos) !== 0x28) return;
+    const both = /^\(\+ *\d+(?:\.\d+)?\) +/u.exec(this.text.slice(this.pos, this.pos + 40));
+    if (both !== null) this.pos += both[0].length;
   }
 
   /** `1795.123`, `12:34:56.000001`, `1795431087`. @param padded - blanks in front show that it is strace's relative form. */
@@ -232,7 +240,7 @@ export class LineParser extends ArgParser {
 
   #note(): Line {
     const rest = this.text.slice(this.pos);
-    const known = /^(?:\S*strace: |Process \d+ |> )/u.test(rest);
+    const known = /^(?:\S*strace: |Process \d+ |> |\| |\* \d+ bytes )/u.test(rest);
     if (!known && !this.#lenient) this.fail("a call, '<... NAME resumed>', '--- SIGNAL', '+++ exited' or '#'");
     return { type: "note", line: this.line, task: this.#task, time: this.#time, text: rest };
   }

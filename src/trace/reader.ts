@@ -6,6 +6,7 @@ import { ParseError } from "./errors.ts";
 import { parseJson } from "./json.ts";
 import { LineSplitter, type SplitOptions } from "./lines.ts";
 import { LineParser, type ParseOptions } from "./parser.ts";
+import { TaskResolver } from "./tasks.ts";
 
 /** How to read a stream. */
 export interface ReadOptions extends ParseOptions, SplitOptions {
@@ -14,6 +15,8 @@ export interface ReadOptions extends ParseOptions, SplitOptions {
   readonly onError?: (error: ParseError) => void;
 }
 
+const ATTACHED = " attached";
+
 /** Turns chunks into lines. */
 export class TraceReader {
   readonly #splitter: LineSplitter;
@@ -21,7 +24,10 @@ export class TraceReader {
   readonly #file: string | null;
   readonly #lenient: boolean;
   readonly #onError: ((error: ParseError) => void) | null;
+  readonly #tasks: TaskResolver = new TaskResolver();
   #nrLines = 0;
+  /** The first part of a broken call. */
+  #broken = "";
 
   constructor(options: ReadOptions = {}) {
     this.#splitter = new LineSplitter(options);
@@ -53,7 +59,7 @@ export class TraceReader {
     for (let i = 0; i < texts.length; i += 1) {
       this.#nrLines += 1;
       try {
-        lines.push(this.#parseText(texts[i]!, this.#nrLines));
+        lines.push(this.#tasks.resolve(this.#parseText(this.#mended(texts[i]!))));
       } catch (error) {
         if (this.#onError === null || !(error instanceof ParseError)) throw error;
         this.#onError(error);
@@ -63,8 +69,32 @@ export class TraceReader {
   }
 
   /** No line of strace begins with a brace, every line of NDJSON does. */
-  #parseText(text: string, line: number): Line {
-    return text.charCodeAt(0) === 0x7b ? parseJson(text, line, this.#file) : this.#parser.parse(text, line);
+  #parseText(text: string): Line {
+    if (text.charCodeAt(0) === 0x7b) return parseJson(text, this.#nrLines, this.#file);
+    return this.#parser.parse(text, this.#nrLines);
+  }
+
+  /** The text of a line; where a message broke a call, the message alone, and then the whole call in place of the next line. */
+  #mended(text: string): string {
+    if (this.#broken !== "") {
+      const whole = this.#broken + text;
+      this.#broken = "";
+      return whole;
+    }
+    return text.endsWith(ATTACHED) ? this.#takeMessage(text) : text;
+  }
+
+  /**
+   * On a terminal strace's own message may stand in the middle of a call: `clone(flags=SIGCHLDstrace: Process 12 attached`, and
+   * in the next line `, child_tidptr=0x7f) = 12`.
+   */
+  #takeMessage(text: string): string {
+    const process = text.lastIndexOf("Process ");
+    const start = text.startsWith("strace: ", process - 8) ? process - 8 : process;
+    const call = text.slice(0, start);
+    if (process === -1 || !call.includes("(")) return text;
+    this.#broken = call;
+    return text.slice(start);
   }
 }
 

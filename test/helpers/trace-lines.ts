@@ -17,6 +17,7 @@ export const STRACE_LINES: readonly string[] = [
   "[pid   623]      0.000123 close(3) = 0",
   "[00007f1b2c3d4e5f] close(3) = 0",
   "623   12:34:56 [ 232] close(3) = 0",
+  "623   12:34:56.123 (+     0.001) close(3) = 0",
   // notes
   "close(3<TCP:[127.0.0.1:80->127.0.0.1:90]>) = 0",
   "close(3<TCPv6:[[::ffff:127.0.0.1]:38871->[::ffff:127.0.0.1]:34550]>) = 0",
@@ -28,6 +29,7 @@ export const STRACE_LINES: readonly string[] = [
   'openat(AT_FDCWD</scratch/w>, "/etc/ld.so.cache", O_RDONLY|O_CLOEXEC) = 3</etc/ld.so.cache>',
   'read(3</scratch/LTP_dup1M4o4F/dup205.6064\\n>, "", 0) = 0',
   "waitid(P_PIDFD, 3<pid:6985>, 0x7ffefdc23c20, WEXITED, NULL) = -1 EAGAIN (Resource temporarily unavailable)",
+  'openat(-100 /* AT_FDCWD */</tmp>, "x", 0x80000 /* O_RDONLY|O_CLOEXEC */) = 3</tmp/x>',
   // halves
   "623 epoll_wait(3,  <unfinished ...>",
   "623 close(3 <unfinished ...>",
@@ -110,6 +112,8 @@ export const STRACE_LINES: readonly string[] = [
   "strace: Process 12 attached",
   "/usr/bin/strace: Process 12 detached",
   "Process 12 attached (waiting for parent)",
+  " * 6 bytes in buffer 0",
+  " | 00000  7f 45 4c 46 02 01 01 03  00 00 00 00 00 00 00 00  .ELF............ |",
   " > /usr/lib/libc.so.6(__read+0x14) [0x10e1e2]",
 ];
 
