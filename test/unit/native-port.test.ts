@@ -80,8 +80,8 @@ function callRets(steps: readonly Step[], result: PortResult): (number | null)[]
   return rets(result).filter((_, i) => steps[i]?.op === "call");
 }
 
-/** Processes of agents below this one: two for an agent that has nothing to do. */
-function agentProcesses(): number[] {
+/** Processes of agents below this one, by pid with their parents: two for an agent that has nothing to do. */
+function agentProcesses(): Map<number, number> {
   const parents = new Map<number, number>();
   const agents: number[] = [];
   for (const entry of readdirSync("/proc")) {
@@ -99,7 +99,7 @@ function agentProcesses(): number[] {
     for (let at: number | undefined = pid; at; at = parents.get(at)) if (at === process.pid) return true;
     return false;
   };
-  return agents.filter(isBelow);
+  return new Map(agents.filter(isBelow).map((pid) => [pid, parents.get(pid) ?? 0]));
 }
 
 const noAgent = process.platform !== "linux" || process.arch !== "x64" || !existsSync(defaultAgentPath());
@@ -360,6 +360,22 @@ for (const agentArgs of [[], ["--plain"]]) {
       expect(result.steps[5]?.bytes).toEqual(Uint8Array.of(1));
     });
 
+    it.skipIf(process.getuid?.() !== 0)("is not caught behind a frozen scan", async () => {
+      const steps = [
+        call(0, "epoll_create1", 0),
+        call(0, "eventfd2", 1, 0),
+        ...add(3, 4, IN),
+        thread(1),
+        enter(1, "epoll_wait", 3, frozen, 8, -1),
+      ];
+      for (const last of ["fdinfo", "pollMask"] as const) {
+        const result = await run([...steps, { op: last, task: 0, fd: 3 }], { watchdogNs: 100e6 });
+        expect(result).toMatchObject({ end: "timeout", reason: "the watchdog ended the script in step 6" });
+        expect(result.steps).toHaveLength(6);
+      }
+      expect(agentProcesses().size).toBe(2);
+    });
+
     it("shows the fdinfo and the poll mask of a descriptor", async () => {
       const steps = [
         call(0, "epoll_create1", 0),
@@ -447,7 +463,7 @@ for (const agentArgs of [[], ["--plain"]]) {
       const result = await run(steps, { watchdogNs: 100e6 });
       expect(result).toMatchObject({ end: "timeout", reason: "the watchdog ended the script in step 1" });
       expect(rets(result)).toEqual([3]);
-      expect(agentProcesses()).toHaveLength(2);
+      expect(agentProcesses().size).toBe(2);
     });
 
     it("ends a script whose tasks wait for each other", async () => {
@@ -461,7 +477,7 @@ for (const agentArgs of [[], ["--plain"]]) {
       const result = await run([...steps, await_(1)], { watchdogNs: 100e6 });
       expect(result).toMatchObject({ end: "timeout" });
       expect(result.steps).toHaveLength(5);
-      expect(agentProcesses()).toHaveLength(2);
+      expect(agentProcesses().size).toBe(2);
     });
 
     it.each([
@@ -555,7 +571,7 @@ for (const agentArgs of [[], ["--plain"]]) {
         const result = await run(steps, { watchdogNs: 2e9 });
         expect([steps.slice(0, 3), result.end]).toEqual([steps.slice(0, 3), end]);
       }
-      expect(agentProcesses()).toHaveLength(2);
+      expect(agentProcesses().size).toBe(2);
       expect(rets(await done([call(0, "dup", 0)]))).toEqual([3]);
     });
 
@@ -575,25 +591,25 @@ for (const agentArgs of [[], ["--plain"]]) {
     });
 
     it("survives the death of its agent", async () => {
+      const others = agentProcesses();
       const own = await NativePort.open({ agentArgs });
-      const before = agentProcesses();
       const pause = { setup: setupOf({}), steps: [call(0, "pause")] };
       const dying = own.run(pause);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      for (const pid of before.slice(-2)) process.kill(pid, "SIGKILL");
+      const coordinators = [...agentProcesses()].filter(([pid, parent]) => !others.has(pid) && parent !== process.pid);
+      process.kill(coordinators[0]?.[0] ?? 0, "SIGKILL");
       await expect(dying).rejects.toThrow(AgentFailed);
       expect(rets(await own.run({ setup: setupOf({}), steps: [call(0, "dup", 0)] }))).toEqual([3]);
       await own.close();
       await expect(own.run(pause)).rejects.toThrow("closed");
-      expect(agentProcesses()).toHaveLength(2);
+      expect(agentProcesses().size).toBe(2);
     });
 
     it("leaves nothing behind", async () => {
       const own = await NativePort.open({ agentArgs });
       await own.run({ setup: setupOf({}), steps: [fork(1), enter(1, "pause"), enter(0, "pause")] });
-      expect(agentProcesses()).toHaveLength(4);
+      expect(agentProcesses().size).toBe(4);
       await own.close();
-      expect(agentProcesses()).toHaveLength(2);
+      expect(agentProcesses().size).toBe(2);
     });
   });
 }

@@ -86,6 +86,7 @@
 #define MAX_QUEUES 16
 #define MAX_FALLOCATE (64L << 20)
 #define DEFAULT_WATCHDOG_NS 10000000000ULL
+#define LOCK_NS 20000000000ULL /* how long to wait for an agent that has changed sysctls of the machine */
 #define TRANSIENT_NS 300000000ULL /* how long a D state may look like work in progress */
 #define SLOW_NS 1000000ULL	   /* how long a work queue of the kernel may take to wake somebody */
 
@@ -166,7 +167,7 @@ static const struct call calls[] = {
 	{ "fchmod", 91, 0, 0, C_NONE },
 	{ "rt_sigpending", 127, P0, 0, C_NONE },
 	{ "mknod", 133, P0, 0, C_MKNOD },
-	{ "prctl", 157, P1, 0, C_PRCTL },
+	{ "prctl", 157, 0, 0, C_PRCTL },
 	{ "gettid", 186, 0, 0, C_NONE },
 	{ "time", 201, P0, 0, C_NONE },
 	{ "futex", 202, P0 | P3 | P4, 1, C_NONE },
@@ -270,7 +271,7 @@ struct setup {
 	/* What the steps say about the world they need. */
 	int needs_frozen;
 	int needs_processes;
-	int needs_inet;
+	int needs_inet; /* 1: internet sockets, 2 or 3: net sysctls */
 	uint16_t proc_of[MAX_TASKS];
 	unsigned last_use[MAX_TASKS + 1];	/* by process: the last step that needs one of its tasks to be awake */
 };
@@ -320,6 +321,8 @@ struct shared {
 	struct saved_sysctl saved[MAX_SYSCTLS];
 	char private_dir[64]; /* to be removed by the guardian; empty if it vanishes by itself */
 	char setup_error[256];
+	ssize_t text_bytes; /* fdinfo; -1: none */
+	char text[1 << 20];
 	int64_t slots[MAX_SLOTS];
 	struct step steps[MAX_STEPS];
 };
@@ -1034,6 +1037,16 @@ static const char *check_prlimit(int pid, unsigned resource, uint64_t new_limit)
 	return NULL;
 }
 
+/* Only a name is behind a pointer: a timer slack may look like an address of the agent. */
+static const char *check_prctl(int option, uint64_t value)
+{
+	if (option == PR_SET_NAME && is_own_memory(value))
+		return refuse("the name of a prctl points into the agent");
+	if (option == PR_SET_NAME || option == PR_SET_TIMERSLACK || option == PR_GET_TIMERSLACK)
+		return NULL;
+	return refuse("no prctl %d", option);
+}
+
 /* The kernel gets a copy: it needs a restorer, and a handler that exists. */
 static const char *prepare_sigaction(long *a, struct ctl *c)
 {
@@ -1120,9 +1133,7 @@ static const char *check_call(const struct call *call, long *a, struct ctl *c)
 	case C_FCNTL:
 		return check_fcntl(a[1]);
 	case C_PRCTL:
-		return (int)a[0] == PR_SET_TIMERSLACK || (int)a[0] == PR_GET_TIMERSLACK || (int)a[0] == PR_SET_NAME
-			       ? NULL
-			       : refuse("no prctl %d", (int)a[0]);
+		return check_prctl(a[0], a[1]);
 	case C_PRLIMIT:
 		return check_prlimit(a[0], a[1], a[2]);
 	case C_KILL:
@@ -1226,23 +1237,6 @@ static void script_files(void)
 		setup_failed("/dev/null");
 }
 
-static void script_network(void)
-{
-	if (!setup.needs_inet || !world.private_net)
-		return;
-	if (unshare(CLONE_NEWNET) < 0)
-		setup_failed("net namespace");
-	loopback_up();
-	for (unsigned i = 0; i < setup.nsysctls; i++) {
-		char path[128];
-		if (strncmp(setup.sysctls[i].name, "net.", 4) != 0)
-			continue;
-		sysctl_path(path, sizeof(path), setup.sysctls[i].name);
-		if (access(path, W_OK) == 0 && write_sysctl(path, setup.sysctls[i].value) < 0)
-			setup_failed(setup.sysctls[i].name);
-	}
-}
-
 static void script_user(void)
 {
 	gid_t none;
@@ -1267,7 +1261,6 @@ __attribute__((noreturn)) static void script_main(void)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setpgid(0, 0);
 	script_files();
-	script_network();
 	if (setup.nofile >= 0) {
 		getrlimit(RLIMIT_NOFILE, &nofile);
 		nofile.rlim_cur = setup.nofile;
@@ -1294,16 +1287,16 @@ static uint64_t now_ns(void)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-/* Async-signal-safe: also called by the watchdog. */
+/* Raw: it runs in signal handlers, which have to leave errno as it is. */
 static void kill_script(void)
 {
 	if (world.private_pid) {
-		kill(-1, SIGKILL);
+		raw(SYS_kill, -1, SIGKILL, 0, 0, 0, 0);
 		return;
 	}
 	for (int i = 0; i <= ntasks; i++)
 		if (procs[i].pid > 0)
-			kill(procs[i].pid, SIGKILL);
+			raw(SYS_kill, procs[i].pid, SIGKILL, 0, 0, 0, 0);
 }
 
 static void on_alarm(int sig)
@@ -1846,28 +1839,57 @@ static enum end step_thaw(const struct step *s)
 	return finish_step(&r, pending, NULL);
 }
 
+static void read_fdinfo(const struct task *t, long number)
+{
+	char name[32];
+	ssize_t n;
+	int fd;
+
+	sh->text_bytes = -1;
+	snprintf(name, sizeof(name), "fdinfo/%ld", number);
+	fd = open_task_file(t, name);
+	if (fd < 0)
+		return;
+	sh->text_bytes = 0;
+	while (sh->text_bytes < (ssize_t)sizeof(sh->text) &&
+	       (n = read(fd, sh->text + sh->text_bytes, sizeof(sh->text) - sh->text_bytes)) > 0)
+		sh->text_bytes += n;
+	close(fd);
+}
+
+/*
+ * The fdinfo of an epoll instance waits, uninterruptibly, for a scan that a frozen page may hold up. The coordinator
+ * must never do that: then nobody could end the script, or the coordinator.
+ */
+static void read_fdinfo_elsewhere(const struct task *t, long number)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		read_fdinfo(t, number);
+		_exit(0);
+	}
+	for (unsigned round = 0; pid > 0 && !fired && waitpid(pid, NULL, WNOHANG) == 0; round++)
+		relax(round);
+}
+
 static enum end step_fdinfo(const struct step *s)
 {
-	static char text[1 << 20];
 	struct task *t = &tasks[s->task < MAX_TASKS ? s->task : 0];
 	struct result r = { 0 };
-	char name[32];
-	size_t used_bytes = 0;
-	ssize_t n = -1;
-	int fd;
 
 	if (s->task >= MAX_TASKS || t->state == ABSENT)
 		return stop(END_UNSUPPORTED, "task %u does not exist", s->task);
-	snprintf(name, sizeof(name), "fdinfo/%ld", value_of(&s->args[0]));
-	fd = open_task_file(t, name);
-	if (fd >= 0) {
-		while (used_bytes < sizeof(text) && (n = read(fd, text + used_bytes, sizeof(text) - used_bytes)) > 0)
-			used_bytes += n;
-		close(fd);
-		r.bytes = text;
-		r.length = used_bytes;
+	if (sh->frozen_armed)
+		read_fdinfo_elsewhere(t, value_of(&s->args[0]));
+	else
+		read_fdinfo(t, value_of(&s->args[0]));
+	if (sh->text_bytes >= 0) {
+		r.bytes = sh->text;
+		r.length = sh->text_bytes;
 	}
-	put_result(&r);
+	if (!fired)
+		put_result(&r);
 	return CONTINUE;
 }
 
@@ -2043,11 +2065,23 @@ static int is_machine_wide(const char *name)
 	       strncmp(name, "net.core.rmem", 13) == 0;
 }
 
-/* Also used by the guardian, and by a signal handler: no allocation. */
+static void enter_net(int fd)
+{
+	if (world.private_net && setns(fd, CLONE_NEWNET) < 0)
+		perror("epollsim-agent: setns");
+}
+
+/* Also used by the guardian, and by a signal handler. */
 static void restore_sysctls(void)
 {
-	for (unsigned i = atomic_exchange(&sh->nsaved, 0); i > 0; i--)
-		write_sysctl(sh->saved[i - 1].path, sh->saved[i - 1].value);
+	unsigned count = atomic_exchange(&sh->nsaved, 0);
+
+	if (count == 0)
+		return;
+	enter_net(original_net);
+	while (count-- > 0)
+		write_sysctl(sh->saved[count].path, sh->saved[count].value);
+	enter_net(private_net);
 }
 
 static int set_machine_sysctl(const struct setting *s)
@@ -2065,30 +2099,19 @@ static int set_machine_sysctl(const struct setting *s)
 	return write_sysctl(saved->path, s->value);
 }
 
-static void enter_net(int fd)
-{
-	if (fd >= 0 && setns(fd, CLONE_NEWNET) < 0)
-		perror("epollsim-agent: setns");
-}
-
-static enum end set_sysctls(void)
+static enum end set_machine_sysctls(void)
 {
 	for (unsigned i = 0; i < setup.nsysctls; i++) {
 		const struct setting *s = &setup.sysctls[i];
-		int error = 0;
+		int error;
 
 		if (!is_allowed_sysctl(s->name))
 			return stop(END_UNSUPPORTED, "the sysctl %s is not one that a script may set", s->name);
-		if (!is_machine_wide(s->name)) {
-			if (!world.private_net)
-				return stop(END_UNSUPPORTED, "%s needs a private net namespace", s->name);
-			setup.needs_inet = 1;
+		if (!is_machine_wide(s->name))
 			continue;
-		}
-		enter_net(world.private_net ? original_net : -1);
-		if (set_machine_sysctl(s) < 0)
-			error = errno;
-		enter_net(world.private_net ? private_net : -1);
+		enter_net(original_net);
+		error = set_machine_sysctl(s) < 0 ? errno : 0;
+		enter_net(private_net);
 		if (error)
 			return stop(END_UNSUPPORTED, "the sysctl %s cannot be set to %s: %s", s->name, s->value,
 				    strerror(error));
@@ -2097,28 +2120,102 @@ static enum end set_sysctls(void)
 }
 
 /*
+ * Scripts with internet sockets run in a net namespace of their own kind. Making one takes half a millisecond, so it is
+ * used again unless something is left in it.
+ */
+static int inet_net = -1;
+static int inet_net_changed;
+static char time_wait_buckets[32];
+
+#define TIME_WAIT_BUCKETS "/proc/sys/net/ipv4/tcp_max_tw_buckets"
+
+static int counts_nothing(const char *text, const char *key)
+{
+	const char *p = strstr(text, key);
+
+	return !p || p[strlen(key)] == '0';
+}
+
+static int has_no_sockets(void)
+{
+	char text[1024];
+
+	if (read_text("/proc/net/sockstat", text, sizeof(text)) < 0 || !counts_nothing(text, "TCP: inuse ") ||
+	    !counts_nothing(text, " tw ") || !counts_nothing(text, "UDP: inuse "))
+		return 0;
+	return read_text("/proc/net/sockstat6", text, sizeof(text)) < 0 ||
+	       (counts_nothing(text, "TCP6: inuse ") && counts_nothing(text, "UDP6: inuse "));
+}
+
+static int make_inet_net(void)
+{
+	if (unshare(CLONE_NEWNET) < 0)
+		return -1;
+	loopback_up();
+	read_text(TIME_WAIT_BUCKETS, time_wait_buckets, sizeof(time_wait_buckets));
+	inet_net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	inet_net_changed = 0;
+	return 0;
+}
+
+static void drop_inet_net(void)
+{
+	if (inet_net >= 0)
+		close(inet_net);
+	inet_net = -1;
+}
+
+/* Go where the script will be born. */
+static enum end enter_script_net(void)
+{
+	for (unsigned i = 0; i < setup.nsysctls; i++)
+		setup.needs_inet |= !is_machine_wide(setup.sysctls[i].name) << 1;
+	if (!setup.needs_inet)
+		return CONTINUE;
+	if (!world.private_net)
+		return setup.needs_inet == 1 ? CONTINUE
+					     : stop(END_UNSUPPORTED, "net sysctls need a private net namespace");
+	if (setup.needs_inet != 1)
+		drop_inet_net();
+	if (inet_net >= 0)
+		enter_net(inet_net);
+	else if (make_inet_net() < 0)
+		return stop(END_UNSUPPORTED, "no new net namespace: %s", strerror(errno));
+	for (unsigned i = 0; i < setup.nsysctls; i++) {
+		char path[128];
+		if (is_machine_wide(setup.sysctls[i].name))
+			continue;
+		inet_net_changed = 1;
+		sysctl_path(path, sizeof(path), setup.sysctls[i].name);
+		if (write_sysctl(path, setup.sysctls[i].value) < 0)
+			return stop(END_UNSUPPORTED, "the sysctl %s cannot be set to %s: %s", setup.sysctls[i].name,
+				    setup.sysctls[i].value, strerror(errno));
+	}
+	return CONTINUE;
+}
+
+/* Before the script is killed: what its connections leave behind shall not wait for a minute. */
+static void forget_time_wait(void)
+{
+	if (setup.needs_inet && inet_net >= 0)
+		write_string(TIME_WAIT_BUCKETS, "0");
+}
+
+static void leave_script_net(void)
+{
+	if (!setup.needs_inet || !world.private_net)
+		return;
+	if (inet_net_changed || !has_no_sockets())
+		drop_inet_net();
+	else
+		write_string(TIME_WAIT_BUCKETS, time_wait_buckets);
+	enter_net(private_net);
+}
+
+/*
  * Machine-wide sysctls would show in the scripts of other agents: whoever sets them is alone on the machine. The turn
  * lock keeps a stream of ordinary scripts from starving that one.
  */
-static void lock_the_machine(void)
-{
-	int alone = 0;
-
-	for (unsigned i = 0; i < setup.nsysctls; i++)
-		alone |= is_machine_wide(setup.sysctls[i].name);
-	if (lock_turn < 0 || lock_machine < 0)
-		return;
-	flock(lock_turn, LOCK_EX);
-	flock(lock_machine, alone ? LOCK_EX : LOCK_SH);
-	flock(lock_turn, LOCK_UN);
-}
-
-static void unlock_the_machine(void)
-{
-	if (lock_machine >= 0)
-		flock(lock_machine, LOCK_UN);
-}
-
 static void set_watchdog(uint64_t ns)
 {
 	struct itimerval it = { .it_value = { ns / 1000000000, ns % 1000000000 / 1000 } };
@@ -2126,6 +2223,26 @@ static void set_watchdog(uint64_t ns)
 	if (ns > 0 && ns < 1000)
 		it.it_value.tv_usec = 1;
 	setitimer(ITIMER_REAL, &it, NULL);
+}
+
+static enum end lock_the_machine(void)
+{
+	int alone = 0, failed;
+
+	for (unsigned i = 0; i < setup.nsysctls; i++)
+		alone |= is_machine_wide(setup.sysctls[i].name);
+	if (lock_turn < 0 || lock_machine < 0)
+		return CONTINUE;
+	set_watchdog(LOCK_NS);
+	failed = flock(lock_turn, LOCK_EX) < 0 || flock(lock_machine, alone ? LOCK_EX : LOCK_SH) < 0;
+	flock(lock_turn, LOCK_UN);
+	return failed ? stop(END_UNSUPPORTED, "another agent keeps this machine's sysctls to itself") : CONTINUE;
+}
+
+static void unlock_the_machine(void)
+{
+	if (lock_machine >= 0)
+		flock(lock_machine, LOCK_UN);
 }
 
 static void stay_on_this_cpu(int yes)
@@ -2298,17 +2415,22 @@ static enum end run_program(void)
 		return stop(END_UNSUPPORTED, "userfaultfd is not permitted here");
 	if (setup.needs_frozen && setup.needs_processes && setup.uid > 0)
 		return stop(END_UNSUPPORTED, "frozen pages and forks together need root");
-	lock_the_machine();
+	end = lock_the_machine();
 	stay_on_this_cpu(1);
 	fired = 0;
 	set_watchdog(setup.watchdog_ns ? setup.watchdog_ns : DEFAULT_WATCHDOG_NS);
-	end = set_sysctls();
+	if (end == CONTINUE)
+		end = set_machine_sysctls();
+	if (end == CONTINUE)
+		end = enter_script_net();
 	if (end == CONTINUE)
 		end = start_script();
 	if (end == CONTINUE)
 		end = run_steps();
 	set_watchdog(0);
+	forget_time_wait();
 	end_script();
+	leave_script_net();
 	clean_up();
 	stay_on_this_cpu(0);
 	unlock_the_machine();
