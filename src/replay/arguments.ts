@@ -159,8 +159,9 @@ export class TraceDecoder implements Decoder {
     return this.#registers[index] ?? 0;
   }
 
-  before(): Uint8Array | null {
-    return null;
+  /** What the call changed is compared as it is behind the call; the rest still stands as it was put there. */
+  before(addr: number, length: number): Uint8Array | null {
+    return this.#area.read(addr, length);
   }
 
   after(addr: number, length: number): Uint8Array | null {

@@ -42,6 +42,7 @@ export class ReplayTask {
 export class Machine {
   readonly kernel: Kernel;
   readonly tasks: Map<string | null, ReplayTask> = new Map();
+  readonly #byTask = new WeakMap<Task, ReplayTask>();
   readonly #space: UserSpace = new UserSpace(new Mm());
   /** Processes that use a table: threads share it, and so do clones with CLONE_FILES. */
   readonly #users = new Map<FdTable, Set<ReplayTask>>();
@@ -70,6 +71,11 @@ export class Machine {
     return this.tasks.get(id) ?? this.#root(id);
   }
 
+  /** The recorded task that a simulated one stands for. */
+  taskOf(task: Task): ReplayTask | null {
+    return this.#byTask.get(task) ?? null;
+  }
+
   #root(id: string | null): ReplayTask {
     const files = new FdTable(NOFILE);
     const user = this.kernel.user(0);
@@ -82,6 +88,7 @@ export class Machine {
   #adopt(id: string | null, process: Process): ReplayTask {
     const task = new ReplayTask(id, new Task(this.kernel, process, this.#pid(id), id ?? "task"), this.#space.area());
     this.tasks.set(id, task);
+    this.#byTask.set(task.task, task);
     const users = this.#users.get(process.files) ?? new Set();
     users.add(task);
     this.#users.set(process.files, users);
@@ -116,6 +123,7 @@ export class Machine {
       users.delete(task);
       const own = new Process(process.tgid, process.parent, process.files.clone(), this.#space.mm, process.user);
       task.task = new Task(this.kernel, own, task.task.tid, task.task.comm);
+      this.#byTask.set(task.task, task);
       this.#users.set(own.files, new Set([task]));
       this.#seen.set(own.files, new Set(this.#seenOf(process.files)));
     }

@@ -80,6 +80,7 @@ export class Replayer {
     switch (event.kind) {
       case "enter":
         machine.advance(event.ns);
+        expire(machine);
         this.#enter(machine, event.call);
         return;
       case "exit":
@@ -148,15 +149,22 @@ export class Replayer {
     if (call.progress === "idle") this.#attempt(owner, call);
     call.settle(owner);
     if (call.progress === "sleeping") this.#passTime(machine, owner, call, ns);
-    for (const other of machine.tasks.values()) {
-      if (!this.#isWrong(owner, call)) return;
-      const waiting = other.active;
-      if (waiting === null || waiting.progress !== "idle") continue;
-      this.#attempt(other, waiting);
-      this.#retry(owner, call);
+    for (const letThrough of [wakeSleeper, this.#beginWaiting]) {
+      for (const other of machine.tasks.values()) {
+        if (!this.#isWrong(owner, call)) return;
+        if (letThrough(other)) this.#retry(owner, call);
+      }
     }
     while (this.#isWrong(owner, call) && machine.hurryExit()) this.#retry(owner, call);
   }
+
+  /** Begins a call that has entered and waits for its exit; a wait for events helps nobody, so it stays where it is. */
+  readonly #beginWaiting = (other: ReplayTask): boolean => {
+    const { active } = other;
+    if (active === null || active.progress !== "idle" || active.record.name.startsWith("epoll_")) return false;
+    this.#attempt(other, active);
+    return true;
+  };
 
   #retry(owner: ReplayTask, call: ActiveCall): void {
     if (call.progress === "returned") this.#attempt(owner, call);
@@ -295,6 +303,29 @@ export class Replayer {
     const file = firstFile(owner, record);
     return file instanceof ExternalFile && file.kind === "disk";
   }
+}
+
+/**
+ * Calls whose time is up, and which were recorded with a time-out, are over before anything else happens: a later arrival
+ * must not find them still on their way.
+ */
+function expire(machine: Machine): void {
+  for (let node = machine.kernel.runqueue.first; node !== null; ) {
+    const { owner: task, next } = node;
+    const owner = task.timedOut ? machine.taskOf(task) : null;
+    const active = owner?.active ?? null;
+    const value = active?.record.result?.values[0];
+    if (owner !== null && active !== null && value !== undefined && evalInt(value) === 0) active.settle(owner);
+    node = next;
+  }
+}
+
+/** Lets a call that was woken go on before its own exit. */
+function wakeSleeper(other: ReplayTask): boolean {
+  const { active, task } = other;
+  if (active === null || active.progress !== "sleeping" || task.state !== TaskState.RUNNING) return false;
+  active.settle(other);
+  return true;
 }
 
 function noteOf(expr: Expr): string | null {
