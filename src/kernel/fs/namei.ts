@@ -34,8 +34,8 @@ interface Parent {
   readonly slash: boolean;
 }
 
-/** `inode_permission`. */
-function permitted(task: Task, inode: Inode, mask: number): boolean {
+/** `inode_permission`. @param mask - MAY_*: 1 execute, 2 write, 4 read. */
+export function inodePermission(task: Task, inode: Inode, mask: number): boolean {
   if (task.process.privileged) return true;
   const owner = task.process.user.uid === inode.uid;
   return ((inode.mode >> (owner ? 6 : 0)) & mask) === mask;
@@ -60,7 +60,7 @@ function walkToParent(task: Task, start: DirInode, path: string): Parent | numbe
     if (!(inode instanceof DirInode)) return -ENOTDIR;
     dir = inode;
   }
-  if (!permitted(task, dir, May.EXEC)) return -EACCES;
+  if (!inodePermission(task, dir, May.EXEC)) return -EACCES;
   if (last.length > NAME_MAX) return -Errno.ENAMETOOLONG;
   const type = last === "." ? LastType.DOT : last === ".." ? LastType.DOTDOT : LastType.NORM;
   return { dir, name: last, type, slash: path.endsWith("/") };
@@ -68,7 +68,7 @@ function walkToParent(task: Task, start: DirInode, path: string): Parent | numbe
 
 /** One component on the way. */
 function step(task: Task, dir: DirInode, name: string): Inode | number {
-  if (!permitted(task, dir, May.EXEC)) return -EACCES;
+  if (!inodePermission(task, dir, May.EXEC)) return -EACCES;
   if (name === ".") return dir;
   if (name === "..") return dir.parent ?? dir;
   if (name.length > NAME_MAX) return -Errno.ENAMETOOLONG;
@@ -144,7 +144,7 @@ function openChecked(task: Task, parent: Parent, inode: Inode, flags: number, te
   let mask = OPEN_MASK[flags & Open.ACCMODE] as number;
   if ((flags & Open.TRUNC) !== 0) mask |= May.WRITE;
   if (isDir && (mask & May.WRITE) !== 0) return -EISDIR;
-  if (!permitted(task, inode, mask)) return -EACCES;
+  if (!inodePermission(task, inode, mask)) return -EACCES;
   const file = vfsOpen(task, inode, flags, text);
   if (typeof file !== "number" && (flags & Open.TRUNC) !== 0 && inode instanceof RegularInode) inode.resize(0);
   return file;
@@ -165,7 +165,7 @@ function vfsOpen(task: Task, inode: Inode, flags: number, text: string): File | 
 /** Gives a new inode its name. @errno EACCES - the directory may not be changed. */
 function create(task: Task, { dir, name }: Parent, inode: Inode): Inode | number {
   if (!(dir instanceof TreeDir)) throw new Unmodelled(`a new file in ${dir.text(task)}`);
-  if (!permitted(task, dir, May.WRITE | May.EXEC)) return -EACCES;
+  if (!inodePermission(task, dir, May.WRITE | May.EXEC)) return -EACCES;
   inode.uid = task.process.user.uid;
   dir.add(name, inode);
   return inode;
@@ -256,7 +256,7 @@ export function doRmdir(task: Task, start: DirInode, path: string): number {
 /** `may_delete` and the removal. */
 function remove(task: Task, { dir, name }: Parent, inode: Inode, directory: boolean): number {
   if (!(dir instanceof TreeDir)) throw new Unmodelled(`unlink in ${dir.text(task)}`);
-  if (!permitted(task, dir, May.WRITE | May.EXEC)) return -EACCES;
+  if (!inodePermission(task, dir, May.WRITE | May.EXEC)) return -EACCES;
   if (inode instanceof DirInode !== directory) return directory ? -ENOTDIR : -EISDIR;
   if (inode instanceof SystemDir) throw new Unmodelled(`rmdir of ${inode.text(task)}`);
   if (inode instanceof TreeDir && inode.children.size > 0) return -Errno.ENOTEMPTY;

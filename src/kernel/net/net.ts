@@ -17,14 +17,13 @@ export class Net {
   readonly #delayed: File[] = [];
   #running = false;
   /** Bound names of AF_UNIX. */
-  readonly unix: UnixNames;
+  readonly unix: UnixNames = new UnixNames();
   /** AF_UNIX messages that carry descriptors. */
   readonly inflight: Inflight = new Inflight();
 
   constructor(kernel: Kernel, skbConfig: SkbConfig = SKB_CONFIG_X86_64) {
     this.kernel = kernel;
     this.skbConfig = skbConfig;
-    this.unix = new UnixNames(kernel);
   }
 
   /** `fput` inside a socket call: takes effect in `runDelayed`. */

@@ -85,7 +85,7 @@ function connectOnce(
   nonblock: boolean,
   waiting: UnixConnect | null,
 ): number {
-  const other = sk.findOther(addr);
+  const other = sk.findOther(task, addr);
   if (typeof other === "number") return other;
   if (other.state !== LISTEN || (other.shutdown & RCV_SHUTDOWN) !== 0) return -Errno.ECONNREFUSED;
   if (other.recvqFull()) {

@@ -92,14 +92,14 @@ export class UnixDgramSock extends UnixSock {
    * `findOther`.
    * @behaviour U-30, U-40
    */
-  override connect(_task: Task, addr: Uint8Array, _nonblock: boolean): number {
+  override connect(task: Task, addr: Uint8Array, _nonblock: boolean): number {
     if (addr.length < 2) return -Errno.EINVAL;
     let other: UnixSock | null = null;
     if (addr[0] !== Af.UNSPEC || addr[1] !== 0) {
       const err = validateAddr(addr);
       if (err < 0) return err;
       if (this.opts.passcred && this.addr === null) this.autobind();
-      const found = this.findOther(addr);
+      const found = this.findOther(task, addr);
       if (typeof found === "number") return found;
       if (!this.maySend(found)) return -Errno.EPERM;
       this.state = ESTABLISHED;
@@ -178,9 +178,9 @@ export class UnixDgramSock extends UnixSock {
   }
 
   #deliver(task: Task, call: UnixDgramSend, skb: SkBuff): number {
-    let other = call.other ?? this.#destination(call);
+    let other = call.other ?? this.#destination(task, call);
     if (typeof other !== "number" && other.dead && other !== this.peer && call.name !== null) {
-      other = this.#destination(call); // it was closed while we slept; somebody else may have the name now
+      other = this.#destination(task, call); // it was closed while we slept; somebody else may have the name now
     }
     if (typeof other === "number") return this.#sendEnd(call, other);
     call.other = other;
@@ -230,8 +230,8 @@ export class UnixDgramSock extends UnixSock {
     return headTruesize(skbConfig, length - paged) + paged;
   }
 
-  #destination(call: UnixDgramSend): UnixSock | number {
-    if (call.name !== null) return this.findOther(call.name);
+  #destination(task: Task, call: UnixDgramSend): UnixSock | number {
+    if (call.name !== null) return this.findOther(task, call.name);
     return this.peer ?? -Errno.ENOTCONN;
   }
 

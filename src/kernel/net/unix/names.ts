@@ -5,20 +5,13 @@
  * Abstract names are kept per socket type: Linux hashes the type into the bucket, and the types never share one.
  * A file outlives the socket that was bound to it and refuses a second bind until it is unlinked (U-30, U-31).
  */
-import { Inode } from "../../fs/file.ts";
-import type { Kernel } from "../../kernel.ts";
-import { Errno } from "../../uapi/errno.ts";
-import { Mode } from "../../uapi/fcntl.ts";
+import type { Inode } from "../../fs/file.ts";
 import type { UnixSock } from "./unix-sock.ts";
 
 /** `offsetof(struct sockaddr_un, sun_path)`. */
 export const SUN_PATH_OFFSET = 2;
 /** `sizeof(struct sockaddr_un)`. */
 export const SOCKADDR_UN_BYTES = 110;
-
-/** Mode of a new socket file under the usual umask. */
-const SOCKET_FILE_MODE = 0o755;
-const ROOT_DEV = 0x801;
 
 /** The path in an address: up to the first NUL, or to the end. */
 export function sunPath(addr: Uint8Array): string {
@@ -42,15 +35,9 @@ function abstractKey(type: number, addr: Uint8Array): string {
 }
 
 export class UnixNames {
-  readonly kernel: Kernel;
   readonly #abstract = new Map<string, UnixSock>();
   readonly #bound = new Map<Inode, UnixSock>();
-  readonly #files = new Map<string, Inode>();
   #autobind = 0;
-
-  constructor(kernel: Kernel) {
-    this.kernel = kernel;
-  }
 
   /** `unix_find_abstract`. */
   findAbstract(type: number, addr: Uint8Array): UnixSock | null {
@@ -60,24 +47,6 @@ export class UnixNames {
   /** `unix_find_socket_byinode`. */
   findInode(inode: Inode): UnixSock | null {
     return this.#bound.get(inode) ?? null;
-  }
-
-  /** `unix_bind_bsd`: makes the file. @errno EADDRINUSE - the path exists. */
-  mknod(path: string): Inode | number {
-    if (this.#files.has(path)) return -Errno.EADDRINUSE;
-    const inode = new Inode(this.kernel.allocIno(), Mode.IFSOCK | SOCKET_FILE_MODE, ROOT_DEV);
-    this.#files.set(path, inode);
-    return inode;
-  }
-
-  /** `kern_path`. @errno ENOENT - no such file. */
-  lookup(path: string): Inode | number {
-    return this.#files.get(path) ?? -Errno.ENOENT;
-  }
-
-  /** `unlink`. @returns whether the path was there. */
-  unlink(path: string): boolean {
-    return this.#files.delete(path);
   }
 
   insertAbstract(type: number, addr: Uint8Array, sk: UnixSock): void {

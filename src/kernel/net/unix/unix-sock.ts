@@ -9,9 +9,11 @@
  * empty buffer.
  */
 import type { Inode } from "../../fs/file.ts";
+import { doMknod, doUnlink, inodePermission, kernPath } from "../../fs/namei.ts";
 import type { Task } from "../../sched/task.ts";
 import { WaitQueueHead } from "../../sched/wait.ts";
 import { Errno } from "../../uapi/errno.ts";
+import { Mode } from "../../uapi/fcntl.ts";
 import { Af, Ioctl, Shut, Sock as SockType } from "../../uapi/socket.ts";
 import type { Net } from "../net.ts";
 import { currentGid, Scm } from "../scm.ts";
@@ -20,6 +22,9 @@ import { type PeerCred, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SkState, Soc
 import { bsdAddress, SOCKADDR_UN_BYTES, SUN_PATH_OFFSET, sunPath } from "./names.ts";
 
 const { ESTABLISHED, CLOSE, LISTEN } = SkState;
+
+const SOCKET_MODE = Mode.IFSOCK | 0o777;
+const MAY_WRITE = 2;
 
 /** Address of a socket that is not bound: the family alone. */
 const UNNAMED: Uint8Array = Uint8Array.of(Af.UNIX, 0);
@@ -276,11 +281,11 @@ export abstract class UnixSock extends Sock {
    * @errno EINVAL - not an AF_UNIX address, or the socket has a name. EADDRINUSE - the name is taken.
    * @behaviour U-31
    */
-  override bind(_task: Task, addr: Uint8Array): number {
+  override bind(task: Task, addr: Uint8Array): number {
     if (addr.length === SUN_PATH_OFFSET && addr[0] === Af.UNIX && addr[1] === 0) return this.autobind();
     const err = validateAddr(addr);
     if (err < 0) return err;
-    return addr[SUN_PATH_OFFSET] === 0 ? this.#bindAbstract(addr) : this.#bindPath(addr);
+    return addr[SUN_PATH_OFFSET] === 0 ? this.#bindAbstract(addr) : this.#bindPath(task, addr);
   }
 
   /** `unix_autobind`. */
@@ -299,32 +304,34 @@ export abstract class UnixSock extends Sock {
   }
 
   /** `unix_bind_bsd`: the file is made first, so a path in use hides that the socket has a name already. */
-  #bindPath(addr: Uint8Array): number {
-    const { unix } = this.net;
+  #bindPath(task: Task, addr: Uint8Array): number {
     const path = sunPath(addr);
-    const inode = unix.mknod(path);
-    if (typeof inode === "number") return inode;
+    const { cwd } = task.kernel.rootfs(task);
+    const inode = doMknod(task, cwd, path, SOCKET_MODE);
+    if (typeof inode === "number") return inode === -Errno.EEXIST ? -Errno.EADDRINUSE : inode;
     if (this.addr !== null) {
-      unix.unlink(path);
+      doUnlink(task, cwd, path);
       return -Errno.EINVAL;
     }
     this.addr = bsdAddress(addr);
     this.inode = inode;
-    unix.insertInode(inode, this);
+    this.net.unix.insertInode(inode, this);
     return 0;
   }
 
   /**
    * `unix_find_other`.
    *
-   * @errno ECONNREFUSED - nobody is bound to it. ENOENT - no such file. EPROTOTYPE - a socket of another type.
+   * @errno ECONNREFUSED - nobody is bound to it. ENOENT, ENOTDIR, EACCES - the path. EPROTOTYPE - a socket of another
+   * type.
    * @behaviour U-30
    */
-  findOther(addr: Uint8Array): UnixSock | number {
+  findOther(task: Task, addr: Uint8Array): UnixSock | number {
     const { unix } = this.net;
     if (addr[SUN_PATH_OFFSET] === 0) return unix.findAbstract(this.type, addr) ?? -Errno.ECONNREFUSED;
-    const inode = unix.lookup(sunPath(addr));
+    const inode = kernPath(task, task.kernel.rootfs(task).cwd, sunPath(addr));
     if (typeof inode === "number") return inode;
+    if (!inodePermission(task, inode, MAY_WRITE)) return -Errno.EACCES;
     const sk = unix.findInode(inode);
     if (sk === null) return -Errno.ECONNREFUSED;
     return sk.type === this.type ? sk : -Errno.EPROTOTYPE;
