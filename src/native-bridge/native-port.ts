@@ -4,8 +4,8 @@
  * Counterpart: none in Linux; the agent is `agent/agent.c`.
  * What a real kernel adds to the contract of `Port`:
  *
- * - `ret` of `thaw`, `spawn`, `fdinfo`, `settle` and the memory steps is null; of `blocked` and `await` it is the call's
- *   result once that is known.
+ * - `ret` of `thaw` is 0, of `spawn`, `fdinfo`, `settle` and the memory steps null; of `blocked` and `await` it is the result of
+ *   the task's newest call, null while the task is inside. Of a task that is no more `await` gives null, `blocked` 0.
  * - A task is in `woke` in the step in which its return was seen; the task that an `await` names is not.
  * - A `call` by a task that is still inside another call ends the program as `unsupported`, one by a task that is no
  *   more as `crashed`; `exit` and `exit_group` give a null `ret`.
@@ -129,6 +129,12 @@ class FrameSplitter {
   }
 }
 
+/** Agents that end with this process, however it ends. */
+const running = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGTERM");
+});
+
 /** One agent process, from its start to its end. */
 class Agent {
   readonly greeting: Promise<Greeting>;
@@ -137,7 +143,6 @@ class Agent {
   readonly #splitter = new FrameSplitter();
   readonly #pending = new Map<number, Pending>();
   readonly #ended: Promise<void>;
-  readonly #onExit: () => void;
   #greet!: (greeting: Greeting) => void;
   #refuse!: (error: Error) => void;
   #nextId = 1;
@@ -151,8 +156,7 @@ class Agent {
     });
     this.greeting.catch(() => {}); // whoever waits for it hears of it; nobody may be waiting yet
     this.#child = startAgent(options);
-    this.#onExit = () => this.#child.kill("SIGTERM");
-    process.once("exit", this.#onExit);
+    running.add(this.#child);
     this.#silence = setTimeout(() => this.#fail(new AgentFailed("the agent did not greet")), GREETING_MS);
     this.#ended = new Promise((resolve) => {
       this.#child.once("error", (error) => {
@@ -255,7 +259,7 @@ class Agent {
     for (const pending of waiting) pending.reject(error);
     if (!this.alive) return;
     this.alive = false;
-    process.off("exit", this.#onExit);
+    running.delete(this.#child);
     this.#child.kill("SIGTERM");
     this.#child.stdin?.destroy(); // an agent behind a shell does not get the signal, but notices this
     this.#child.stdout?.destroy();

@@ -191,16 +191,19 @@ for (const agentArgs of [[], ["--plain"]]) {
         poke(edgeEnd - 4, u64(0x0807_0605_0403)),
         peek(edgeEnd - 4, 4),
         peek(edgeEnd - 4, 5),
+        poke(readOnly + 1, Uint8Array.of(9)),
         peek(readOnly, 2),
         peek(bad, 1),
         peek(0x40_0000, 4),
         peek(arena, 0),
       ]);
       const bytes = result.steps.map((step) => step.bytes);
+      expect((await done([peek(readOnly, 2)])).steps[0]?.bytes).toEqual(new Uint8Array(2));
       expect(bytes.slice(1)).toEqual([
         Uint8Array.of(3, 4, 5, 6),
         null,
-        new Uint8Array(2),
+        null,
+        Uint8Array.of(0, 9),
         null,
         null,
         new Uint8Array(0),
@@ -355,7 +358,7 @@ for (const agentArgs of [[], ["--plain"]]) {
         peek(frozen + 4096, 1),
         call(0, "dup", 3),
       ]);
-      expect(rets(result)).toEqual([3, null, null, null, 8, null, 4]);
+      expect(rets(result)).toEqual([3, null, null, 0, 8, null, 4]);
       expect(result.steps[3]?.woke).toEqual([1]);
       expect(result.steps[5]?.bytes).toEqual(Uint8Array.of(1));
     });

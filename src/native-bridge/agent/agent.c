@@ -317,6 +317,7 @@ struct shared {
 	_Atomic uint32_t stage;		   /* futex: hand-over of a userfaultfd */
 	uint32_t thawed;		   /* bit set of frozen pages */
 	uint32_t frozen_armed;
+	uint32_t read_only_poked;
 	_Atomic uint32_t nsaved; /* sysctls to restore, for coordinator and guardian */
 	struct saved_sysctl saved[MAX_SYSCTLS];
 	char private_dir[64]; /* to be removed by the guardian; empty if it vanishes by itself */
@@ -363,12 +364,21 @@ static int user_readable(uint64_t addr, uint64_t len)
 	return user_writable(addr, len) || inside(addr, len, READ_ONLY, PAGE);
 }
 
+/* The page that scripts cannot write is mapped a second time, writable, for pokes. */
+static uint8_t *read_only_alias;
+
 /* Bytes that fall behind the end of a range are dropped: there is no memory that could take them. */
 static void user_poke(uint64_t addr, const void *from, uint64_t len)
 {
-	while (len > 0 && !user_writable(addr, len))
+	uint8_t *to = (uint8_t *)addr;
+
+	while (len > 0 && !user_readable(addr, len))
 		len--;
-	memcpy((void *)addr, from, len);
+	if (len > 0 && inside(addr, len, READ_ONLY, PAGE)) {
+		to = read_only_alias + (addr - READ_ONLY);
+		sh->read_only_poked = 1;
+	}
+	memcpy(to, from, len);
 }
 
 /* 0, or -1 where the kernel would find no memory either. */
@@ -524,7 +534,7 @@ static void task_steps(struct ctl *c)
 		}
 		for (int k = 0; k < 6; k++)
 			a[k] = value_of(&s->args[k]);
-		ret = raw(s->call->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+		c->ret = ret = raw(s->call->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 		if (s->slot >= 0)
 			sh->slots[s->slot] = ret;
 		r.ret = &ret;
@@ -708,8 +718,7 @@ struct task {
 	pid_t pid, tid;
 	uint32_t seq;
 	const struct call *call;
-	long ret;
-	int has_ret;
+	long ret; /* of its newest call, once it has returned */
 	int fd_syscall;
 	uint64_t transient_ns; /* since when it looks like a sleep that ends by itself */
 };
@@ -1441,7 +1450,7 @@ static enum look look(struct task *t)
 static void mark_gone(struct task *t)
 {
 	t->state = GONE;
-	t->has_ret = 0;
+	t->ret = 0;
 	close_task_files(t);
 }
 
@@ -1449,7 +1458,6 @@ static void mark_returned(struct task *t)
 {
 	t->state = IDLE;
 	t->ret = ctl_of(t)->ret;
-	t->has_ret = 1;
 }
 
 static void relax(unsigned round)
@@ -1753,7 +1761,6 @@ static enum end step_call(uint32_t index, const struct step *s)
 		return stop(END_UNSUPPORTED, "%s: %s", s->call->name, why);
 	c->nr = s->call->nr;
 	t->call = s->call;
-	t->has_ret = 0;
 	note_pending(pending);
 	t->state = PENDING;
 	submit(t, K_CALL);
@@ -1786,7 +1793,7 @@ static enum end step_look(const struct step *s)
 		mark_returned(t);
 	if (settle() && t->state == GONE && (end = check_crash(t)) != CONTINUE)
 		return end;
-	if (t->state == IDLE && t->has_ret)
+	if (t->state == IDLE || (t->state == GONE && s->op == OP_BLOCKED)) /* the dead are not asleep */
 		r.ret = &t->ret;
 	return finish_step(&r, pending, s->op == OP_AWAIT ? t : NULL);
 }
@@ -1821,7 +1828,8 @@ static enum end step_spawn(const struct step *s)
 static enum end step_thaw(const struct step *s)
 {
 	struct uffdio_zeropage zero = { .range = { FROZEN + s->page * PAGE, PAGE } };
-	struct result r = { 0 };
+	long ret = 0;
+	struct result r = { .ret = &ret };
 	uint8_t pending[MAX_TASKS];
 
 	if (s->page >= FROZEN_PAGES)
@@ -2000,7 +2008,9 @@ static enum end many_steps(uint32_t first, uint32_t last, uint32_t *next)
 	c->last = last;
 	submit(t, K_STEPS);
 	*next = last + 1;
-	if (await_done(t) || fired)
+	if (await_done(t))
+		mark_returned(t);
+	if (t->state == IDLE || fired)
 		return CONTINUE;
 	end = check_crash(t);
 	if (end != CONTINUE)
@@ -2399,6 +2409,9 @@ static void clean_up(void)
 		perror("epollsim-agent: private directory");
 	for (unsigned i = 0; i < used.nqueues; i++)
 		mq_unlink(used.queues[i]);
+	if (sh->read_only_poked)
+		memset(read_only_alias, 0, PAGE);
+	sh->read_only_poked = 0;
 	madvise((void *)ARENA, ARENA_BYTES, MADV_REMOVE);
 	madvise((void *)EDGE, EDGE_BYTES, MADV_REMOVE);
 	if (setup.needs_frozen)
@@ -2892,6 +2905,20 @@ static void map_user(uint64_t at, size_t bytes, int prot)
 	}
 }
 
+static void map_read_only(void)
+{
+	int fd = memfd_create("read-only", MFD_CLOEXEC);
+	int flags = MAP_SHARED | MAP_FIXED_NOREPLACE;
+
+	if (fd < 0 || ftruncate(fd, PAGE) < 0 ||
+	    mmap((void *)READ_ONLY, PAGE, PROT_READ, flags, fd, 0) != (void *)READ_ONLY) {
+		perror("epollsim-agent: read-only page");
+		exit(1);
+	}
+	read_only_alias = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+}
+
 static void map_all(void)
 {
 	sh = shared_map(sizeof(*sh));
@@ -2901,7 +2928,7 @@ static void map_all(void)
 	procs = shared_map((MAX_TASKS + 1) * sizeof(*procs));
 	map_user(ARENA, ARENA_BYTES, PROT_READ | PROT_WRITE);
 	map_user(EDGE, EDGE_BYTES, PROT_READ | PROT_WRITE);
-	map_user(READ_ONLY, PAGE, PROT_READ);
+	map_read_only();
 	map_user(FROZEN, FROZEN_BYTES, PROT_READ | PROT_WRITE);
 }
 
