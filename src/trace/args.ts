@@ -6,36 +6,13 @@
  */
 import type { EllipsisExpr, Expr, PartExpr, SymExpr } from "./ast.ts";
 import { isDigit, Lexer, startsWord } from "./lexer.ts";
+import { operatorStrength } from "./operators.ts";
 import { hexDigit } from "./strings.ts";
 
 const ELLIPSIS: EllipsisExpr = { kind: "ellipsis" };
 const NO_ITEMS: readonly Expr[] = [];
 /** Deeper nesting than any structure has; a hostile line must not overflow the stack. */
 const DEPTH_MAX = 200;
-
-/** Strength of an operator; `=>`, `=` and everything else is none. */
-const STRENGTH: ReadonlyMap<string, number> = new Map([
-  ["or", 1],
-  ["||", 1],
-  ["&&", 2],
-  ["==", 3],
-  ["!=", 3],
-  ["|", 4],
-  ["^", 5],
-  ["&", 6],
-  ["<<", 7],
-  [">>", 7],
-  ["+", 8],
-  ["-", 8],
-  ["*", 9],
-  ["/", 9],
-  ["%", 9],
-]);
-
-/** How strongly an operator binds (1 to 9), 0 when it is not one; the blank of side-by-side words binds least. */
-export function operatorStrength(op: string): number {
-  return STRENGTH.get(op) ?? 0;
-}
 
 /** Reads expressions at the position of the lexer that it is. */
 export class ArgParser extends Lexer {

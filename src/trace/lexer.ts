@@ -163,7 +163,7 @@ export class Lexer {
     const code = text.charCodeAt(this.pos);
     if (code === 0x3c) return this.note();
     if (startsWord(code)) this.fail("',' or the end of the number");
-    if (code !== 0x20 || text.charCodeAt(this.pos + 1) !== 0x2f) return null;
+    if (code !== 0x20 || text.charCodeAt(this.pos + 1) !== 0x2f || text.charCodeAt(this.pos + 2) !== 0x2a) return null;
     // -X verbose: `-100 /* AT_FDCWD */</tmp>`
     const end = text.indexOf("*/", this.pos);
     if (end === -1 || text.charCodeAt(end + 2) !== 0x3c || text.charCodeAt(end + 3) === 0x3c) return null;

@@ -4,7 +4,6 @@
  * Comments inside a call (`/* 2 vars *\/`), and whether a comma stood before `<unfinished ...>`, are not part of the AST and
  * so not printed.
  */
-import { operatorStrength } from "./args.ts";
 import type {
   CallLine,
   ExitLine,
@@ -17,7 +16,8 @@ import type {
   ResumedLine,
   TimeStamp,
 } from "./ast.ts";
-import { isResultMark } from "./parser.ts";
+import { isSpaced, operatorStrength } from "./operators.ts";
+import { isResultMark } from "./results.ts";
 import { encodeString } from "./strings.ts";
 
 /** Layout. */
@@ -28,9 +28,6 @@ export interface PrintOptions {
 
 /** strace's alignment column (`acolumn`). */
 export const STRACE_WIDTH = 40;
-
-/** Operators written with a blank on both sides. */
-const SPACED = new Set(["&&", "||", "==", "!=", "&", "+", "-", "or"]);
 
 /** One line without its line feed. */
 export function printLine(line: Line, options: PrintOptions = {}): string {
@@ -128,7 +125,7 @@ function printNote(note: string): string {
 
 function printOperators(expr: OpExpr): string {
   if (expr.items.length === 1) return expr.op + printPrefixed(expr.items[0]!);
-  const between = SPACED.has(expr.op) ? ` ${expr.op} ` : expr.op;
+  const between = isSpaced(expr.op) ? ` ${expr.op} ` : expr.op;
   const strength = operatorStrength(expr.op);
   return expr.items.map((item) => printOperand(item, strength)).join(between);
 }

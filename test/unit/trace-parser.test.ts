@@ -275,6 +275,15 @@ describe("errors say where, what and what else", () => {
     expect(errorOf(`f(${"(".repeat(100_000)}`)).toContain("levels of brackets");
     expect(errorOf(`f(${"@a:".repeat(100_000)}1)`)).toContain("levels of brackets");
     expect(errorOf(`f(${"9".repeat(100_000)})`)).toContain("at most 64 bits");
+    expect(errorOf(`${"[ 1] ".repeat(100_000)}x`)).toContain("expected a call");
+  });
+
+  test("the time for a long line grows with its length, not faster", () => {
+    const forms = ["3<,", "1 / ", '"a",', "a /* x", "(", "1 /* x */ ,", "@a+", "$a{,", '"\\', "x;y, "];
+    for (const form of forms) {
+      const text = `f(${form.repeat(200_000)}`;
+      expect(() => parseLine(text, 1, { lenient: true })).toThrow(ParseError);
+    }
   });
 });
 
