@@ -86,6 +86,7 @@
 #define MAX_QUEUES 16
 #define MAX_FALLOCATE (64L << 20)
 #define DEFAULT_WATCHDOG_NS 10000000000ULL
+#define TURN_NS 300000000ULL
 #define LOCK_NS 20000000000ULL /* how long to wait for an agent that has changed sysctls of the machine */
 #define TRANSIENT_NS 300000000ULL /* how long a D state may look like work in progress */
 #define SLOW_NS 1000000ULL	   /* how long a work queue of the kernel may take to wake somebody */
@@ -2222,10 +2223,6 @@ static void leave_script_net(void)
 	enter_net(private_net);
 }
 
-/*
- * Machine-wide sysctls would show in the scripts of other agents: whoever sets them is alone on the machine. The turn
- * lock keeps a stream of ordinary scripts from starving that one.
- */
 static void set_watchdog(uint64_t ns)
 {
 	struct itimerval it = { .it_value = { ns / 1000000000, ns % 1000000000 / 1000 } };
@@ -2235,18 +2232,41 @@ static void set_watchdog(uint64_t ns)
 	setitimer(ITIMER_REAL, &it, NULL);
 }
 
+/* flock with an end: the alarm interrupts it. */
+static int lock_within(int fd, int how, uint64_t ns)
+{
+	int ret;
+
+	set_watchdog(ns);
+	ret = flock(fd, how);
+	set_watchdog(0);
+	return ret;
+}
+
+/*
+ * Machine-wide sysctls would show in the scripts of other agents: whoever sets them is alone on the machine. While it
+ * waits for that it holds the turn lock, or a stream of short scripts would starve it; but only for a while, or one long
+ * script would hold up everybody.
+ */
 static enum end lock_the_machine(void)
 {
-	int alone = 0, failed;
+	static const struct timespec pause = { 0, 100000000 };
+	uint64_t start = now_ns();
+	int alone = 0;
 
 	for (unsigned i = 0; i < setup.nsysctls; i++)
 		alone |= is_machine_wide(setup.sysctls[i].name);
 	if (lock_turn < 0 || lock_machine < 0)
 		return CONTINUE;
-	set_watchdog(LOCK_NS);
-	failed = flock(lock_turn, LOCK_EX) < 0 || flock(lock_machine, alone ? LOCK_EX : LOCK_SH) < 0;
-	flock(lock_turn, LOCK_UN);
-	return failed ? stop(END_UNSUPPORTED, "another agent keeps this machine's sysctls to itself") : CONTINUE;
+	do {
+		int locked = lock_within(lock_turn, LOCK_EX, LOCK_NS) == 0 &&
+			     lock_within(lock_machine, alone ? LOCK_EX : LOCK_SH, alone ? TURN_NS : LOCK_NS) == 0;
+		flock(lock_turn, LOCK_UN);
+		if (locked)
+			return CONTINUE;
+		nanosleep(&pause, NULL);
+	} while (now_ns() - start < LOCK_NS);
+	return stop(END_UNSUPPORTED, "another agent keeps this machine's sysctls to itself");
 }
 
 static void unlock_the_machine(void)
