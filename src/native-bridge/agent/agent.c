@@ -6,7 +6,7 @@
  *   guardian     The process that was started. It starts the coordinator, notices when the client has gone, restores
  *                sysctls and removes the private directory whatever happened to the others.
  *   coordinator  Pid 1 of private pid, mount, ipc and net namespaces, as far as they are permitted. It speaks the
- *                protocol on stdin and stdout (described in ../protocol.ts), checks each call and decides who is asleep.
+ *                protocol on stdin and stdout (see ../protocol.ts), checks each call and decides who is asleep.
  *   script       Forked for each program, killed behind it. Its threads, and processes forked from it, are the tasks.
  *
  * A task waits on a futex for a command, executes it and says that it is done; all of that lies in memory which every
@@ -84,6 +84,7 @@
 #define STACK_BYTES (32UL << 10)
 #define MAX_SYSCTLS 16
 #define MAX_QUEUES 16
+#define MAX_ABSTRACT 8
 #define MAX_FALLOCATE (64L << 20)
 #define DEFAULT_WATCHDOG_NS 10000000000ULL
 #define TURN_NS 300000000ULL
@@ -113,7 +114,7 @@ struct call {
 	const char *name;
 	int nr;
 	uint8_t pointers;
-	uint8_t sleeps; /* sleeping interruptibly is normal for it; others are given time to finish a sleep in D state */
+	uint8_t sleeps; /* sleeping is normal for it; others are given time to finish a sleep in D state */
 	uint8_t check;
 };
 
@@ -496,9 +497,9 @@ static long value_of(const struct reg *r)
 	return r->slot >= 0 ? sh->slots[r->slot] : r->value;
 }
 
-/* ---- The task ---- */
+/* ---- What this agent can do here ---- */
 
-/* What this agent may do; told to the client in the greeting. */
+/* Found out once, and told to the client in the greeting. */
 static struct {
 	int private_pid, private_mount, private_ipc, private_net, private_user;
 	int jail;	   /* the file system holds nothing but a private directory, /proc, /dev nodes and /sys */
@@ -509,6 +510,8 @@ static struct {
 	int pinned;	   /* coordinator and script share one CPU */
 	int ncpus;
 } world;
+
+/* ---- The task ---- */
 
 static char stacks[2 * MAX_TASKS + 1][STACK_BYTES] __attribute__((aligned(4096)));
 
@@ -703,6 +706,11 @@ static struct {
 	int touched_dir;
 	unsigned nqueues;
 	char queues[MAX_QUEUES][64];
+	unsigned nabstract;
+	struct abstract_name {
+		unsigned len;
+		char name[108];
+	} abstract[MAX_ABSTRACT];
 	int slow; /* work queues of the kernel take part (pseudo terminals): settle longer */
 } used;
 
@@ -725,9 +733,9 @@ struct task {
 };
 
 /*
- * In shared memory, though only the coordinator looks at them: what lies in private memory is copied, page by page, when
- * it is written behind a fork. Tasks have the indices of the program, then comes one helper for each process. Process 0
- * is the first one, process 1 + t began as task t.
+ * In shared memory, though only the coordinator looks at them: what lies in private memory is copied, page by page,
+ * when it is written behind a fork. Tasks have the indices of the program, then comes one helper for each process.
+ * Process 0 is the first one, process 1 + t began as task t.
  */
 static struct task *tasks;
 static struct process *procs;
@@ -895,12 +903,34 @@ static int is_loopback(const struct sockaddr_storage *ss)
 	return IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr) || IN6_IS_ADDR_UNSPECIFIED(&in6->sin6_addr);
 }
 
-static const char *check_unix_address(const char *path, int binding)
+/*
+ * Abstract names are those of the whole net namespace: where that is not private, a script connects only to names that
+ * it has bound itself.
+ */
+static const char *check_abstract_name(const char *name, unsigned len, int binding)
 {
-	if (path[0] == 0) /* abstract or unnamed */
-		return world.private_net || binding || path[1] == 0
-			       ? NULL
-			       : refuse("an abstract address needs a private net namespace");
+	struct abstract_name *own;
+
+	if (world.private_net || len == 0) /* unnamed, or autobind */
+		return NULL;
+	for (unsigned i = 0; i < used.nabstract; i++)
+		if (used.abstract[i].len == len && memcmp(used.abstract[i].name, name, len) == 0)
+			return NULL;
+	if (!binding)
+		return refuse("an abstract address of somebody else needs a private net namespace");
+	if (used.nabstract == MAX_ABSTRACT)
+		return refuse("no more than %d abstract addresses", MAX_ABSTRACT);
+	own = &used.abstract[used.nabstract++];
+	own->len = len;
+	memcpy(own->name, name, len);
+	return NULL;
+}
+
+/* @len: without the family. */
+static const char *check_unix_address(const char *path, unsigned len, int binding)
+{
+	if (path[0] == 0)
+		return check_abstract_name(path, len, binding);
 	if (path[0] == '/' || has_dotdot(path))
 		return refuse("the socket %s is outside of the private directory", path);
 	used.touched_dir = 1;
@@ -915,17 +945,19 @@ static const char *check_address(uint64_t addr, unsigned len, int binding)
 	memset(&ss, 0, sizeof(ss));
 	if (addr == 0 || (int)len < 2)
 		return NULL;
-	if (len > sizeof(ss))
-		len = sizeof(ss); /* the kernel says EINVAL; a path beyond 108 bytes is never looked at */
+	if (len > sizeof(ss)) /* EINVAL */
+		return NULL;
 	if (user_read(addr, &ss, len) < 0)
 		return NULL;
 	if ((ss.ss_family == AF_INET || ss.ss_family == AF_INET6) && !world.private_net && !is_loopback(&ss))
 		return refuse("an address that is not loopback needs a private net namespace");
 	if (ss.ss_family != AF_UNIX)
 		return NULL;
+	if (len > sizeof(struct sockaddr_un))
+		return NULL; /* EINVAL */
 	memset(path, 0, sizeof(path));
-	memcpy(path, (char *)&ss + 2, len - 2 < sizeof(path) - 2 ? len - 2 : sizeof(path) - 2);
-	return check_unix_address(path, binding);
+	memcpy(path, (char *)&ss + 2, len - 2);
+	return check_unix_address(path, len - 2, binding);
 }
 
 static const char *check_iov(uint64_t addr, uint64_t count)
@@ -1385,7 +1417,7 @@ static enum look look_at_state(const struct task *t)
 		return RETURNED;
 	if (state == 'X' || state == 'Z')
 		return DEAD;
-	return state == 'S' || state == 'D' ? ASLEEP : RUNNING;
+	return strchr("SDTt", state) ? ASLEEP : RUNNING;
 }
 
 static enum look look_at_syscall(struct task *t)
@@ -1568,7 +1600,7 @@ static void note_pending(uint8_t *pending)
 		pending[i] = tasks[i].state == PENDING;
 }
 
-/* The end of a step: everybody comes to rest, and who returned meanwhile is told. @self: its own result is the step's. */
+/* The end of a step: everybody comes to rest, and who returned meanwhile is told, except @self, whose step it is. */
 static enum end finish_step(struct result *r, const uint8_t *pending, const struct task *self)
 {
 	uint16_t woke[MAX_TASKS];
@@ -2245,8 +2277,8 @@ static int lock_within(int fd, int how, uint64_t ns)
 
 /*
  * Machine-wide sysctls would show in the scripts of other agents: whoever sets them is alone on the machine. While it
- * waits for that it holds the turn lock, or a stream of short scripts would starve it; but only for a while, or one long
- * script would hold up everybody.
+ * waits for that it holds the turn lock, or a stream of short scripts would starve it; but only for a while, or one
+ * long script would hold up everybody.
  */
 static enum end lock_the_machine(void)
 {
@@ -2366,26 +2398,30 @@ static void remove_private_dir(void)
 	rmdir(sh->private_dir);
 }
 
-/* Children that nobody recorded: a fork that the watchdog overtook. */
+/* Without a pid namespace: children that nobody recorded, such as a fork that the watchdog overtook. */
 static void kill_strays(void)
 {
 	char path[64], text[4096];
 
-	if (world.private_pid) {
-		kill(-1, SIGKILL);
-		return;
-	}
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
 	read_text(path, text, sizeof(text));
 	for (char *p = strtok(text, " \n"); p; p = strtok(NULL, " \n"))
 		kill(atoi(p), SIGKILL);
 }
 
+/* Every process of the script has got its SIGKILL; what is left of it comes to us, its init or subreaper. */
 static void reap_all(void)
 {
 	static const struct timespec pause = { 0, 200000 };
 	pid_t pid;
 
+	if (world.private_pid) {
+		if (setup.needs_processes || setup.needs_frozen)
+			kill(-1, SIGKILL);
+		while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
+			;
+		return;
+	}
 	while (procs[0].pid > 0 && waitpid(procs[0].pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	while ((pid = waitpid(-1, NULL, __WALL | WNOHANG)) >= 0) {
@@ -2396,7 +2432,7 @@ static void reap_all(void)
 	}
 }
 
-/* Kill and reap every process of the script; zombies of zombies come to us, as we are their init or subreaper. */
+/* Kill and reap every process of the script, and forget its tasks. */
 static void end_script(void)
 {
 	for (int i = 0; i <= ntasks; i++) {
@@ -3021,7 +3057,7 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && !plain) {
 		fprintf(stderr, "usage: epollsim-agent [--plain]\n"
-				"Speaks the protocol of epollsim on stdin and stdout. --plain: no private namespaces.\n");
+				"Speaks epollsim's protocol on stdin and stdout. --plain: no private namespaces.\n");
 		return 2;
 	}
 	map_all();
