@@ -71,10 +71,12 @@ let unnoticed = 0;
 try {
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
   cpSync(join(root, "package.json"), join(folder, "package.json"));
-  const failedBefore = failedScripts(join(root, "dist"));
+  const original = join(folder, "original");
+  cpSync(join(root, "dist"), original, { recursive: true });
+  const failedBefore = failedScripts(original);
   for (const [name, file, find, replace] of mutations) {
     const dist = join(folder, "dist");
-    cpSync(join(root, "dist"), dist, { recursive: true });
+    cpSync(original, dist, { recursive: true });
     const path = join(dist, file);
     const source = readFileSync(path, "utf8");
     const mutant = source.replace(find, replace);

@@ -1,7 +1,8 @@
 /**
  * Every recording and script at hand is read without a remainder, and what is printed reads the same.
  *
- * Recordings are looked for under traces/ and, when it is set, under the folders of EPOLLSIM_CORPUS (separated by colons).
+ * Recordings are looked for under traces/, in the shared corpus where it stands beside the checkout, and under the folders of
+ * EPOLLSIM_CORPUS (separated by colons).
  */
 import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -15,6 +16,7 @@ import { printLine } from "../../src/trace/printer.ts";
 
 const folders = [
   fileURLToPath(new URL("../../traces", import.meta.url)),
+  fileURLToPath(new URL("../../../shared/traces", import.meta.url)),
   ...(process.env.EPOLLSIM_CORPUS ?? "").split(":"),
 ];
 const files = folders
