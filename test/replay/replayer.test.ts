@@ -96,8 +96,9 @@ describe("several tasks", () => {
   test("a process whose end is recorded later closes its pipe in time", () => {
     const { diverged } = replay(`
 7 pipe2([3<pipe:[9]>, 4<pipe:[9]>], 0) = 0
+7 fork( <unfinished ...>
 8 close(3) = 0
-7 fork() = 8
+7 <... fork resumed>) = 8
 7 close(4) = 0
 7 read(3,  <unfinished ...>
 8 exit_group(0) = ?
