@@ -98,7 +98,8 @@ export function leftOutText(
   const lines: string[] = [];
   if (skipped.length > 0) lines.push("", style.strong(`Not run on the target (${skipped.length})`));
   for (const { file, skipped: reason } of skipped) lines.push(`  ${file}: ${style.dim(reason ?? "")}`);
-  if (notShown.size > 0) lines.push("", style.strong(`Rows that no script shows (${notShown.size})`));
+  if (notShown.size > 0)
+    lines.push("", style.strong(`Rows that scripts do not show, or not wholly (${notShown.size})`));
   for (const [row, reason] of [...notShown].sort(([a], [b]) => compareIds(a, b))) {
     lines.push(`  ${row}: ${style.dim(reason)}`);
   }

@@ -82,29 +82,36 @@ export function openEpoll(known: KnownState, draft: Draft): void {
   draft.add(`epoll_create1(0) = $${name}`);
 }
 
-const newEventfd = fc.tuple(fc.nat({ max: 2 }), fc.boolean()).map(
-  ([count, semaphore]) =>
-    new Act("eventfd2", roomLeft, (known, draft) => {
-      const { name } = known.install(known.name("ev"), { kind: "eventfd", peer: null });
-      draft.add(`eventfd2(${count}, ${semaphore ? "EFD_SEMAPHORE|" : ""}EFD_NONBLOCK) = $${name}`);
-    }),
-);
+const newEventfd = fc
+  .tuple(fc.nat({ max: 2 }), fc.boolean())
+  .map(
+    ([count, semaphore]) =>
+      new Act("eventfd2", roomLeft, (known, draft) =>
+        openEventfd(known, draft, count, semaphore ? "EFD_SEMAPHORE|" : ""),
+      ),
+  );
 
-const newPipe = fc.constant(null).map(
-  () =>
-    new Act("pipe2", roomLeft, (known, draft) => {
-      const [read, write] = installPair(known, ["r", "w"], ["pipe read", "pipe write"]);
-      draft.add(`pipe2([$${read}, $${write}], O_NONBLOCK) = 0`);
-    }),
-);
+/** Writes the creation of an eventfd. */
+export function openEventfd(known: KnownState, draft: Draft, count = 0, flags = ""): void {
+  const { name } = known.install(known.name("ev"), { kind: "eventfd", peer: null });
+  draft.add(`eventfd2(${count}, ${flags}EFD_NONBLOCK) = $${name}`);
+}
 
-const newSocketpair = fc.constant(null).map(
-  () =>
-    new Act("socketpair", roomLeft, (known, draft) => {
-      const [a, b] = installPair(known, ["s", "s"], ["socket", "socket"]);
-      draft.add(`socketpair(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK, 0, [$${a}, $${b}]) = 0`);
-    }),
-);
+const newPipe = fc.constant(null).map(() => new Act("pipe2", roomLeft, openPipe));
+
+/** Writes the creation of a pipe. */
+export function openPipe(known: KnownState, draft: Draft): void {
+  const [read, write] = installPair(known, ["r", "w"], ["pipe read", "pipe write"]);
+  draft.add(`pipe2([$${read}, $${write}], O_NONBLOCK) = ?`);
+}
+
+const newSocketpair = fc.constant(null).map(() => new Act("socketpair", roomLeft, openSocketpair));
+
+/** Writes the creation of a pair of connected unix stream sockets. */
+export function openSocketpair(known: KnownState, draft: Draft): void {
+  const [a, b] = installPair(known, ["s", "s"], ["socket", "socket"]);
+  draft.add(`socketpair(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK, 0, [$${a}, $${b}]) = ?`);
+}
 
 function installPair(
   known: KnownState,

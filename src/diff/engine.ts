@@ -6,7 +6,7 @@ import type { Port, PortProgram, PortResult } from "../syscalls/port.ts";
 import { lower } from "../trace/lower.ts";
 import { kernelFits, type Script } from "../trace/script.ts";
 import type { Lowered } from "../trace/source-map.ts";
-import { judge } from "./compare-worlds.ts";
+import { judge } from "./judge.ts";
 import type { ScriptReport } from "./report.ts";
 import { ProbedProgram } from "./state-probes.ts";
 

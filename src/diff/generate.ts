@@ -5,31 +5,39 @@
  * can be made again without the others.
  */
 import fc from "fast-check";
-import { anyCommand, Draft, openEpoll, waitText } from "./commands.ts";
+import { anyCommand, Draft, openEpoll, openEventfd, openPipe, openSocketpair, waitText } from "./commands.ts";
 import { KnownState } from "./known-state.ts";
 
 /** How scripts are made. */
 export interface GenerateOptions {
   readonly seed: number;
-  /** Commands of one script at most. */
-  readonly maxCommands?: number;
 }
 
-const MAX_COMMANDS = 40;
+/** Commands of one script. Some do not apply where they come up, and write nothing. */
+const COMMANDS_MIN = 10;
+const COMMANDS_MAX = 60;
 const MAXEVENTS_AT_END = 64;
+
+const sequences = fc.array(anyCommand, { minLength: COMMANDS_MIN, maxLength: COMMANDS_MAX, size: "max" });
 
 /** The text of script `index`. */
 export function generateScript(index: number, options: GenerateOptions): string {
-  const { seed, maxCommands = MAX_COMMANDS } = options;
-  const sequences = fc.commands([anyCommand], { maxCommands, size: "max" });
-  const [sequence] = fc.sample(sequences, { seed: mix(seed, index), numRuns: 1 });
+  const { seed } = options;
+  const [sequence] = fc.sample(sequences, { seed: mix(seed, index), numRuns: 1, unbiased: true });
   const known = new KnownState();
   const draft = new Draft();
   draft.add(`# generated: seed ${seed}, script ${index}`);
   openEpoll(known, draft);
+  openSources(known, draft, index);
   fc.modelRun(() => ({ model: known, real: draft }), sequence ?? []);
   finish(known, draft);
   return `${draft.lines.join("\n")}\n`;
+}
+
+/** Something to watch, so that the first commands find it. */
+function openSources(known: KnownState, draft: Draft, index: number): void {
+  const kinds = [openEventfd, openPipe, openSocketpair];
+  for (const open of [kinds[index % 3], kinds[Math.floor(index / 3) % 3]]) open?.(known, draft);
 }
 
 /** Looks at everything once more: who is registered, what each file says, and what is still to be delivered. */

@@ -16,6 +16,8 @@ interface Part {
   readonly uses: readonly string[];
 }
 
+/** A second name for a descriptor. */
+const ALIAS = /^dup2?\(\$(\w+)[,)].* = \$(\w+)$/;
 const RESULT_NAME = / = \$(\w+)\s*$/;
 /** The array of a new pair of descriptors. */
 const PAIR = /^(?:\w+\s+)?(?:pipe2?|socketpair)\(.*?\[\$(\w+), \$(\w+)\]/;
@@ -29,6 +31,7 @@ const NAME = /\$(\w+)/g;
 export async function shrinkScript(text: string, stillFails: StillFails): Promise<string> {
   let parts = parse(text);
   parts = await fewerLines(parts, stillFails);
+  parts = await fewerNames(parts, stillFails);
   parts = await simplerLines(parts, stillFails);
   parts = await fewerLines(parts, stillFails);
   return renameNames(print(parts));
@@ -86,6 +89,21 @@ async function dropOne(parts: readonly Part[], chunk: number, stillFails: StillF
   return null;
 }
 
+/** Uses the first name of a descriptor instead of a second one. */
+async function fewerNames(all: readonly Part[], stillFails: StillFails): Promise<Part[]> {
+  let parts = [...all];
+  for (let index = 0; index < parts.length; index += 1) {
+    const [, name, alias] = ALIAS.exec((parts[index] as Part).text) ?? [];
+    if (name === undefined || alias === undefined) continue;
+    const pattern = new RegExp(`\\$${alias}\\b`, "g");
+    const candidate = parts.toSpliced(index, 1).map(({ text }) => parsePart(text.replace(pattern, `$$${name}`)));
+    if (!(await stillFails(print(candidate)))) continue;
+    parts = candidate;
+    index -= 1;
+  }
+  return parts;
+}
+
 async function simplerLines(all: readonly Part[], stillFails: StillFails): Promise<Part[]> {
   let parts = [...all];
   for (let index = 0; index < parts.length; index += 1) {
@@ -115,6 +133,8 @@ function* simpler(line: string): Generator<string, void, undefined> {
       yield line.replace(whole, before + rest);
     }
   }
+  const single = /events=(0|EPOLL[A-Z]+),/.exec(line);
+  if (single !== null && single[1] !== "EPOLLIN") yield line.replace(single[0], "events=EPOLLIN,");
   yield* smallerNumbers(line);
 }
 

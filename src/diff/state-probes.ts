@@ -4,11 +4,12 @@
  * To look is to touch: polling an epoll drops stale entries from its ready list (E-179). Both worlds are looked at in the same
  * way, so they must still agree; but a script may come out otherwise than it does without the looks.
  */
-import type { PortProgram, PortResult, Step } from "../syscalls/port.ts";
+import type { PortProgram, PortResult, Step, StepResult } from "../syscalls/port.ts";
 import { pollFlags } from "../trace/abi/symbols.ts";
+import { latin1, portableFdinfo } from "../trace/fdinfo.ts";
 import { printExpr } from "../trace/printer.ts";
 import type { Lowered } from "../trace/source-map.ts";
-import { fdinfoText } from "./compare-worlds.ts";
+import { onlyDifferent } from "./judge.ts";
 
 /** A look at one descriptor. */
 interface Probe {
@@ -72,20 +73,17 @@ export class ProbedProgram {
   }
 
   /** Where the looks differ; only the first difference of each line. */
-  compare(model: PortResult, target: PortResult): StateFinding[] {
+  compare(inModel: PortResult, inTarget: PortResult): StateFinding[] {
     const findings = new Map<number, StateFinding>();
     for (const probe of this.#probes) {
-      const a = model.steps[probe.step];
-      const b = target.steps[probe.step];
+      const a = inModel.steps[probe.step];
+      const b = inTarget.steps[probe.step];
       if (a === undefined || b === undefined || findings.has(probe.line)) continue;
-      const text = (step: typeof a): string =>
-        probe.what === "fdinfo"
-          ? fdinfoText(step.bytes)
-          : printExpr(pollFlags.printFlags(BigInt.asUintN(16, BigInt(step.ret ?? 0))));
+      const text = (step: StepResult): string => (probe.what === "fdinfo" ? fdinfo(step) : pollMask(step));
       const { line, call, fd, what } = probe;
-      if (text(a) !== text(b)) {
-        findings.set(line, { line, call, field: `${what}(${fd}) behind it`, model: text(a), target: text(b) });
-      }
+      if (text(a) === text(b)) continue;
+      const [model, target] = what === "fdinfo" ? onlyDifferent(text(a), text(b)) : [text(a), text(b)];
+      findings.set(line, { line, call, field: `${what}(${fd}) behind it`, model, target });
     }
     return [...findings.values()];
   }
@@ -95,6 +93,15 @@ export class ProbedProgram {
     const frozen = this.#lowered.plans.some((plan) => plan.kind === "query" && plan.name === "thaw");
     return frozen ? "a look would wait for the end of the scan that the script freezes" : null;
   }
+}
+
+/** Lines in ascending order: an epoll's items stand in that of addresses. */
+function fdinfo({ bytes }: StepResult): string {
+  return bytes === null ? "none" : portableFdinfo(latin1(bytes)).split("\n").sort().join("\n");
+}
+
+function pollMask({ ret }: StepResult): string {
+  return printExpr(pollFlags.printFlags(BigInt.asUintN(16, BigInt(ret ?? 0))));
 }
 
 interface Point {
