@@ -2,6 +2,8 @@
  * The command line: which commands there are, and how each invocation ends in an exit code.
  */
 import { Command, CommanderError } from "commander";
+import { behavioursCommand } from "./behaviours.ts";
+import { checkCommand } from "./check.ts";
 import { diffCommand } from "./diff.ts";
 import { Exit, reportError } from "./errors.ts";
 import type { Io } from "./io.ts";
@@ -12,11 +14,11 @@ import { version } from "./version.ts";
 /** Adds one command to the program. `finish` takes its exit code. */
 export type AddCommand = (program: Command, io: Io, finish: (code: number) => void) => void;
 
-const commands: readonly AddCommand[] = [runCommand, diffCommand, replayCommand];
+const commands: readonly AddCommand[] = [runCommand, diffCommand, replayCommand, checkCommand, behavioursCommand];
 
 const EXAMPLES = `
 Examples:
-  epollsim run traces/epoll/E-061-fifo.strace      what happens, call by call, and why
+  epollsim run traces/epoll/E-081-mod-rearms-edge.strace   what happens, call by call, and why
   epollsim run --dump script.strace                with pictures of the tree and the ready list
   epollsim diff traces/epoll                       do the model and this machine's kernel agree?
   epollsim diff --generate 1000 --seed 7           the same question, asked with scripts nobody wrote
