@@ -1,5 +1,5 @@
 /**
- * read, write and their vectored forms.
+ * read, write and their vectored and positioned forms.
  *
  * Counterpart: `fs/read_write.c`.
  * Order of checks (F-16): descriptor, access mode, method, address range, vector, then the file's own.
@@ -11,11 +11,15 @@ import { accessOk, Mm } from "../kernel/mm/mm.ts";
 import { BLOCKED, type Task } from "../kernel/sched/task.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
 import { MAX_RW_COUNT, UIO_MAXIOV } from "../kernel/uapi/fcntl.ts";
-import { toInt, toSize } from "./registers.ts";
+import { toInt, toLong, toSize, toUint } from "./registers.ts";
 
 const IOVEC_SIZE = 16;
+const LONG_MAX = 2 ** 63;
 const scratch = new Uint8Array(IOVEC_SIZE);
 const scratchView = new DataView(scratch.buffer);
+/** The vector of the call in progress. */
+const bases: number[] = [];
+const lengths: number[] = [];
 /** Cursor over one segment; `mm` is set by its user. */
 const segment = new IovIter(new Mm());
 
@@ -63,28 +67,41 @@ export function sysWrite(task: Task, fd: number, buf: number, count: number): nu
 /**
  * Copies a vector of user buffers into the task's cursor.
  *
- * @returns total bytes, or a negative errno.
- * @errno EINVAL - more than 1024 segments, or a negative length. EFAULT - the vector, or a range outside user space.
+ * @param nrSegs - an unsigned int: higher bits of the register do not count.
+ * @returns total bytes, at most `MAX_RW_COUNT`, or a negative errno.
+ * @errno EINVAL - more than 1024 segments, or a negative length. EFAULT - the vector, or a range outside user space: that
+ *   is looked at when the whole vector has been read.
  * @kernel lib/iov_iter.c `import_iovec`
  * @behaviour F-20
  */
 export function importIovec(task: Task, vec: number, nrSegs: number): number {
   const { iter } = task;
   const { mm } = task.process;
+  const count = toUint(nrSegs);
   iter.clear();
-  if (nrSegs < 0 || nrSegs > UIO_MAXIOV) return -Errno.EINVAL;
+  if (count > UIO_MAXIOV) return -Errno.EINVAL;
+  for (let i = 0; i < count; i += 1) {
+    if (mm.copyFromUser(scratch, 0, vec + i * IOVEC_SIZE, IOVEC_SIZE) < IOVEC_SIZE) return mm.fault();
+    const length = wordAt(8);
+    if (length >= LONG_MAX) return -Errno.EINVAL;
+    bases[i] = wordAt(0);
+    lengths[i] = length;
+  }
   let total = 0;
-  for (let i = 0; i < nrSegs; i += 1) {
-    if (mm.copyFromUser(scratch, 0, vec + i * IOVEC_SIZE, IOVEC_SIZE) < IOVEC_SIZE) return -Errno.EFAULT;
-    const base = Number(scratchView.getBigUint64(0, true));
-    const length = Number(scratchView.getBigInt64(8, true));
-    if (length < 0) return -Errno.EINVAL;
-    if (!accessOk(base, length)) return -Errno.EFAULT;
+  for (let i = 0; i < count; i += 1) {
+    const base = bases[i] as number;
+    const length = lengths[i] as number;
     const taken = Math.min(length, MAX_RW_COUNT - total);
+    if (!accessOk(base, count === 1 ? taken : length)) return -Errno.EFAULT;
     iter.addSegment(base, taken);
     total += taken;
   }
   return total;
+}
+
+/** An unsigned word of the segment that was just copied. */
+function wordAt(offset: number): number {
+  return scratchView.getUint32(offset + 4, true) * 2 ** 32 + scratchView.getUint32(offset, true);
 }
 
 /**
@@ -96,11 +113,7 @@ export function importIovec(task: Task, vec: number, nrSegs: number): number {
  */
 export function sysReadv(task: Task, fd: number, vec: number, nrSegs: number): number {
   const file = task.process.files.get(toInt(fd));
-  if (file === null || !file.canRead) return -Errno.EBADF;
-  if (!file.hasRead) return -Errno.EINVAL;
-  const total = importIovec(task, vec, toSize(nrSegs));
-  if (total <= 0) return total;
-  return holdIfBlocked(task, file, file.read(task, task.iter, file.nonblock));
+  return file === null ? -Errno.EBADF : vfsReadv(task, file, vec, nrSegs, 0);
 }
 
 /**
@@ -112,29 +125,51 @@ export function sysReadv(task: Task, fd: number, vec: number, nrSegs: number): n
  */
 export function sysWritev(task: Task, fd: number, vec: number, nrSegs: number): number {
   const file = task.process.files.get(toInt(fd));
-  if (file === null || !file.canWrite) return -Errno.EBADF;
-  if (!file.hasWrite) return -Errno.EINVAL;
-  const total = importIovec(task, vec, toSize(nrSegs));
+  return file === null ? -Errno.EBADF : vfsWritev(task, file, vec, nrSegs, 0);
+}
+
+/** `vfs_readv`: flags are looked at last, and not at all when there is nothing to read. */
+function vfsReadv(task: Task, file: File, vec: number, nrSegs: number, flags: number): number {
+  if (!file.canRead) return -Errno.EBADF;
+  if (!file.hasRead) return -Errno.EINVAL;
+  const total = importIovec(task, vec, nrSegs);
   if (total <= 0) return total;
-  const result = file.hasWriteIter ? file.write(task, task.iter, file.nonblock) : writeEachSegment(task, file);
-  return holdIfBlocked(task, file, result);
+  const error = checkRwFlags(file, flags, file.hasReadIter);
+  if (error !== 0) return error;
+  if (!file.hasReadIter) return holdIfBlocked(task, file, eachSegment(task, file, false));
+  const nonblock = file.nonblock || (flags & Rwf.NOWAIT) !== 0;
+  return holdIfBlocked(task, file, file.read(task, task.iter, nonblock));
+}
+
+/** `vfs_writev`. */
+function vfsWritev(task: Task, file: File, vec: number, nrSegs: number, flags: number): number {
+  if (!file.canWrite) return -Errno.EBADF;
+  if (!file.hasWrite) return -Errno.EINVAL;
+  const total = importIovec(task, vec, nrSegs);
+  if (total <= 0) return total;
+  const error = checkRwFlags(file, flags, file.hasWriteIter);
+  if (error !== 0) return error;
+  if (!file.hasWriteIter) return holdIfBlocked(task, file, eachSegment(task, file, true));
+  const nonblock = file.nonblock || (flags & Rwf.NOWAIT) !== 0;
+  return holdIfBlocked(task, file, file.write(task, task.iter, nonblock));
 }
 
 /**
- * `do_loop_readv_writev`: a file without `->write_iter` sees one write per segment; the first error ends it.
+ * `do_loop_readv_writev`: a file without an iterator method sees one call per segment; the first error ends it.
  *
  * @throws Unmodelled when a segment sleeps that is neither the first nor the last.
  */
-function writeEachSegment(task: Task, file: File): number {
+function eachSegment(task: Task, file: File, write: boolean): number {
   const { iter } = task;
   let total = 0;
   while (iter.count > 0) {
     segment.mm = task.process.mm;
     iter.currentSegment(segment);
     const length = segment.count;
-    const result = file.write(task, segment, file.nonblock);
+    const result = write ? file.write(task, segment, file.nonblock) : file.read(task, segment, file.nonblock);
     if (result === BLOCKED) {
-      if (total > 0 || length < iter.count) throw new Unmodelled("writev of several segments that sleeps");
+      if (total > 0 || length < iter.count) throw new Unmodelled("a vector of several segments that sleeps");
+      // A reader goes on with the task's cursor, which stands on the same, only segment.
       return BLOCKED;
     }
     if (result < 0) return total === 0 ? result : total;
@@ -143,4 +178,158 @@ function writeEachSegment(task: Task, file: File): number {
     iter.advance(result);
   }
   return total;
+}
+
+/** `RWF_*` with the release that brought each. */
+const Rwf = { HIPRI: 1, DSYNC: 2, SYNC: 4, NOWAIT: 8, APPEND: 0x10, NOAPPEND: 0x20 } as const;
+const RWF_SINCE: readonly (readonly [flag: number, version: number])[] = [
+  [Rwf.HIPRI, 4006],
+  [Rwf.DSYNC, 4007],
+  [Rwf.SYNC, 4007],
+  [Rwf.NOWAIT, 4013],
+  [Rwf.APPEND, 4016],
+  [Rwf.NOAPPEND, 6009],
+  [0x40, 6011],
+  [0x80, 6014],
+  [0x100, 6018],
+];
+
+/**
+ * `kiocb_set_rw_flags`, and what `do_loop_readv_writev` says to flags. Flags about storage change nothing here.
+ *
+ * @errno EOPNOTSUPP - a flag that the kernel or the file does not know. EINVAL - RWF_APPEND with RWF_NOAPPEND.
+ * @throws Unmodelled for flags about regular files.
+ * @behaviour F-24
+ */
+function checkRwFlags(file: File, flags: number, hasIter: boolean): number {
+  if (flags === 0) return 0;
+  if (!hasIter) return (flags & ~Rwf.HIPRI) === 0 ? 0 : -Errno.EOPNOTSUPP;
+  let supported = 0;
+  for (const [flag, version] of RWF_SINCE) if (file.kernel.profile.version >= version) supported |= flag;
+  if ((flags & ~supported) !== 0) return -Errno.EOPNOTSUPP;
+  const append = Rwf.APPEND | Rwf.NOAPPEND;
+  if ((flags & append) === append) return -Errno.EINVAL;
+  const plain = Rwf.HIPRI | Rwf.DSYNC | Rwf.SYNC | (file.hasPositions ? 0 : Rwf.NOWAIT | append);
+  if ((flags & ~plain) !== 0) throw new Unmodelled(`preadv2 or pwritev2 with flags 0x${flags.toString(16)}`);
+  return 0;
+}
+
+/** Runs one positioned call: the file's own position stays. */
+function atPosition(file: File, pos: number, call: () => number): number {
+  const saved = file.pos;
+  file.pos = pos;
+  const result = call();
+  file.pos = saved;
+  return result;
+}
+
+/**
+ * pread64(2).
+ *
+ * @errno EINVAL - a negative position, before any look at the descriptor. EBADF - not open. ESPIPE - the file has no
+ *   positions. The rest as read.
+ * @kernel fs/read_write.c `ksys_pread64`
+ * @behaviour E-010, P-14, V-14
+ */
+export function sysPread64(task: Task, fd: number, buf: number, count: number, pos: number): number {
+  const at = toLong(pos);
+  if (at < 0) return -Errno.EINVAL;
+  const file = task.process.files.get(toInt(fd));
+  if (file === null) return -Errno.EBADF;
+  if (!file.hasPositions) return -Errno.ESPIPE;
+  return atPosition(file, at, () => sysRead(task, fd, buf, count));
+}
+
+/**
+ * pwrite64(2).
+ *
+ * @errno as pread64, and as write.
+ * @kernel fs/read_write.c `ksys_pwrite64`
+ */
+export function sysPwrite64(task: Task, fd: number, buf: number, count: number, pos: number): number {
+  const at = toLong(pos);
+  if (at < 0) return -Errno.EINVAL;
+  const file = task.process.files.get(toInt(fd));
+  if (file === null) return -Errno.EBADF;
+  if (!file.hasPositions) return -Errno.ESPIPE;
+  return atPosition(file, at, () => sysWrite(task, fd, buf, count));
+}
+
+/**
+ * preadv(2). The upper half of the position is for 32-bit machines.
+ *
+ * @errno as pread64, and as readv.
+ * @kernel fs/read_write.c `do_preadv`
+ */
+export function sysPreadv(task: Task, fd: number, vec: number, nrSegs: number, pos: number): number {
+  return doPreadv(task, fd, vec, nrSegs, toLong(pos), 0);
+}
+
+/**
+ * pwritev(2).
+ *
+ * @errno as pread64, and as writev.
+ * @kernel fs/read_write.c `do_pwritev`
+ */
+export function sysPwritev(task: Task, fd: number, vec: number, nrSegs: number, pos: number): number {
+  return doPwritev(task, fd, vec, nrSegs, toLong(pos), 0);
+}
+
+function doPreadv(task: Task, fd: number, vec: number, nrSegs: number, pos: number, flags: number): number {
+  if (pos < 0) return -Errno.EINVAL;
+  const file = task.process.files.get(toInt(fd));
+  if (file === null) return -Errno.EBADF;
+  if (!file.hasPositions) return -Errno.ESPIPE;
+  return atPosition(file, pos, () => vfsReadv(task, file, vec, nrSegs, flags));
+}
+
+function doPwritev(task: Task, fd: number, vec: number, nrSegs: number, pos: number, flags: number): number {
+  if (pos < 0) return -Errno.EINVAL;
+  const file = task.process.files.get(toInt(fd));
+  if (file === null) return -Errno.EBADF;
+  if (!file.hasPositions) return -Errno.ESPIPE;
+  return atPosition(file, pos, () => vfsWritev(task, file, vec, nrSegs, flags));
+}
+
+/**
+ * preadv2(2): with position -1 a readv with flags.
+ *
+ * @errno EOPNOTSUPP - a flag. The rest as preadv, or as readv.
+ * @kernel fs/read_write.c `preadv2`
+ * @behaviour F-24
+ */
+export function sysPreadv2(
+  task: Task,
+  fd: number,
+  vec: number,
+  nrSegs: number,
+  pos: number,
+  _high: number,
+  flags: number,
+): number {
+  const at = toLong(pos);
+  if (at !== -1) return doPreadv(task, fd, vec, nrSegs, at, toInt(flags));
+  const file = task.process.files.get(toInt(fd));
+  return file === null ? -Errno.EBADF : vfsReadv(task, file, vec, nrSegs, toInt(flags));
+}
+
+/**
+ * pwritev2(2): with position -1 a writev with flags.
+ *
+ * @errno EOPNOTSUPP - a flag. The rest as pwritev, or as writev.
+ * @kernel fs/read_write.c `pwritev2`
+ */
+export function sysPwritev2(
+  task: Task,
+  fd: number,
+  vec: number,
+  nrSegs: number,
+  pos: number,
+  _high: number,
+  flags: number,
+): number {
+  const at = toLong(pos);
+  if (at !== -1) return doPwritev(task, fd, vec, nrSegs, at, toInt(flags));
+  const file = task.process.files.get(toInt(fd));
+  return file === null ? -Errno.EBADF : vfsWritev(task, file, vec, nrSegs, toInt(flags));
 }

@@ -25,7 +25,18 @@ import { sysIoctl } from "./ioctl.ts";
 import { sysRecvfrom, sysRecvmmsg, sysRecvmsg, sysSendmmsg, sysSendmsg, sysSendto } from "./msg.ts";
 import { sysMemfdCreate, sysMkdir, sysMknod, sysMknodat, sysOpen, sysOpenat, sysUnlink, sysUnlinkat } from "./open.ts";
 import { sysPipe, sysPipe2 } from "./pipe.ts";
-import { sysRead, sysReadv, sysWrite, sysWritev } from "./rw.ts";
+import {
+  sysPread64,
+  sysPreadv,
+  sysPreadv2,
+  sysPwrite64,
+  sysPwritev,
+  sysPwritev2,
+  sysRead,
+  sysReadv,
+  sysWrite,
+  sysWritev,
+} from "./rw.ts";
 import { sysPoll, sysPpoll, sysPselect6, sysSelect } from "./select.ts";
 import {
   sysAccept,
@@ -40,6 +51,7 @@ import {
   sysSocketpair,
 } from "./socket.ts";
 import { sysGetsockopt, sysSetsockopt } from "./sockopt.ts";
+import { sysTimerfdCreate, sysTimerfdGettime, sysTimerfdSettime } from "./timerfd.ts";
 
 /** A call with its six registers. @returns the result, a negative errno, or `BLOCKED`. */
 export type Syscall = (task: Task, a: number, b: number, c: number, d: number, e: number, f: number) => number;
@@ -84,7 +96,13 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   pipe2: sysPipe2,
   poll: sysPoll,
   ppoll: sysPpoll,
+  pread64: sysPread64,
+  preadv: sysPreadv,
+  preadv2: sysPreadv2,
   pselect6: sysPselect6,
+  pwrite64: sysPwrite64,
+  pwritev: sysPwritev,
+  pwritev2: sysPwritev2,
   read: sysRead,
   readv: sysReadv,
   recvfrom: sysRecvfrom,
@@ -98,6 +116,9 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   shutdown: sysShutdown,
   socket: sysSocket,
   socketpair: sysSocketpair,
+  timerfd_create: sysTimerfdCreate,
+  timerfd_gettime: sysTimerfdGettime,
+  timerfd_settime: sysTimerfdSettime,
   unlink: sysUnlink,
   unlinkat: sysUnlinkat,
   write: sysWrite,

@@ -150,6 +150,11 @@ export abstract class File {
     return true;
   }
 
+  /** Whether there is `->read_iter`: without it readv is one read per segment. */
+  get hasReadIter(): boolean {
+    return true;
+  }
+
   /** Whether there is `->write_iter`: without it writev is one write per segment. */
   get hasWriteIter(): boolean {
     return true;
