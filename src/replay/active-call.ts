@@ -12,7 +12,7 @@ import type { Expr } from "../trace/ast.ts";
 import { matches } from "../trace/compare.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { printExpr } from "../trace/printer.ts";
-import { type EncodedCall, encodeCall, TraceDecoder, UNKNOWN_BYTE, Unreadable } from "./arguments.ts";
+import { type EncodedCall, encodeCall, TraceDecoder, UNKNOWN_BYTE, Unreadable, unflatten } from "./arguments.ts";
 import { CONSUMERS } from "./knowledge.ts";
 import type { ReplayTask } from "./machine.ts";
 
@@ -138,7 +138,7 @@ export class ActiveCall {
     for (const [index, type] of encoded.types.entries()) {
       const recorded = this.record.args[index];
       if (recorded === undefined || !type.output) continue;
-      const actual = type.fromWord(BigInt(encoded.registers[index] ?? 0), decoder);
+      const actual = unflatten(type.fromWord(BigInt(encoded.registers[index] ?? 0), decoder));
       const expected = exitOf(recorded);
       if (isAddress(expected) || matches(expected, actual) || (opaque && matchesKnown(expected, actual))) continue;
       const { name } = this.#signature.params[index] as { readonly name: string };

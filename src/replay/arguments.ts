@@ -10,6 +10,7 @@ import { paramTypes, type Signature } from "../trace/abi/signature.ts";
 import type { AtExpr, Expr, StrExpr } from "../trace/ast.ts";
 import { hex } from "../trace/build.ts";
 import { printExpr } from "../trace/printer.ts";
+import { NAMED_BY_PATH } from "./knowledge.ts";
 import { BUFFER_MAX, type UserArea } from "./user-area.ts";
 
 /** Stands for bytes that the recording cut off (`"abc"...`). A read of such bytes proves nothing about them. */
@@ -17,6 +18,38 @@ export const UNKNOWN_BYTE = 0xa5;
 
 /** Below this an integer in hexadecimal is a number; above, an address in the recorded process. */
 const LOWEST_ADDRESS = 0x1000_0000n;
+
+/**
+ * Stands for a slash in the names of sockets and FIFOs: the directories of the recorded machine are not known, so each path
+ * becomes one name in the model's working directory.
+ */
+const SLASH = "/".charCodeAt(0);
+const FLAT_SLASH = 1;
+
+/** A path as the model knows it. */
+export function flatten(expr: StrExpr): StrExpr {
+  return { ...expr, bytes: expr.bytes.map((byte) => (byte === SLASH ? FLAT_SLASH : byte)) };
+}
+
+/** Turns the model's names in an output back into paths. */
+export function unflatten(expr: Expr): Expr {
+  switch (expr.kind) {
+    case "str":
+      return { ...expr, bytes: expr.bytes.map((byte) => (byte === FLAT_SLASH ? SLASH : byte)) };
+    case "named":
+      return { ...expr, value: unflatten(expr.value) };
+    case "array":
+      return { ...expr, items: expr.items.map(unflatten) };
+    case "struct":
+      return { ...expr, fields: expr.fields.map((field) => (isPathField(field) ? unflatten(field) : field)) };
+    default:
+      return expr;
+  }
+}
+
+function isPathField(expr: Expr): boolean {
+  return expr.kind === "named" && (expr.name === "sun_path" || expr.name === "msg_name" || expr.name === "msg_hdr");
+}
 
 /** A recorded argument that cannot be turned into a value: abbreviated, or of a form that nobody knows. */
 export class Unreadable extends Error {}
@@ -37,7 +70,10 @@ export interface EncodedCall {
  */
 export function encodeCall(signature: Signature, args: readonly Expr[], area: UserArea, faulted: boolean): EncodedCall {
   area.reset();
-  const completed = args.map((arg, index) => complete(arg, args[index + 1]));
+  const pathIndex = NAMED_BY_PATH.get(signature.name);
+  const completed = args.map((arg, index) => {
+    return index === pathIndex && arg.kind === "str" ? flatten(arg) : complete(arg, args[index + 1]);
+  });
   const prepared = faulted ? completed : completed.map(relocate);
   const encoder = new TraceEncoder(prepared, signature, area);
   const types = paramTypes(signature, (index) => encoder.argValue(index));
@@ -49,7 +85,7 @@ export function encodeCall(signature: Signature, args: readonly Expr[], area: Us
     if (typeof word !== "bigint") throw new Unreadable("a name in a recording");
     return Number(BigInt.asIntN(64, word));
   });
-  return { types, registers, opaque: completed.some((arg, index) => arg !== args[index]) };
+  return { types, registers, opaque: completed.some((arg, index) => arg !== args[index] && index !== pathIndex) };
 }
 
 /** Recorded addresses mean nothing here: an argument that shows only one gets fresh memory of the right size. */
@@ -64,7 +100,8 @@ function complete(expr: Expr, next: Expr | undefined): Expr {
     case "str":
       return expr.truncated ? filled(expr, next === undefined ? null : evalInt(entryOf(next))) : expr;
     case "named": {
-      const value = complete(expr.value, next);
+      const isPath = expr.name === "sun_path" && expr.value.kind === "str";
+      const value = isPath ? flatten(expr.value as StrExpr) : complete(expr.value, next);
       return value === expr.value ? expr : { ...expr, value };
     }
     case "array": {

@@ -19,7 +19,7 @@ export const IGNORED: ReadonlySet<string> = new Set(
   sched_getscheduler sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp set_mempolicy
   set_robust_list set_tid_address setdomainname setfsgid setfsuid setgid setgroups sethostname setns setpgid setpriority
   setregid setresgid setresuid setreuid setsid setuid setxattr shmat shmctl shmdt shmget semctl semget semop
-  stat statfs statx symlink symlinkat sync syncfs sysinfo syslog time times truncate umask umount2 uname unlink unlinkat
+  stat statfs statx symlink symlinkat sync syncfs sysinfo syslog time times truncate umask umount2 uname
   unshare utime utimensat utimes ustat vhangup getitimer get_robust_list get_mempolicy migrate_pages move_pages
   process_vm_readv process_vm_writev perf_event_open bpf`.split(/\s+/),
 );
@@ -34,6 +34,21 @@ export const LIMITS: ReadonlySet<string> = new Set("getrlimit prlimit64 setrlimi
 
 /** Calls whose success depends on the disk; a descriptor that they give is still the lowest free one. */
 export const OPENS: ReadonlySet<string> = new Set("open openat openat2 creat".split(" "));
+
+/**
+ * Calls that name a file by its path, and which argument that is. The model knows the names that the recording itself has
+ * made, of sockets and FIFOs; any other path is the disk's affair.
+ */
+export const NAMED_BY_PATH: ReadonlyMap<string, number> = new Map([
+  ["creat", 0],
+  ["mknod", 0],
+  ["mknodat", 1],
+  ["open", 0],
+  ["openat", 1],
+  ["openat2", 1],
+  ["unlink", 0],
+  ["unlinkat", 1],
+]);
 
 /** Calls outside the model that give a descriptor. */
 export const GIVES_FD: ReadonlySet<string> = new Set(

@@ -42,6 +42,8 @@ export class ReplayTask {
 export class Machine {
   readonly kernel: Kernel;
   readonly tasks: Map<string | null, ReplayTask> = new Map();
+  /** Paths of the sockets and FIFOs that the recording has made. */
+  readonly names: Set<string> = new Set();
   readonly #byTask = new WeakMap<Task, ReplayTask>();
   readonly #space: UserSpace = new UserSpace(new Mm());
   /** Processes that use a table: threads share it, and so do clones with CLONE_FILES. */

@@ -11,6 +11,7 @@ import type { Chooser } from "../kernel/choice.ts";
 import type { File } from "../kernel/fs/file.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
 import { TaskState } from "../kernel/sched/task.ts";
+import { Mode } from "../kernel/uapi/fcntl.ts";
 import { Poll } from "../kernel/uapi/poll.ts";
 import { evalInt, field } from "../trace/abi/evaluate.ts";
 import { signature } from "../trace/abi/index.ts";
@@ -18,7 +19,7 @@ import type { Expr, Line } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { ActiveCall, type Difference, knownCall } from "./active-call.ts";
 import { ExternalFile } from "./external.ts";
-import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, OPENS } from "./knowledge.ts";
+import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, NAMED_BY_PATH, OPENS } from "./knowledge.ts";
 import { Lookahead, type TraceEvent } from "./lookahead.ts";
 import { Machine, type ReplayTask } from "./machine.ts";
 import { type ReplaySummary, Tally } from "./summary.ts";
@@ -34,6 +35,7 @@ export interface ReplayOptions {
 const INTERRUPTED: ReadonlySet<string> = new Set(
   "EINTR ERESTARTSYS ERESTARTNOINTR ERESTARTNOHAND ERESTART_RESTARTBLOCK".split(" "),
 );
+const PATH_MAX = 4096;
 const READABLE = Poll.IN | Poll.PRI | Poll.RDNORM | Poll.HUP | Poll.ERR | Poll.RDHUP;
 
 export class Replayer {
@@ -104,7 +106,7 @@ export class Replayer {
       else if (name === "exit_group" || name === "exit") machine.beginExit(owner);
       return;
     }
-    if (IGNORED.has(name) || OPENS.has(name) || LIMITS.has(name)) return;
+    if (IGNORED.has(name) || LIMITS.has(name) || isOnDisk(machine, record)) return;
     for (const arg of record.args) machine.learn(owner, arg);
     if (this.#lowestFreeIsHigher(machine, owner, record)) this.#inferred.add(record);
     const known = knownCall(name);
@@ -203,6 +205,7 @@ export class Replayer {
       return;
     }
     if (difference === null) {
+      noteName(machine, record);
       this.tally.count(this.#inferred.has(record) ? "assumed" : "agreed");
       return;
     }
@@ -258,7 +261,7 @@ export class Replayer {
       this.tally.count(this.#limit(owner, record));
       return;
     }
-    if (IGNORED.has(name) || this.#isContent(owner, record)) this.tally.count("ignored");
+    if (IGNORED.has(name) || NAMED_BY_PATH.has(name) || this.#isContent(owner, record)) this.tally.count("ignored");
     else this.#unsupported(machine, owner, record);
   }
 
@@ -303,6 +306,37 @@ export class Replayer {
     const file = firstFile(owner, record);
     return file instanceof ExternalFile && file.kind === "disk";
   }
+}
+
+/** The path that a call names; null when it names none. */
+function pathOf(record: CallRecord): string | null {
+  const expr = record.args[NAMED_BY_PATH.get(record.name) ?? Number.NaN];
+  return expr?.kind === "str" ? String.fromCharCode(...expr.bytes.subarray(0, PATH_MAX)) : null;
+}
+
+/** Whether a call names a file that the recording has not made itself as a socket or a FIFO. */
+function isOnDisk(machine: Machine, record: CallRecord): boolean {
+  const path = pathOf(record);
+  if (path === null) return NAMED_BY_PATH.has(record.name);
+  return !record.name.startsWith("mknod") ? !machine.names.has(path) : !makesName(record);
+}
+
+/** A mknod of a FIFO or a socket that worked. */
+function makesName(record: CallRecord): boolean {
+  const mode = record.args[(NAMED_BY_PATH.get(record.name) ?? 0) + 1];
+  const type = (mode === undefined ? 0 : (evalInt(mode) ?? 0)) & Mode.IFMT;
+  return (type === Mode.IFIFO || type === Mode.IFSOCK) && (record.result?.errnos[0] ?? null) === null;
+}
+
+/** Keeps account of the names that the recording makes and removes. */
+function noteName(machine: Machine, record: CallRecord): void {
+  if ((record.result?.errnos[0] ?? null) !== null) return;
+  const path = pathOf(record);
+  if (record.name === "bind") {
+    const bound = record.args[1]?.kind === "struct" ? field(record.args[1], "sun_path", 1) : null;
+    if (bound?.kind === "str") machine.names.add(String.fromCharCode(...bound.bytes.subarray(0, PATH_MAX)));
+  } else if (path !== null && record.name.startsWith("mknod")) machine.names.add(path);
+  else if (path !== null && record.name.startsWith("unlink")) machine.names.delete(path);
 }
 
 /**
