@@ -31,24 +31,23 @@ export function flatten(expr: StrExpr): StrExpr {
   return { ...expr, bytes: expr.bytes.map((byte) => (byte === SLASH ? FLAT_SLASH : byte)) };
 }
 
-/** Turns the model's names in an output back into paths. */
+/** Turns the model's names in a socket address back into paths. */
 export function unflatten(expr: Expr): Expr {
   switch (expr.kind) {
-    case "str":
-      return { ...expr, bytes: expr.bytes.map((byte) => (byte === FLAT_SLASH ? SLASH : byte)) };
     case "named":
-      return { ...expr, value: unflatten(expr.value) };
+      return { ...expr, value: expr.name === "sun_path" ? unflattenName(expr.value) : unflatten(expr.value) };
     case "array":
       return { ...expr, items: expr.items.map(unflatten) };
     case "struct":
-      return { ...expr, fields: expr.fields.map((field) => (isPathField(field) ? unflatten(field) : field)) };
+      return { ...expr, fields: expr.fields.map(unflatten) };
     default:
       return expr;
   }
 }
 
-function isPathField(expr: Expr): boolean {
-  return expr.kind === "named" && (expr.name === "sun_path" || expr.name === "msg_name" || expr.name === "msg_hdr");
+function unflattenName(expr: Expr): Expr {
+  if (expr.kind !== "str") return expr;
+  return { ...expr, bytes: expr.bytes.map((byte) => (byte === FLAT_SLASH ? SLASH : byte)) };
 }
 
 /** A recorded argument that cannot be turned into a value: abbreviated, or of a form that nobody knows. */
