@@ -182,6 +182,8 @@ function eachSegment(task: Task, file: File, write: boolean): number {
 
 /** `RWF_*` with the release that brought each. */
 const Rwf = { HIPRI: 1, DSYNC: 2, SYNC: 4, NOWAIT: 8, APPEND: 0x10, NOAPPEND: 0x20 } as const;
+/** RWF_ATOMIC and RWF_DONTCACHE: a stream has neither. */
+const STORAGE_ONLY = 0xc0;
 const RWF_SINCE: readonly (readonly [flag: number, version: number])[] = [
   [Rwf.HIPRI, 4006],
   [Rwf.DSYNC, 4007],
@@ -209,6 +211,7 @@ function checkRwFlags(file: File, flags: number, hasIter: boolean): number {
   if ((flags & ~supported) !== 0) return -Errno.EOPNOTSUPP;
   const append = Rwf.APPEND | Rwf.NOAPPEND;
   if ((flags & append) === append) return -Errno.EINVAL;
+  if (!file.hasPositions && (flags & STORAGE_ONLY) !== 0) return -Errno.EOPNOTSUPP;
   const plain = Rwf.HIPRI | Rwf.DSYNC | Rwf.SYNC | (file.hasPositions ? 0 : Rwf.NOWAIT | append);
   if ((flags & ~plain) !== 0) throw new Unmodelled(`preadv2 or pwritev2 with flags 0x${flags.toString(16)}`);
   return 0;

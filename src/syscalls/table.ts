@@ -25,6 +25,7 @@ import { sysIoctl } from "./ioctl.ts";
 import { sysRecvfrom, sysRecvmmsg, sysRecvmsg, sysSendmmsg, sysSendmsg, sysSendto } from "./msg.ts";
 import { sysMemfdCreate, sysMkdir, sysMknod, sysMknodat, sysOpen, sysOpenat, sysUnlink, sysUnlinkat } from "./open.ts";
 import { sysPipe, sysPipe2 } from "./pipe.ts";
+import { sysGetpid, sysGettid, sysPrlimit64 } from "./process.ts";
 import {
   sysPread64,
   sysPreadv,
@@ -51,6 +52,7 @@ import {
   sysSocketpair,
 } from "./socket.ts";
 import { sysGetsockopt, sysSetsockopt } from "./sockopt.ts";
+import { sysClockGettime, sysClockNanosleep, sysNanosleep, sysTime } from "./time.ts";
 import { sysTimerfdCreate, sysTimerfdGettime, sysTimerfdSettime } from "./timerfd.ts";
 
 /** A call with its six registers. @returns the result, a negative errno, or `BLOCKED`. */
@@ -60,6 +62,8 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   accept: sysAccept,
   accept4: sysAccept4,
   bind: sysBind,
+  clock_gettime: sysClockGettime,
+  clock_nanosleep: sysClockNanosleep,
   close: sysClose,
   close_range: sysCloseRange,
   connect: sysConnect,
@@ -81,8 +85,10 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   fsync: sysFsync,
   ftruncate: sysFtruncate,
   getpeername: sysGetpeername,
+  getpid: sysGetpid,
   getsockname: sysGetsockname,
   getsockopt: sysGetsockopt,
+  gettid: sysGettid,
   ioctl: sysIoctl,
   listen: sysListen,
   lseek: sysLseek,
@@ -90,6 +96,7 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   mkdir: sysMkdir,
   mknod: sysMknod,
   mknodat: sysMknodat,
+  nanosleep: sysNanosleep,
   open: sysOpen,
   openat: sysOpenat,
   pipe: sysPipe,
@@ -99,6 +106,7 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   pread64: sysPread64,
   preadv: sysPreadv,
   preadv2: sysPreadv2,
+  prlimit64: sysPrlimit64,
   pselect6: sysPselect6,
   pwrite64: sysPwrite64,
   pwritev: sysPwritev,
@@ -116,6 +124,7 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   shutdown: sysShutdown,
   socket: sysSocket,
   socketpair: sysSocketpair,
+  time: sysTime,
   timerfd_create: sysTimerfdCreate,
   timerfd_gettime: sysTimerfdGettime,
   timerfd_settime: sysTimerfdSettime,
