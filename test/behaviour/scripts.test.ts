@@ -1,0 +1,84 @@
+/** Every script under traces/ in both worlds: one test a script and world, named by rows and file. */
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gunzipSync } from "node:zlib";
+import { afterAll, describe, expect, test } from "vitest";
+import { divergenceText } from "../../src/cli/diff-text.ts";
+import { style } from "../../src/cli/style.ts";
+import { modelFor, openTarget, profileOf, type Target } from "../../src/cli/worlds.ts";
+import { diffLowered, skipReason } from "../../src/diff/engine.ts";
+import { judge } from "../../src/diff/judge.ts";
+import type { ScriptReport } from "../../src/diff/report.ts";
+import { lower } from "../../src/trace/lower.ts";
+import { parseScript } from "../../src/trace/script.ts";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const traces = join(root, "traces");
+
+function scripts(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .flatMap((entry) => {
+      if (entry.isDirectory()) return entry.name === "captured" ? [] : scripts(join(folder, entry.name));
+      return /\.strace(\.gz)?$/.test(entry.name) ? [join(folder, entry.name)] : [];
+    });
+}
+
+function read(file: string): string {
+  const bytes = readFileSync(file);
+  return (file.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString();
+}
+
+async function target(): Promise<Target | string> {
+  try {
+    return await openTarget({ agents: 1 });
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+const kernel = await target();
+afterAll(async () => {
+  if (typeof kernel !== "string") await kernel.close();
+});
+
+const files = scripts(traces).map((file) => ({ file, text: read(file) }));
+
+describe("on the model", () => {
+  test.each(files.map(({ file, text }) => [title(file, text), file, text]))("%s", (_title, file, text) => {
+    const script = parseScript(text, relative(root, file));
+    const lowered = lower(script);
+    const report = judge(lowered, modelFor(script, {}).runSync(lowered.program, null), null);
+    expect(texts(report)).toEqual([]);
+  });
+});
+
+describe("on this kernel, and there as on the model", () => {
+  for (const { file, text } of files) {
+    const name = title(file, text);
+    if (typeof kernel === "string") {
+      test.skip(`${name}: ${kernel}`, () => {});
+      continue;
+    }
+    test(name, async ({ skip }) => {
+      const script = parseScript(text, relative(root, file));
+      const reason = skipReason(script, kernel.traits);
+      if (reason !== null) skip(reason);
+      const model = modelFor(script, {}, profileOf(kernel.traits));
+      const report = await diffLowered(lower(script), model, kernel.ports[0]!);
+      if (report.skipped !== null) skip(report.skipped);
+      expect(texts(report)).toEqual([]);
+    });
+  }
+});
+
+function texts({ file, divergences }: ScriptReport): string[] {
+  return divergences.map((divergence) => divergenceText(file, divergence, "kernel", style(false)));
+}
+
+/** Rows without a full parse: a script that does not parse fails in its own test. */
+function title(file: string, text: string): string {
+  const ids = [...text.matchAll(/^#! id (.*)$/gm)].flatMap(([, rest]) => rest!.split(/[\s,]+/));
+  return `${[...new Set(ids)].join(" ")} ${relative(traces, file)}`.trim();
+}
