@@ -20,7 +20,7 @@ import type { KernelObserver } from "./observer.ts";
 import type { KernelProfile } from "./profile.ts";
 import type { Mutex } from "./sched/mutex.ts";
 import { Process, UserStruct } from "./sched/process.ts";
-import { BLOCKED, Task, TaskState } from "./sched/task.ts";
+import { BLOCKED, type SleepingCall, Task, TaskState } from "./sched/task.ts";
 import { Sysctls } from "./sysctl.ts";
 import { Clock } from "./time/hrtimer.ts";
 
@@ -62,6 +62,8 @@ export class Kernel {
   /** poll and select calls that are over, for reuse. */
   readonly pollFree: PollCall[] = [];
   readonly selectFree: SelectCall[] = [];
+  /** What a call has left to do before it returns to its program (`task_work_add`): a close that lingers. */
+  readonly taskWorks: SleepingCall[] = [];
   /** Counts descriptions: see `File.id`. */
   nextFileId = 1;
   #nextIno = 1000;

@@ -9,6 +9,7 @@ import { PipeFile } from "../kernel/fs/pipe.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import { PAGE_SIZE } from "../kernel/mm/mm.ts";
 import { SleepingCall, type Task } from "../kernel/sched/task.ts";
+import { finishTaskWork } from "../kernel/sched/task-work.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
 import { CloseRange, Fcntl, FD_CLOEXEC, Mode, Open, Seek } from "../kernel/uapi/fcntl.ts";
 import { toInt, toLong, toUint } from "./registers.ts";
@@ -44,7 +45,7 @@ export function sysClose(task: Task, fd: number): number {
   const file = task.process.files.take(toUint(fd));
   if (file === null) return EBADF;
   const mutex = file.tryPut();
-  return mutex === null ? 0 : mutex.sleep(task, new CloseCall(file));
+  return mutex === null ? finishTaskWork(task, 0) : mutex.sleep(task, new CloseCall(file));
 }
 
 /** A close of the last reference that waits for an epoll's scan; the number is free already (E-166). */
@@ -58,7 +59,7 @@ class CloseCall extends SleepingCall {
 
   override step(task: Task): number {
     const mutex = this.#file.finishPut();
-    return mutex === null ? 0 : mutex.sleep(task, this);
+    return mutex === null ? finishTaskWork(task, 0) : mutex.sleep(task, this);
   }
 }
 
@@ -113,7 +114,7 @@ export function sysDup3(task: Task, oldfd: number, newfd: number, flags: number)
   if (file === null) return EBADF;
   if (files.isReserved(to)) return -Errno.EBUSY;
   files.replace(to, file.get(), wanted !== 0)?.put();
-  return to;
+  return finishTaskWork(task, to);
 }
 
 /**
@@ -136,7 +137,7 @@ export function sysCloseRange(task: Task, first: number, last: number, flags: nu
     if ((wanted & CloseRange.CLOEXEC) === 0) files.take(fd)?.put();
     else if (files.getRaw(fd) !== null) files.setCloexec(fd, true);
   }
-  return 0;
+  return finishTaskWork(task, 0);
 }
 
 /**

@@ -257,3 +257,16 @@ export function sunAddr(name: string): Uint8Array {
   const path = name.startsWith("@") ? `\0${name.slice(1)}` : `${name}\0`;
   return Uint8Array.from([Af.UNIX, 0, ...[...path].map((char) => char.charCodeAt(0))]);
 }
+
+/** A `struct sockaddr_in`. */
+export function inAddr(text: string, port: number): Uint8Array {
+  return Uint8Array.from([Af.INET, 0, port >> 8, port & 0xff, ...text.split(".").map(Number), 0, 0, 0, 0, 0, 0, 0, 0]);
+}
+
+/** A `struct sockaddr_in6` with `::` or `::1`. */
+export function in6Addr(which: "any" | "loopback", port: number): Uint8Array {
+  const bytes = new Uint8Array(28);
+  bytes.set([Af.INET6, 0, port >> 8, port & 0xff]);
+  bytes[23] = which === "any" ? 0 : 1;
+  return bytes;
+}

@@ -67,7 +67,7 @@ function inetCreate(task: Task, net: Net, family: number, type: number, protocol
   if (protocol < 0 || protocol >= IPPROTO_MAX) return -Errno.EINVAL;
   switch (type) {
     case SockType.STREAM:
-      if (protocol === 0 || protocol === IPPROTO_TCP) return new TcpSock(net, family);
+      if (protocol === 0 || protocol === IPPROTO_TCP) return new TcpSock(net, family, task.process.user.uid);
       return -Errno.EPROTONOSUPPORT;
     case SockType.DGRAM:
       if (protocol === 0 || protocol === IPPROTO_UDP || protocol === IPPROTO_ICMP) {

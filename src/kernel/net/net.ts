@@ -5,6 +5,10 @@
  */
 import type { File } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
+import { Unmodelled } from "../lib/assert.ts";
+import { type InetAddr, InetAddrs } from "./inet/addr.ts";
+import { Loopback, type NetDevice } from "./inet/device.ts";
+import { TcpHash } from "./inet/tcp-hash.ts";
 import { SKB_CONFIG_X86_64, type SkbConfig, SkbPool } from "./skbuff.ts";
 import { Inflight } from "./unix/garbage.ts";
 import { UnixNames } from "./unix/names.ts";
@@ -18,12 +22,23 @@ export class Net {
   #running = false;
   /** Bound names of AF_UNIX. */
   readonly unix: UnixNames = new UnixNames();
+  readonly addrs: InetAddrs = new InetAddrs();
+  readonly tcp: TcpHash;
+  readonly loopback: NetDevice;
   /** AF_UNIX messages that carry descriptors. */
   readonly inflight: Inflight = new Inflight();
 
   constructor(kernel: Kernel, skbConfig: SkbConfig = SKB_CONFIG_X86_64) {
     this.kernel = kernel;
     this.skbConfig = skbConfig;
+    this.tcp = new TcpHash(this);
+    this.loopback = new Loopback(this);
+  }
+
+  /** `ip_route_output`: the device behind which an address lies. @throws Unmodelled - off this machine. */
+  deviceFor(addr: InetAddr): NetDevice {
+    if (!addr.isLoopback) throw new Unmodelled(`a route to ${addr.text}`);
+    return this.loopback;
   }
 
   /** `fput` inside a socket call: takes effect in `runDelayed`. */

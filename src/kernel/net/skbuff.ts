@@ -70,6 +70,8 @@ export class SkBuff {
   readonly offset: number;
   /** Bytes of data. */
   len: number;
+  /** `TCP_SKB_CB(skb)->seq`: sequence number of the first byte. */
+  seq: number;
   /** `UNIXCB(skb).consumed`: how many of them have been read. */
   consumed: number;
   truesize: number;
@@ -88,6 +90,7 @@ export class SkBuff {
     this.slab = slab;
     this.offset = offset;
     this.len = 0;
+    this.seq = 0;
     this.consumed = 0;
     this.truesize = 0;
     this.scm = null;

@@ -228,6 +228,11 @@ export abstract class Sock {
     return this.opts;
   }
 
+  /** `sk_clone`, as far as options go. */
+  protected inheritOptions(parent: Sock): void {
+    this.opts = parent.opts === DEFAULT_OPTIONS ? DEFAULT_OPTIONS : parent.opts.clone();
+  }
+
   /** `sock_error`: reports the pending error once. @returns 0 or a negative errno. */
   takeError(): number {
     const { err } = this;

@@ -29,6 +29,17 @@ function fetch(task: Task, addr: number, length: number): boolean {
   return task.process.mm.copyFromUser(scratch, 0, addr, length) === length;
 }
 
+/** `copy_from_sockptr` for the other levels. @param length - at most 128. @returns null for a bad pointer. */
+export function fetchOption(task: Task, addr: number, length: number): DataView | null {
+  return fetch(task, addr, length) ? view : null;
+}
+
+/** Hands a value and its length to the user. @errno EFAULT - a pointer. */
+export function storeOption(task: Task, addr: number, lengthAddr: number, bytes: Uint8Array): number {
+  scratch.set(bytes);
+  return store(task, addr, lengthAddr, bytes.length);
+}
+
 /** `sock_set_timeout`: two 64-bit words. @returns jiffies, `NO_TIMEOUT`, or a negative errno below that. */
 function fetchTimeout(task: Task, addr: number, length: number): number {
   if (length < 16) return -Errno.EINVAL;

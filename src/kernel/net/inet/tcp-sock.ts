@@ -1,28 +1,133 @@
 /**
- * TCP sockets.
+ * TCP sockets: their state, and what a call on one sees of it.
  *
- * Counterpart: `net/ipv4/tcp.c`.
+ * Counterpart: `include/linux/tcp.h` (`struct tcp_sock`), `net/ipv4/tcp.c`.
+ * Locking matters even here, because it orders effects: while a call owns a socket, segments for it wait in its backlog
+ * and are processed when the call lets go. That is why connect says EINPROGRESS although the handshake is over when it
+ * returns (C-04).
+ * Where Linux leaves amounts open the model takes one simple member of the permitted set: windows are half of rcvbuf,
+ * every segment is acknowledged at once, buffers do not grow (C-37, C-39).
+ * Invariants: `sndUna <= sndNxt <= writeSeq`; `copiedSeq <= rcvNxt`; `receiveQueue` holds exactly the unread bytes.
  */
-import { Unmodelled } from "../../lib/assert.ts";
+import { assert } from "../../lib/assert.ts";
 import type { IovIter } from "../../mm/iov-iter.ts";
 import type { Task } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { Poll } from "../../uapi/poll.ts";
-import { Msg, Sock as SockType } from "../../uapi/socket.ts";
+import { Ioctl, SOL_TCP, Sock as SockType } from "../../uapi/socket.ts";
 import type { MsgHdr } from "../msghdr.ts";
 import type { Net } from "../net.ts";
-import { RCV_SHUTDOWN, SHUTDOWN_MASK, SkState, Sock } from "../sock.ts";
+import { SkBuffHead } from "../skbuff.ts";
+import { type AcceptArg, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SkState, SOCK_RCVBUF_LOCK } from "../sock.ts";
+import { InetSock } from "./inet-sock.ts";
+import { ipGetsockopt, ipSetsockopt } from "./ip-options.ts";
+import { inetAccept } from "./tcp-accept.ts";
+import { tcpClose, tcpShutdown } from "./tcp-close.ts";
+import { inetStreamConnect } from "./tcp-connect.ts";
+import { tcpDoRcv } from "./tcp-input.ts";
+import { inetListen, type ListenState } from "./tcp-listen.ts";
+import { DEFAULT_TCP_OPTIONS, type TcpOptions, tcpGetsockopt, tcpSetsockopt } from "./tcp-options.ts";
+import { tcpRecvmsg } from "./tcp-recvmsg.ts";
+import type { TcpSegment } from "./tcp-segment.ts";
+import { tcpSendmsg } from "./tcp-sendmsg.ts";
+import { SocketState, Urg } from "./tcp-states.ts";
+import type { TcpTimer } from "./tcp-timer.ts";
 
-export class TcpSock extends Sock {
-  readonly #family: number;
+const IPPROTO_TCP = 6;
+/** `tcp_wmem[1]`, `tcp_rmem[1]`: the sizes of a fresh socket. */
+const WMEM_DEFAULT = 16_384;
+const RMEM_DEFAULT = 131_072;
+const RMEM_MAX = 33_554_432;
+/** What the receiver takes the sender's segments to be, until it knows better. */
+const MSS_DEFAULT = 536;
 
-  constructor(net: Net, family: number) {
-    super(net);
-    this.#family = family;
-  }
+const { SYN_SENT, SYN_RECV, CLOSE, LISTEN } = SkState;
+const IN2 = Poll.IN | Poll.RDNORM;
+const OUT2 = Poll.OUT | Poll.WRNORM;
 
-  override get family(): number {
-    return this.#family;
+export class TcpSock extends InetSock {
+  /** `sock->state`. */
+  socketState: number;
+  /** First byte not yet acknowledged, next byte to send, next byte to be written. */
+  sndUna: number;
+  sndNxt: number;
+  writeSeq: number;
+  /** Send window in bytes from `sndUna`, and the largest ever. */
+  sndWnd: number;
+  maxWindow: number;
+  /** Next byte expected; `rcvNxt` when the window was last announced, and that window. */
+  rcvNxt: number;
+  rcvWup: number;
+  rcvWnd: number;
+  /** Next byte to be read. */
+  copiedSeq: number;
+  /** `icsk_ack.rcv_mss`: size of the peer's segments, as far as we know. */
+  rcvMss: number;
+  urgData: number;
+  urgSeq: number;
+  /** Sequence number of the urgent byte that we sent; meaningful while not below `sndUna`. -1 for none. */
+  sndUrg: number;
+  /** Bytes written and not yet acknowledged, in buffers; a FIN is only a sequence number behind them. */
+  readonly writeQueue: SkBuffHead;
+  wmemQueuedBytes: number;
+  rmemAlloc: number;
+  /** Bytes in the buffer at the end of the write queue that may still grow; 0 when a new one has to be opened. */
+  tailLength: number;
+  /** `snd_sml`: end of the last small segment. */
+  sndSml: number;
+  /** A FIN has been queued. */
+  finQueued: boolean;
+  /** `SOCK_NOSPACE`. */
+  nospace: boolean;
+  /** `SOCK_DONE`: a FIN has been received. */
+  done: boolean;
+  /** An acknowledgment is owed. */
+  ackPending: boolean;
+  owned: boolean;
+  backlog: TcpSegment[] | null;
+  /** `sk_disconnects`. */
+  disconnects: number;
+  /** Accept queue and half-open connections; only while listening. */
+  listenState: ListenState | null;
+  timer: TcpTimer | null;
+  tcpOpts: TcpOptions;
+  /** Next one with the same two ports in the table of connections. */
+  hashNext: unknown;
+
+  constructor(net: Net, family: number, uid: number) {
+    super(net, family, uid);
+    this.sndbuf = WMEM_DEFAULT;
+    this.rcvbuf = RMEM_DEFAULT;
+    this.socketState = SocketState.UNCONNECTED;
+    this.sndUna = 0;
+    this.sndNxt = 0;
+    this.writeSeq = 0;
+    this.sndWnd = 0;
+    this.maxWindow = 0;
+    this.rcvNxt = 0;
+    this.rcvWup = 0;
+    this.rcvWnd = 0;
+    this.copiedSeq = 0;
+    this.rcvMss = MSS_DEFAULT;
+    this.urgData = 0;
+    this.urgSeq = 0;
+    this.sndUrg = -1;
+    this.writeQueue = new SkBuffHead();
+    this.wmemQueuedBytes = 0;
+    this.rmemAlloc = 0;
+    this.tailLength = 0;
+    this.sndSml = 0;
+    this.finQueued = false;
+    this.nospace = false;
+    this.done = false;
+    this.ackPending = false;
+    this.owned = false;
+    this.backlog = null;
+    this.disconnects = 0;
+    this.listenState = null;
+    this.timer = null;
+    this.tcpOpts = DEFAULT_TCP_OPTIONS;
+    this.hashNext = null;
   }
 
   override get type(): number {
@@ -30,44 +135,239 @@ export class TcpSock extends Sock {
   }
 
   override get protocol(): number {
-    return 6;
+    return IPPROTO_TCP;
   }
 
-  /** `tcp_poll`. @behaviour C-01, E-095 */
+  override get rmem(): number {
+    return this.rmemAlloc;
+  }
+
+  override get wmemQueued(): number {
+    return this.wmemQueuedBytes;
+  }
+
+  ownTcpOptions(): TcpOptions {
+    if (this.tcpOpts === DEFAULT_TCP_OPTIONS) this.tcpOpts = DEFAULT_TCP_OPTIONS.clone();
+    return this.tcpOpts;
+  }
+
+  /** A socket for a connection of this listening one: `inet_csk_clone_lock`. */
+  child(): TcpSock {
+    const child = new TcpSock(this.net, this.family, this.uid);
+    child.sndbuf = this.sndbuf;
+    child.rcvbuf = this.rcvbuf;
+    child.inheritOptions(this);
+    child.tcpOpts = this.tcpOpts === DEFAULT_TCP_OPTIONS ? this.tcpOpts : this.tcpOpts.clone();
+    child.v6only = this.v6only;
+    child.ipOptions = this.ipOptions === null ? null : new Map(this.ipOptions);
+    return child;
+  }
+
+  /** `lock_sock`. */
+  lock(): void {
+    assert(!this.owned, "tcp: the socket is owned already");
+    this.owned = true;
+  }
+
+  /** `release_sock`: what came in meanwhile is processed first. */
+  unlock(): void {
+    assert(this.owned, "tcp: nobody owns the socket");
+    this.flushBacklog();
+    this.owned = false;
+  }
+
+  /** `__release_sock`, while the lock is kept. */
+  flushBacklog(): void {
+    for (let batch = this.backlog; batch !== null; batch = this.backlog) {
+      this.backlog = null;
+      for (const segment of batch) tcpDoRcv(this, segment);
+    }
+  }
+
+  /** Runs a short piece of a call under the lock. */
+  locked<T>(body: () => T): T {
+    this.lock();
+    const result = body();
+    this.unlock();
+    return result;
+  }
+
+  /** `tcp_receive_window`: how much of the announced window is left. */
+  get receiveWindow(): number {
+    return Math.max(0, this.rcvWup + this.rcvWnd - this.rcvNxt);
+  }
+
+  /** Bytes that wait to be read, urgent ones and a FIN included. */
+  get unread(): number {
+    return this.rcvNxt - this.copiedSeq;
+  }
+
+  /** `tcp_epollin_ready`: also when so much is queued that the peer has to stop. */
+  readable(target: number): boolean {
+    const { unread } = this;
+    if (unread <= 0) return false;
+    return unread >= target || this.rmemAlloc > this.rcvbuf - (this.rcvbuf >> 3) || this.receiveWindow <= this.rcvMss;
+  }
+
+  /** `__sk_stream_memory_free`. @param wake - 1 to decide about OUT, which asks for less unsent data. */
+  memoryFree(wake: 0 | 1): boolean {
+    if (this.wmemQueuedBytes >= this.sndbuf) return false;
+    return (this.writeSeq - this.sndNxt) * 2 ** wake < this.tcpOpts.notsentLowat;
+  }
+
+  /** `sk_stream_is_writeable`: at least a third of sndbuf is free. */
+  writeable(): boolean {
+    return this.sndbuf - this.wmemQueuedBytes >= this.wmemQueuedBytes >> 1 && this.memoryFree(1);
+  }
+
+  /** `sk_stream_write_space`. */
+  override writeSpace(): void {
+    if (this.file === null || !this.writeable()) return;
+    this.nospace = false;
+    this.wakeWriters();
+  }
+
+  /** `tcp_check_space`. */
+  checkSpace(): void {
+    if (this.nospace) this.writeSpace();
+  }
+
+  /** `tcp_data_ready`. */
+  tcpDataReady(): void {
+    if (this.readable(this.opts.rcvlowat) || this.done) this.dataReady();
+  }
+
+  /** `tcp_poll`. @behaviour C-01, C-02, C-18, C-28, C-30, E-095 */
   override poll(): number {
-    const { shutdown } = this;
-    let mask = Poll.OUT | Poll.WRNORM;
-    if (shutdown === SHUTDOWN_MASK || this.state === SkState.CLOSE) mask |= Poll.HUP;
-    if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= Poll.IN | Poll.RDNORM | Poll.RDHUP;
-    if (this.err !== 0) mask |= Poll.ERR;
-    return mask;
+    const { state, shutdown } = this;
+    if (state === LISTEN) return this.listenState !== null && this.listenState.accepted.length > 0 ? IN2 : 0;
+    let mask = 0;
+    if (shutdown === SHUTDOWN_MASK || state === CLOSE) mask |= Poll.HUP;
+    if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= IN2 | Poll.RDHUP;
+    if (state !== SYN_SENT && state !== SYN_RECV) {
+      let target = this.opts.rcvlowat;
+      if (this.urgData !== 0 && this.urgSeq === this.copiedSeq && !this.opts.urginline) target += 1;
+      if (this.readable(target)) mask |= IN2;
+      if ((shutdown & SEND_SHUTDOWN) !== 0 || this.writeable()) mask |= OUT2;
+      else this.nospace = true;
+      if ((this.urgData & Urg.VALID) !== 0) mask |= Poll.PRI;
+    }
+    return this.err !== 0 ? mask | Poll.ERR : mask;
   }
 
-  override sendmsg(task: Task, _from: IovIter, flags: number, _msg: MsgHdr | null): number {
-    if ((flags & Msg.NOSIGNAL) === 0) task.kernel.sigpipe(task);
-    return -Errno.EPIPE;
+  override sendmsg(task: Task, from: IovIter, flags: number, msg: MsgHdr | null): number {
+    return tcpSendmsg(this, task, from, flags, msg);
   }
 
-  override recvmsg(_task: Task, _to: IovIter, _flags: number, _msg: MsgHdr | null): number {
-    return -Errno.ENOTCONN;
+  override recvmsg(task: Task, to: IovIter, flags: number, msg: MsgHdr | null): number {
+    return tcpRecvmsg(this, task, to, flags, msg);
+  }
+
+  override connect(task: Task, addr: Uint8Array, nonblock: boolean): number {
+    return inetStreamConnect(this, task, addr, nonblock);
+  }
+
+  override listen(_task: Task, backlog: number): number {
+    return this.locked(() => inetListen(this, backlog));
+  }
+
+  override accept(task: Task, nonblock: boolean, arg: AcceptArg): number {
+    return inetAccept(this, task, nonblock, arg);
+  }
+
+  override shutdownBy(how: number): number {
+    return tcpShutdown(this, how);
   }
 
   override release(): void {
-    this.dead = true;
-    this.file = null;
+    tcpClose(this);
   }
 
-  override shutdownBy(_how: number): number {
-    throw new Unmodelled("shutdown of a TCP socket");
+  /** The way to the destination of a connect: see `route`. */
+  connectRoute(bytes: Uint8Array): ReturnType<InetSock["route"]> {
+    return this.route(bytes);
   }
 
-  override getname(_peer: 0 | 1 | 2): Uint8Array | number {
-    throw new Unmodelled("the name of a TCP socket");
+  /** The address that a connection to there is sent from. */
+  connectSource(destination: TcpSock["daddr"]): TcpSock["daddr"] {
+    return this.sourceFor(destination);
   }
 
-  override ioctl(_task: Task, _request: number, _arg: number): number {
-    throw new Unmodelled("ioctl of a TCP socket");
+  /** `inet_csk_get_port`. */
+  override getPort(port: number): boolean {
+    const { ports } = this.net.tcp;
+    const found = port === 0 ? ports.findOpen() : port;
+    if (found === 0 || (port !== 0 && ports.tcpConflict(port, this))) return false;
+    if (this.num !== found) {
+      this.num = found;
+      this.sport = found;
+      ports.add(found, this);
+    }
+    return true;
   }
 
-  override writeSpace(): void {}
+  /** `inet_put_port`. */
+  putPort(): void {
+    if (this.num !== 0) this.net.tcp.ports.remove(this.num, this);
+    this.num = 0;
+  }
+
+  /** `tcp_set_rcvlowat`. @behaviour C-18 */
+  override setRcvlowat(bytes: number): void {
+    const pinned = (this.opts.userlocks & SOCK_RCVBUF_LOCK) !== 0;
+    const lowat = Math.min(bytes, pinned ? this.rcvbuf >> 1 : RMEM_MAX >> 1) || 1;
+    this.ownOptions().rcvlowat = lowat;
+    this.tcpDataReady();
+    if (!pinned && lowat * 2 > this.rcvbuf) this.rcvbuf = lowat * 2;
+  }
+
+  /** `tcp_inq`. */
+  #inq(): number {
+    const { state, urgData, urgSeq, copiedSeq, rcvNxt } = this;
+    if (state === SYN_SENT || state === SYN_RECV) return 0;
+    if (this.opts.urginline || urgData === 0 || urgSeq < copiedSeq || urgSeq >= rcvNxt) {
+      const amount = rcvNxt - copiedSeq;
+      return amount > 0 && this.done ? amount - 1 : amount;
+    }
+    return urgSeq - copiedSeq;
+  }
+
+  /**
+   * `tcp_ioctl`.
+   *
+   * @errno EINVAL - a listening socket. EFAULT - the pointer. ENOTTY - unknown.
+   * @behaviour C-30, C-34
+   */
+  override ioctl(task: Task, request: number, arg: number): number {
+    const connecting = this.state === SYN_SENT || this.state === SYN_RECV;
+    let amount: number;
+    switch (request) {
+      case Ioctl.FIONREAD:
+        amount = this.#inq();
+        break;
+      case Ioctl.SIOCATMARK:
+        amount = this.urgData !== 0 && this.urgSeq === this.copiedSeq ? 1 : 0;
+        break;
+      case Ioctl.SIOCOUTQ:
+        amount = connecting ? 0 : this.writeSeq - this.sndUna;
+        break;
+      case Ioctl.SIOCOUTQNSD:
+        amount = connecting ? 0 : this.writeSeq - this.sndNxt;
+        break;
+      default:
+        return -Errno.ENOTTY;
+    }
+    if (this.state === LISTEN && request !== Ioctl.SIOCATMARK) return -Errno.EINVAL;
+    return task.process.mm.putUser32(arg, amount) ? 0 : -Errno.EFAULT;
+  }
+
+  override setsockopt(task: Task, level: number, option: number, addr: number, length: number): number {
+    if (level === SOL_TCP) return tcpSetsockopt(task, this, option, addr, length);
+    return ipSetsockopt(task, this, level, option, addr, length);
+  }
+
+  override getsockopt(task: Task, level: number, option: number, addr: number, lengthAddr: number): number {
+    if (level === SOL_TCP) return tcpGetsockopt(task, this, option, addr, lengthAddr);
+    return ipGetsockopt(task, this, level, option, addr, lengthAddr);
+  }
 }

@@ -1,0 +1,152 @@
+/**
+ * Who a segment is for.
+ *
+ * Counterpart: `net/ipv4/inet_hashtables.c`, `net/ipv4/tcp_ipv4.c` (`tcp_v4_rcv`), `net/core/sock_reuseport.c`.
+ */
+import type { Net } from "../net.ts";
+import type { InetAddr } from "./addr.ts";
+import { PortTable } from "./ports.ts";
+import { tcpDoRcv, tcpSendReset } from "./tcp-input.ts";
+import { TcpRequest } from "./tcp-listen.ts";
+import type { TcpSegment } from "./tcp-segment.ts";
+import type { TcpSock } from "./tcp-sock.ts";
+import { TimeWait } from "./tcp-timewait.ts";
+
+/** What stands in the table of connections. */
+export type Connection = TcpSock | TcpRequest | TimeWait;
+
+export class TcpHash {
+  readonly net: Net;
+  readonly ports: PortTable = new PortTable();
+  /** By the two ports; entries that differ in their addresses are chained. */
+  readonly #connections = new Map<number, Connection>();
+  readonly #listeners = new Map<number, TcpSock[]>();
+
+  constructor(net: Net) {
+    this.net = net;
+  }
+
+  /** `inet_ehash_insert`. */
+  hash(entry: Connection): void {
+    const key = entry.num * 65_536 + entry.dport;
+    entry.hashNext = this.#connections.get(key) ?? null;
+    this.#connections.set(key, entry);
+  }
+
+  hashListener(sk: TcpSock): void {
+    const listeners = this.#listeners.get(sk.num);
+    if (listeners === undefined) this.#listeners.set(sk.num, [sk]);
+    else listeners.push(sk);
+  }
+
+  /** `inet_unhash`: takes it out of whichever table it is in. */
+  unhash(entry: Connection): void {
+    const key = entry.num * 65_536 + entry.dport;
+    let prev: Connection | null = null;
+    for (let at = this.#connections.get(key) ?? null; at !== null; at = at.hashNext as Connection | null) {
+      if (at === entry) {
+        const next = at.hashNext as Connection | null;
+        at.hashNext = null;
+        if (prev !== null) prev.hashNext = next;
+        else if (next !== null) this.#connections.set(key, next);
+        else this.#connections.delete(key);
+        return;
+      }
+      prev = at;
+    }
+    const listeners = this.#listeners.get(entry.num);
+    const index = listeners?.indexOf(entry as TcpSock) ?? -1;
+    if (listeners === undefined || index < 0) return;
+    listeners.splice(index, 1);
+    if (listeners.length === 0) this.#listeners.delete(entry.num);
+  }
+
+  /** `__inet_lookup_established`. */
+  lookup(addr: InetAddr, port: number, from: InetAddr, fromPort: number): Connection | null {
+    let entry = this.#connections.get(port * 65_536 + fromPort) ?? null;
+    while (entry !== null && (entry.rcvSaddr !== addr || entry.daddr !== from)) {
+      entry = entry.hashNext as Connection | null;
+    }
+    return entry;
+  }
+
+  /**
+   * `__inet_lookup_listener`: an exact address before a wildcard, IPv4 before IPv6; among equals with SO_REUSEPORT chance
+   * decides.
+   *
+   * @behaviour C-40
+   */
+  lookupListener(addr: InetAddr, port: number): TcpSock | null {
+    const listeners = this.#listeners.get(port);
+    if (listeners === undefined) return null;
+    let best: TcpSock[] = [];
+    let bestScore = 0;
+    for (const sk of listeners) {
+      const score = listenerScore(sk, addr);
+      if (score > bestScore) {
+        best = [sk];
+        bestScore = score;
+      } else if (score > 0 && score === bestScore && sk.reuseport) best.push(sk);
+    }
+    if (best.length <= 1) return best[0] ?? null;
+    return best[this.net.kernel.chooser.choose("tcp.reuseport", best.length)] ?? null;
+  }
+
+  /** `tcp_v4_rcv`. */
+  receive(segment: TcpSegment): void {
+    const { src, sport, dst, dport } = segment;
+    const entry = this.lookup(dst, dport, src, sport);
+    if (entry === null) this.#toListener(segment);
+    else if (entry instanceof TimeWait) this.#toTimeWait(entry, segment);
+    else if (entry instanceof TcpRequest) this.#toRequest(entry, segment);
+    else deliver(entry, segment);
+  }
+
+  #toListener(segment: TcpSegment): void {
+    const sk = this.lookupListener(segment.dst, segment.dport);
+    if (sk === null) {
+      tcpSendReset(this.net, segment);
+      segment.drop(this.net);
+    } else deliver(sk, segment);
+  }
+
+  #toTimeWait(timeWait: TimeWait, segment: TcpSegment): void {
+    const verdict = timeWait.process(segment);
+    if (verdict === "syn") {
+      this.#toListener(segment);
+      return;
+    }
+    if (verdict === "reset") tcpSendReset(this.net, segment);
+    segment.drop(this.net);
+  }
+
+  /** The child processes what ended its handshake, and only then the listener is told: `tcp_child_process`. */
+  #toRequest(request: TcpRequest, segment: TcpSegment): void {
+    const child = request.check(segment);
+    if (child === null) {
+      segment.drop(this.net);
+      return;
+    }
+    tcpDoRcv(child, segment);
+    request.listener.dataReady();
+  }
+}
+
+/** `compute_score`. @returns 0 for one that does not receive there. */
+function listenerScore(sk: TcpSock, addr: InetAddr): number {
+  const { rcvSaddr } = sk;
+  if (rcvSaddr === addr) return rcvSaddr.isV4 ? 4 : 3;
+  if (!rcvSaddr.isAny) return 0;
+  if (addr.isV4) return rcvSaddr.isV4 ? 2 : sk.v6only ? 0 : 1;
+  return rcvSaddr.isV4 ? 0 : 2;
+}
+
+/** To the backlog while a call owns the socket: `sk_add_backlog`. */
+function deliver(sk: TcpSock, segment: TcpSegment): void {
+  if (!sk.owned) {
+    tcpDoRcv(sk, segment);
+    return;
+  }
+  if (sk.backlog === null) sk.backlog = [segment];
+  else sk.backlog.push(segment);
+}

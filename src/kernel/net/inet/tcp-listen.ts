@@ -1,0 +1,186 @@
+/**
+ * Listening: connection requests, and the queue of what has been established.
+ *
+ * Counterpart: `net/ipv4/inet_connection_sock.c` (`inet_csk_listen_start`, `inet_csk_reqsk_queue_hash_add`),
+ * `net/ipv4/tcp_input.c` (`tcp_conn_request`), `net/ipv4/tcp_minisocks.c` (`tcp_check_req`, `tcp_child_process`).
+ * The queue is full when it holds more than the backlog; a SYN that finds it so is dropped without an answer (C-09).
+ */
+
+import { Hrtimer } from "../../time/hrtimer.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { SkState, SOCK_SNDBUF_LOCK } from "../sock.ts";
+import type { InetAddr } from "./addr.ts";
+import { tcpInitialWindow } from "./tcp-output.ts";
+import { TcpFlag, TcpSegment } from "./tcp-segment.ts";
+import type { TcpSock } from "./tcp-sock.ts";
+import { SocketState } from "./tcp-states.ts";
+
+const { SYN, ACK, RST } = TcpFlag;
+/** `TCP_TIMEOUT_INIT`, `TCP_RTO_MAX`, `tcp_synack_retries`. */
+const TIMEOUT_INIT_NS = 1e9;
+const RTO_MAX_NS = 120e9;
+const SYNACK_RETRIES = 5;
+/** Buffers that a connection asks for at once (`TCP_INIT_CWND`), and what one costs. */
+const INIT_CWND = 10;
+const PER_MSS_BYTES = 131_072 + 256;
+const WMEM_MAX = 4_194_304;
+
+/** What a listening socket has beside an ordinary one. */
+export class ListenState {
+  /** Established and not yet accepted, the oldest first. */
+  readonly accepted: TcpSock[] = [];
+  readonly requests: Set<TcpRequest> = new Set();
+}
+
+/** `tcp_init_buffer_space`: a connection's send buffer, unless the program has set one. */
+export function tcpInitBufferSpace(sk: TcpSock): void {
+  if ((sk.opts.userlocks & SOCK_SNDBUF_LOCK) !== 0) return;
+  const factor = sk.tcpOpts.congestion === "bbr" ? 3 : 2;
+  sk.sndbuf = Math.max(sk.sndbuf, Math.min(factor * INIT_CWND * PER_MSS_BYTES, WMEM_MAX));
+}
+
+/**
+ * `inet_listen`.
+ *
+ * @errno EINVAL - connected or connecting. EADDRINUSE - somebody else listens there.
+ * @behaviour C-09, C-33
+ */
+export function inetListen(sk: TcpSock, backlog: number): number {
+  if (sk.socketState !== SocketState.UNCONNECTED) return -Errno.EINVAL;
+  if (sk.state !== SkState.CLOSE && sk.state !== SkState.LISTEN) return -Errno.EINVAL;
+  sk.maxAckBacklog = backlog;
+  if (sk.state === SkState.LISTEN) return 0;
+  sk.state = SkState.LISTEN;
+  if (!sk.getPort(sk.num)) {
+    sk.state = SkState.CLOSE;
+    return -Errno.EADDRINUSE;
+  }
+  sk.listenState = new ListenState();
+  sk.net.tcp.hashListener(sk);
+  return 0;
+}
+
+/** `sk_acceptq_is_full`. */
+function acceptqIsFull(sk: TcpSock): boolean {
+  return sk.listenState === null || sk.listenState.accepted.length > sk.maxAckBacklog;
+}
+
+/** `tcp_conn_request`: a SYN has come for a listening socket. */
+export function tcpConnRequest(sk: TcpSock, segment: TcpSegment): void {
+  if (acceptqIsFull(sk) || sk.listenState === null) return;
+  const request = new TcpRequest(sk, segment);
+  sk.listenState.requests.add(request);
+  sk.net.tcp.hash(request);
+  request.sendSynack();
+}
+
+/** `struct request_sock`: a connection whose handshake is not over. */
+export class TcpRequest extends Hrtimer {
+  readonly listener: TcpSock;
+  readonly rcvSaddr: InetAddr;
+  readonly num: number;
+  readonly daddr: InetAddr;
+  readonly dport: number;
+  readonly rcvIsn: number;
+  /** The last ACK of the handshake came, and was held back for want of data. */
+  acked = false;
+  #timeouts = 0;
+  hashNext: unknown = null;
+
+  constructor(listener: TcpSock, syn: TcpSegment) {
+    super();
+    this.listener = listener;
+    this.rcvSaddr = syn.dst;
+    this.num = syn.dport;
+    this.daddr = syn.src;
+    this.dport = syn.sport;
+    this.rcvIsn = syn.seq;
+  }
+
+  /** `tcp_v4_send_synack`, and the timer for the next. */
+  sendSynack(): void {
+    const { listener, rcvSaddr, num, daddr, dport } = this;
+    const { net } = listener;
+    const { clock } = net.kernel;
+    clock.start(this, clock.nowNs + Math.min(TIMEOUT_INIT_NS * 2 ** this.#timeouts, RTO_MAX_NS));
+    const window = tcpInitialWindow(listener);
+    net
+      .deviceFor(daddr)
+      .xmit(new TcpSegment(rcvSaddr, num, daddr, dport, SYN | ACK, 0, this.rcvIsn + 1, window, 0, null));
+  }
+
+  /** `reqsk_timer_handler`, `syn_ack_recalc`. */
+  override fire(): void {
+    const { deferAccept } = this.listener.tcpOpts;
+    const expired = this.acked ? this.#timeouts >= deferAccept : this.#timeouts >= SYNACK_RETRIES;
+    if (expired) {
+      this.drop();
+      return;
+    }
+    const resend = !this.acked || this.#timeouts >= deferAccept - 1;
+    this.#timeouts += 1;
+    if (resend) this.sendSynack();
+    else {
+      const { clock } = this.listener.net.kernel;
+      clock.start(this, clock.nowNs + Math.min(TIMEOUT_INIT_NS * 2 ** this.#timeouts, RTO_MAX_NS));
+    }
+  }
+
+  /** `inet_csk_reqsk_queue_drop`. */
+  drop(): void {
+    const { net } = this.listener;
+    net.kernel.clock.cancel(this);
+    net.tcp.unhash(this);
+    this.listener.listenState?.requests.delete(this);
+  }
+
+  /**
+   * `tcp_check_req`: the segment that should end the handshake.
+   *
+   * @returns the new socket, which has the segment still to process; or null.
+   * @behaviour C-41
+   */
+  check(segment: TcpSegment): TcpSock | null {
+    const { listener } = this;
+    if (segment.has(RST)) {
+      this.drop();
+      return null;
+    }
+    if (segment.has(SYN)) {
+      this.sendSynack();
+      return null;
+    }
+    if (!segment.has(ACK) || acceptqIsFull(listener)) return null;
+    if (this.#timeouts < listener.tcpOpts.deferAccept && segment.endSeq === this.rcvIsn + 1) {
+      this.acked = true;
+      return null;
+    }
+    this.drop();
+    return this.#createChild(segment);
+  }
+
+  /** `tcp_v4_syn_recv_sock`, `tcp_create_openreq_child`. */
+  #createChild(segment: TcpSegment): TcpSock {
+    const { listener, rcvSaddr, num, daddr, dport } = this;
+    const child = listener.child();
+    child.rcvSaddr = rcvSaddr;
+    child.num = num;
+    child.sport = num;
+    child.daddr = daddr;
+    child.dport = dport;
+    child.state = SkState.SYN_RECV;
+    child.sndNxt = 1;
+    child.writeSeq = 1;
+    child.rcvNxt = this.rcvIsn + 1;
+    child.rcvWup = child.rcvNxt;
+    child.copiedSeq = child.rcvNxt;
+    child.rcvWnd = tcpInitialWindow(listener);
+    child.sndWnd = segment.window;
+    child.maxWindow = segment.window;
+    const { tcp } = listener.net;
+    tcp.ports.add(num, child);
+    tcp.hash(child);
+    listener.listenState?.accepted.push(child);
+    return child;
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * Options of level IPPROTO_TCP.
+ *
+ * Counterpart: `net/ipv4/tcp.c` (`do_tcp_setsockopt`, `do_tcp_getsockopt`).
+ * What changes what a program sees on an ideal wire takes effect: NODELAY, CORK, DEFER_ACCEPT, LINGER2, NOTSENT_LOWAT,
+ * SYNCNT. The times of keepalive, user timeout and the like are kept and read back, and have no effect.
+ */
+import { Unmodelled } from "../../lib/assert.ts";
+import type { Task } from "../../sched/task.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { SkState } from "../sock.ts";
+import { fetchOption, storeOption } from "../sockopt.ts";
+import { Nagle, tcpPushPendingFrames } from "./tcp-output.ts";
+import type { TcpSock } from "./tcp-sock.ts";
+
+/** `include/uapi/linux/tcp.h`. */
+export const TcpOpt = {
+  NODELAY: 1,
+  MAXSEG: 2,
+  CORK: 3,
+  KEEPIDLE: 4,
+  KEEPINTVL: 5,
+  KEEPCNT: 6,
+  SYNCNT: 7,
+  LINGER2: 8,
+  DEFER_ACCEPT: 9,
+  WINDOW_CLAMP: 10,
+  INFO: 11,
+  QUICKACK: 12,
+  CONGESTION: 13,
+  USER_TIMEOUT: 18,
+  NOTSENT_LOWAT: 25,
+} as const;
+
+const LAST_OPTION = 46;
+const MAX_KEEPIDLE = 32_767;
+const MAX_KEEPCNT = 127;
+const MAX_SYNCNT = 127;
+const MIN_MSS = 88;
+const MAX_WINDOW = 32_767;
+const CA_NAME_MAX = 16;
+/** `tcp_available_congestion_control` of the reference machine. */
+const CONGESTION_CONTROLS: readonly string[] = ["cubic", "bbr", "reno"];
+
+/** What setsockopt can change: shared by all sockets until the first change. */
+export class TcpOptions {
+  nodelay = false;
+  cork = false;
+  maxseg = 0;
+  keepidle = 7200;
+  keepintvl = 75;
+  keepcnt = 9;
+  syncnt = 0;
+  /** Seconds; 0 for the default, -1 for none. */
+  linger2 = 0;
+  /** Retransmissions of the SYN-ACK for which a connection without data is held back; 0 for none. */
+  deferAccept = 0;
+  windowClamp = 0;
+  quickack = true;
+  congestion = "cubic";
+  userTimeout = 0;
+  /** Bytes; all bits set for no limit. */
+  notsentLowat = 0xffff_ffff;
+
+  clone(): TcpOptions {
+    return Object.assign(new TcpOptions(), this);
+  }
+}
+
+export const DEFAULT_TCP_OPTIONS: TcpOptions = Object.freeze(new TcpOptions());
+
+/** `secs_to_retrans`: how many retransmissions, 1 s apart at first and doubling, a time covers. */
+function secondsToRetransmissions(seconds: number): number {
+  let count = 0;
+  let timeout = 1;
+  for (let period = 0; seconds > period && count < 255; count += 1) {
+    period += timeout;
+    timeout = Math.min(timeout * 2, 120);
+  }
+  return count;
+}
+
+/** `retrans_to_secs`. */
+function retransmissionsToSeconds(count: number): number {
+  let period = 0;
+  for (let i = 0, timeout = 1; i < count; i += 1, timeout = Math.min(timeout * 2, 120)) period += timeout;
+  return period;
+}
+
+/**
+ * `do_tcp_setsockopt`.
+ *
+ * @errno EINVAL - too short, or out of range. EFAULT - the pointer. ENOPROTOOPT - unknown. ENOENT - no such congestion
+ * control.
+ * @behaviour C-35, C-36, C-41
+ */
+export function tcpSetsockopt(task: Task, sk: TcpSock, option: number, addr: number, length: number): number {
+  if (option === TcpOpt.CONGESTION) return setCongestion(task, sk, addr, length);
+  if (length < 4) return -Errno.EINVAL;
+  const view = fetchOption(task, addr, 4);
+  if (view === null) return -Errno.EFAULT;
+  const value = view.getInt32(0, true);
+  const opts = sk.ownTcpOptions();
+  switch (option) {
+    case TcpOpt.NODELAY:
+      opts.nodelay = value !== 0;
+      if (value !== 0) sk.locked(() => tcpPushPendingFrames(sk, Nagle.PUSH));
+      return 0;
+    case TcpOpt.CORK:
+      opts.cork = value !== 0;
+      if (value === 0) sk.locked(() => tcpPushPendingFrames(sk, opts.nodelay ? Nagle.PUSH : Nagle.OPTIONS));
+      return 0;
+    case TcpOpt.MAXSEG:
+      if (value !== 0 && (value < MIN_MSS || value > MAX_WINDOW)) return -Errno.EINVAL;
+      opts.maxseg = value;
+      return 0;
+    case TcpOpt.KEEPIDLE:
+      if (value < 1 || value > MAX_KEEPIDLE) return -Errno.EINVAL;
+      opts.keepidle = value;
+      return 0;
+    case TcpOpt.KEEPINTVL:
+      if (value < 1 || value > MAX_KEEPIDLE) return -Errno.EINVAL;
+      opts.keepintvl = value;
+      return 0;
+    case TcpOpt.KEEPCNT:
+      if (value < 1 || value > MAX_KEEPCNT) return -Errno.EINVAL;
+      opts.keepcnt = value;
+      return 0;
+    case TcpOpt.SYNCNT:
+      if (value < 1 || value > MAX_SYNCNT) return -Errno.EINVAL;
+      opts.syncnt = value;
+      return 0;
+    case TcpOpt.LINGER2:
+      opts.linger2 = value < 0 ? -1 : value > 120 ? -1 : value;
+      return 0;
+    case TcpOpt.DEFER_ACCEPT:
+      opts.deferAccept = secondsToRetransmissions(value);
+      return 0;
+    case TcpOpt.WINDOW_CLAMP:
+      if (value === 0 && sk.state !== SkState.CLOSE) return -Errno.EINVAL;
+      opts.windowClamp = value;
+      return 0;
+    case TcpOpt.QUICKACK:
+      opts.quickack = value !== 0;
+      return 0;
+    case TcpOpt.USER_TIMEOUT:
+      if (value < 0) return -Errno.EINVAL;
+      opts.userTimeout = value;
+      return 0;
+    case TcpOpt.NOTSENT_LOWAT:
+      opts.notsentLowat = value >>> 0;
+      sk.writeSpace();
+      return 0;
+    default:
+      if (option < 1 || option > LAST_OPTION) return -Errno.ENOPROTOOPT;
+      throw new Unmodelled(`setsockopt(IPPROTO_TCP, ${option})`);
+  }
+}
+
+function setCongestion(task: Task, sk: TcpSock, addr: number, length: number): number {
+  if (length < 1) return -Errno.EINVAL;
+  const size = Math.min(length, CA_NAME_MAX - 1);
+  const view = fetchOption(task, addr, size);
+  if (view === null) return -Errno.EFAULT;
+  let name = "";
+  for (let i = 0; i < size && view.getUint8(i) !== 0; i += 1) name += String.fromCharCode(view.getUint8(i));
+  if (!CONGESTION_CONTROLS.includes(name)) return -Errno.ENOENT;
+  sk.ownTcpOptions().congestion = name;
+  return 0;
+}
+
+/**
+ * `do_tcp_getsockopt`.
+ *
+ * @errno EFAULT - a pointer. EINVAL - a negative length. ENOPROTOOPT - unknown.
+ */
+export function tcpGetsockopt(task: Task, sk: TcpSock, option: number, addr: number, lengthAddr: number): number {
+  const view = fetchOption(task, lengthAddr, 4);
+  if (view === null) return -Errno.EFAULT;
+  const room = view.getInt32(0, true);
+  if (room < 0) return -Errno.EINVAL;
+  if (option === TcpOpt.CONGESTION) {
+    const bytes = new Uint8Array(CA_NAME_MAX);
+    for (const [index, char] of [...sk.tcpOpts.congestion].entries()) bytes[index] = char.charCodeAt(0);
+    return storeOption(task, addr, lengthAddr, bytes.subarray(0, Math.min(room, CA_NAME_MAX)));
+  }
+  const value = tcpOptionValue(sk, option);
+  if (value === null) return -Errno.ENOPROTOOPT;
+  const word = new DataView(new ArrayBuffer(4));
+  word.setInt32(0, value, true);
+  return storeOption(task, addr, lengthAddr, new Uint8Array(word.buffer).subarray(0, Math.min(room, 4)));
+}
+
+function tcpOptionValue(sk: TcpSock, option: number): number | null {
+  const { tcpOpts: opts } = sk;
+  switch (option) {
+    case TcpOpt.NODELAY:
+      return Number(opts.nodelay);
+    case TcpOpt.CORK:
+      return Number(opts.cork);
+    case TcpOpt.KEEPIDLE:
+      return opts.keepidle;
+    case TcpOpt.KEEPINTVL:
+      return opts.keepintvl;
+    case TcpOpt.KEEPCNT:
+      return opts.keepcnt;
+    case TcpOpt.SYNCNT:
+      return opts.syncnt === 0 ? 6 : opts.syncnt;
+    case TcpOpt.LINGER2:
+      return opts.linger2 === 0 ? 60 : opts.linger2;
+    case TcpOpt.DEFER_ACCEPT:
+      return retransmissionsToSeconds(opts.deferAccept);
+    case TcpOpt.QUICKACK:
+      return Number(opts.quickack);
+    case TcpOpt.USER_TIMEOUT:
+      return opts.userTimeout;
+    case TcpOpt.NOTSENT_LOWAT:
+      return opts.notsentLowat | 0;
+    default:
+      if (option < 1 || option > LAST_OPTION) return null;
+      throw new Unmodelled(`getsockopt(IPPROTO_TCP, ${option})`);
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * Sending: what leaves the write queue, and the segments that carry no data.
+ *
+ * Counterpart: `net/ipv4/tcp_output.c`.
+ * The write queue keeps its bytes until they are acknowledged; what is sent is a copy.
+ */
+import { copyBytes } from "../../mm/mm.ts";
+import type { SkBuff } from "../skbuff.ts";
+import { SkState } from "../sock.ts";
+import { TcpFlag, TcpSegment } from "./tcp-segment.ts";
+import type { TcpSock } from "./tcp-sock.ts";
+
+const { FIN, SYN, RST, PSH, ACK, URG } = TcpFlag;
+/** MTU of `lo` less the headers and the timestamp option; IPv6 headers are 20 bytes longer. */
+const MSS4 = 65_483;
+const MSS6 = 65_463;
+const MSS_DEFAULT = 536;
+
+/** `tcp_current_mss`: no more than half of the largest window that the peer ever offered. */
+export function tcpCurrentMss(sk: TcpSock): number {
+  const mss = sk.daddr.isV4 ? MSS4 : MSS6;
+  const { maxWindow } = sk;
+  if (maxWindow === 0) return mss;
+  return Math.min(mss, Math.max(maxWindow > MSS_DEFAULT ? maxWindow >> 1 : maxWindow, 1));
+}
+
+/**
+ * `__tcp_select_window`: half of the free receive buffer, or nothing when that is too little to be worth announcing.
+ */
+function selectWindow(sk: TcpSock): number {
+  const full = sk.rcvbuf >> 1;
+  const free = Math.max(0, (sk.rcvbuf - sk.rmemAlloc) >> 1);
+  return free < full >> 4 || free < Math.min(sk.rcvMss, full) ? 0 : free;
+}
+
+/** `tcp_select_window`: what the next segment announces. A window once announced is never taken back. */
+function announceWindow(sk: TcpSock): number {
+  sk.rcvWnd = Math.max(sk.receiveWindow, selectWindow(sk));
+  sk.rcvWup = sk.rcvNxt;
+  sk.ackPending = false;
+  return sk.rcvWnd;
+}
+
+/** `tcp_select_initial_window`. */
+export function tcpInitialWindow(sk: TcpSock): number {
+  return sk.rcvbuf >> 1;
+}
+
+function transmit(sk: TcpSock, flags: number, seq: number, urg: number, skb: SkBuff | null): void {
+  const window = announceWindow(sk);
+  const { rcvSaddr, sport, daddr, dport, rcvNxt, net } = sk;
+  net.deviceFor(daddr).xmit(new TcpSegment(rcvSaddr, sport, daddr, dport, flags, seq, rcvNxt, window, urg, skb));
+}
+
+/** `tcp_send_ack`. */
+export function tcpSendAck(sk: TcpSock): void {
+  if (sk.state === SkState.CLOSE) return;
+  transmit(sk, ACK, sk.sndNxt, 0, null);
+}
+
+/** The first segment of `tcp_connect`. */
+export function tcpSendSyn(sk: TcpSock): void {
+  sk.rcvWnd = tcpInitialWindow(sk);
+  const { rcvSaddr, sport, daddr, dport, net, rcvWnd } = sk;
+  net.deviceFor(daddr).xmit(new TcpSegment(rcvSaddr, sport, daddr, dport, SYN, sk.sndUna, 0, rcvWnd, 0, null));
+}
+
+/** `tcp_send_synack`: the answer to a SYN that crossed our own. */
+export function tcpSendSynack(sk: TcpSock): void {
+  transmit(sk, SYN | ACK, sk.sndUna, 0, null);
+}
+
+/** `tcp_send_active_reset`. */
+export function tcpSendActiveReset(sk: TcpSock): void {
+  transmit(sk, RST | ACK, sk.sndNxt, 0, null);
+}
+
+/** `tcp_send_fin`: queues a FIN behind all that was written. */
+export function tcpSendFin(sk: TcpSock): void {
+  sk.finQueued = true;
+  sk.writeSeq += 1;
+  tcpPushPendingFrames(sk, Nagle.PUSH);
+}
+
+/** What becomes of a small segment at the end: as the options say, sent in any case, held in any case. */
+export const Nagle = { OPTIONS: 0, PUSH: 1, CORK: 2 } as const;
+export type Nagle = (typeof Nagle)[keyof typeof Nagle];
+
+/** `tcp_push_pending_frames`. */
+export function tcpPushPendingFrames(sk: TcpSock, nagle: Nagle): void {
+  if (sk.sndNxt < sk.writeSeq && sk.state !== SkState.SYN_SENT && sk.state !== SkState.CLOSE) writeXmit(sk, nagle);
+}
+
+/** `tcp_write_xmit`. */
+function writeXmit(sk: TcpSock, nagle: Nagle): void {
+  const mss = tcpCurrentMss(sk);
+  let skb = firstUnsent(sk);
+  for (;;) {
+    const room = sk.sndUna + sk.sndWnd - sk.sndNxt;
+    if (skb === null) {
+      if (sk.finQueued && sk.sndNxt === sk.writeSeq - 1 && room > 0) sendFin(sk);
+      break;
+    }
+    const unsent = skb.seq + skb.len - sk.sndNxt;
+    const size = segmentSize(unsent, room, mss);
+    if (size === 0) break;
+    const last = skb.next === null && size === unsent;
+    if (last && size < mss && nagle !== Nagle.PUSH && nagleHolds(sk, nagle)) break;
+    sendData(sk, skb, size, mss, last);
+    if (sk.sndNxt >= skb.seq + skb.len) skb = skb.next;
+  }
+  if (sk.sndNxt >= sk.writeSeq) sk.tailLength = 0;
+}
+
+function firstUnsent(sk: TcpSock): SkBuff | null {
+  let skb = sk.writeQueue.last;
+  if (skb === null || skb.seq + skb.len <= sk.sndNxt) return null;
+  while (skb.prev !== null && skb.prev.seq + skb.prev.len > sk.sndNxt) skb = skb.prev;
+  return skb;
+}
+
+/** How much may go now: all of it if the window allows, else whole segments only (`tcp_mss_split_point`). */
+function segmentSize(unsent: number, room: number, mss: number): number {
+  if (unsent <= room) return unsent;
+  return room <= 0 ? 0 : room - (room % mss);
+}
+
+/** `tcp_nagle_check`: a small segment waits while an earlier small one is unacknowledged, or while corked. */
+function nagleHolds(sk: TcpSock, nagle: Nagle): boolean {
+  const { tcpOpts } = sk;
+  if (sk.finQueued || sk.sndUrg >= sk.sndUna) return false;
+  if (tcpOpts.cork || nagle === Nagle.CORK) return true;
+  return !tcpOpts.nodelay && sk.sndNxt > sk.sndUna && sk.sndSml > sk.sndUna && sk.sndSml <= sk.sndNxt;
+}
+
+function sendData(sk: TcpSock, skb: SkBuff, size: number, mss: number, last: boolean): void {
+  const { net, sndNxt, sndUrg } = sk;
+  const copy = net.skbs.alloc(size);
+  const from = skb.offset + (sndNxt - skb.seq);
+  copyBytes(copy.slab.bytes, copy.offset, skb.slab.bytes, from, size);
+  let flags = ACK | (last ? PSH : 0);
+  if (sndUrg >= sndNxt) flags |= URG;
+  sk.sndNxt = sndNxt + size;
+  if (size < mss) sk.sndSml = sk.sndNxt;
+  transmit(sk, flags, sndNxt, sndUrg, copy);
+}
+
+function sendFin(sk: TcpSock): void {
+  const seq = sk.sndNxt;
+  sk.sndNxt = sk.writeSeq;
+  transmit(sk, FIN | ACK, seq, 0, null);
+}
+
+/**
+ * `tcp_cleanup_rbuf`: after reading, tells the peer of a window that has at least doubled.
+ *
+ * @param copied - bytes that this call has read so far.
+ */
+export function tcpCleanupRbuf(sk: TcpSock, copied: number): void {
+  if (copied <= 0 || (sk.shutdown & 1) !== 0 || sk.state === SkState.CLOSE) return;
+  const now = sk.receiveWindow;
+  if (2 * now > sk.rcvbuf >> 1) return;
+  const next = selectWindow(sk);
+  if (next > 0 && next >= 2 * now) tcpSendAck(sk);
+}

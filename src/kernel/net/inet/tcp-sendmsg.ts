@@ -1,0 +1,236 @@
+/**
+ * Writing to a TCP socket.
+ *
+ * Counterpart: `net/ipv4/tcp.c` (`tcp_sendmsg_locked`), `net/core/stream.c` (`sk_stream_wait_memory`,
+ * `sk_stream_wait_connect`, `sk_stream_error`).
+ * Room is asked for only when a new buffer has to be opened: what fits into the last one is taken without a question,
+ * which is why writes succeed for a while after OUT is gone (C-03).
+ */
+
+import { Unmodelled } from "../../lib/assert.ts";
+import type { IovIter } from "../../mm/iov-iter.ts";
+import { BLOCKED, type Task, TaskState } from "../../sched/task.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { Msg } from "../../uapi/socket.ts";
+import type { MsgHdr } from "../msghdr.ts";
+import { interruptedErrno, SEND_SHUTDOWN, SkState, SockCall } from "../sock.ts";
+import { Nagle, tcpCurrentMss, tcpPushPendingFrames } from "./tcp-output.ts";
+import type { TcpSock } from "./tcp-sock.ts";
+
+const { ESTABLISHED, CLOSE_WAIT, SYN_SENT, SYN_RECV } = SkState;
+const MSG_FASTOPEN = 0x2000_0000;
+/** Charge of an empty buffer of the write queue: `SKB_TRUESIZE` of a small head. */
+const EMPTY_TRUESIZE = 832;
+/** A page fragment: most bytes that are copied at once. */
+const FRAGMENT_BYTES = 32_768;
+/** `sk_gso_max_size` of `lo`: most bytes of one buffer. */
+const GSO_MAX_BYTES = 65_536;
+/** After so many new buffers the backlog is processed. */
+const FLUSH_EVERY = 16;
+
+/**
+ * `tcp_sendmsg`.
+ *
+ * @errno EPIPE - not connected, or shut, with SIGPIPE unless MSG_NOSIGNAL. EAGAIN - no room, or still connecting. EFAULT
+ * - the buffer. Any pending error, once.
+ * @behaviour C-03, C-22, C-23, C-30, C-32, C-33
+ */
+export function tcpSendmsg(sk: TcpSock, task: Task, from: IovIter, flags: number, msg: MsgHdr | null): number {
+  if (msg !== null && msg.control.length > 0) throw new Unmodelled("control data on a TCP socket");
+  if ((flags & Msg.ZEROCOPY) !== 0 && from.count > 0) throw new Unmodelled("MSG_ZEROCOPY");
+  if ((flags & MSG_FASTOPEN) !== 0) throw new Unmodelled("MSG_FASTOPEN");
+  return section(sk, task, from, flags, msg, null);
+}
+
+function section(
+  sk: TcpSock,
+  task: Task,
+  from: IovIter,
+  flags: number,
+  msg: MsgHdr | null,
+  waiting: TcpSend | null,
+): number {
+  sk.lock();
+  const result = sendLocked(sk, task, from, flags, msg, waiting);
+  sk.unlock();
+  return result;
+}
+
+function sendLocked(
+  sk: TcpSock,
+  task: Task,
+  from: IovIter,
+  flags: number,
+  msg: MsgHdr | null,
+  waiting: TcpSend | null,
+): number {
+  let copied = waiting === null ? 0 : waiting.copied;
+  let opened = 0;
+  if (sk.state !== ESTABLISHED && sk.state !== CLOSE_WAIT) {
+    const err = notConnected(sk, task, from, flags, msg, waiting);
+    if (err !== 0) return err === BLOCKED ? BLOCKED : sendError(sk, task, flags, copied, err);
+  }
+  let sizeGoal = sizeGoalOf(sk, flags);
+  while (from.count > 0) {
+    if (sk.err !== 0 || (sk.shutdown & SEND_SHUTDOWN) !== 0) {
+      return sendError(sk, task, flags, copied, -Errno.EPIPE);
+    }
+    const fresh = sk.tailLength === 0 || sk.tailLength >= sizeGoal;
+    if (fresh) {
+      if (!sk.memoryFree(0)) {
+        const err = waitMemory(sk, task, from, flags, msg, waiting, copied);
+        if (err !== 0) return err === BLOCKED ? BLOCKED : sendError(sk, task, flags, copied, err);
+        sizeGoal = sizeGoalOf(sk, flags);
+        continue;
+      }
+      if (opened >= FLUSH_EVERY) {
+        opened = 0;
+        if (sk.backlog !== null) {
+          sk.flushBacklog();
+          continue;
+        }
+      }
+      opened += 1;
+      sk.tailLength = 0;
+    }
+    const size = Math.min(sizeGoal - sk.tailLength, from.count, FRAGMENT_BYTES);
+    const err = append(sk, task, from, size, fresh);
+    if (err < 0) return sendError(sk, task, flags, copied, err);
+    copied += size;
+    if (from.count > 0 && sk.tailLength >= sizeGoal && (flags & Msg.OOB) === 0) tcpPushPendingFrames(sk, Nagle.PUSH);
+  }
+  push(sk, flags, copied);
+  return copied;
+}
+
+/** `tcp_xmit_size_goal`: how large a buffer may grow. */
+function sizeGoalOf(sk: TcpSock, flags: number): number {
+  const mss = tcpCurrentMss(sk);
+  if ((flags & Msg.OOB) !== 0) return mss;
+  const most = sk.maxWindow > 0 ? Math.min(GSO_MAX_BYTES, Math.max(sk.maxWindow >> 1, mss)) : GSO_MAX_BYTES;
+  return Math.max(most - (most % mss), mss);
+}
+
+/** One fragment behind all others. */
+function append(sk: TcpSock, task: Task, from: IovIter, size: number, fresh: boolean): number {
+  const { net } = sk;
+  const skb = net.skbs.alloc(size);
+  const copied = from.slabFrom(skb.slab, skb.offset, size);
+  if (copied < size) {
+    net.skbs.free(skb);
+    from.revert(copied);
+    return task.process.mm.fault();
+  }
+  skb.seq = sk.writeSeq;
+  skb.truesize = fresh ? EMPTY_TRUESIZE + size : size;
+  sk.writeQueue.queueTail(skb);
+  sk.wmemQueuedBytes += skb.truesize;
+  sk.writeSeq += size;
+  sk.tailLength += size;
+  return 0;
+}
+
+/** `tcp_push`. */
+function push(sk: TcpSock, flags: number, copied: number): void {
+  if (copied === 0) return;
+  if ((flags & Msg.OOB) !== 0) sk.sndUrg = sk.writeSeq - 1;
+  tcpPushPendingFrames(sk, (flags & Msg.MORE) !== 0 ? Nagle.CORK : Nagle.OPTIONS);
+}
+
+/** `do_error`: what was taken counts; else `sk_stream_error`. */
+function sendError(sk: TcpSock, task: Task, flags: number, copied: number, error: number): number {
+  if (copied > 0) {
+    push(sk, flags, copied);
+    return copied;
+  }
+  let err = error;
+  if (err === -Errno.EPIPE) err = sk.takeError() || -Errno.EPIPE;
+  if (err === -Errno.EPIPE && (flags & Msg.NOSIGNAL) === 0) task.kernel.sigpipe(task);
+  if (err === -Errno.EAGAIN && sk.writeQueue.first === null && sk.state !== SYN_SENT) sk.writeSpace();
+  return err;
+}
+
+/** `sk_stream_wait_connect`. @returns 0 to go on, `BLOCKED`, or a negative errno. */
+function notConnected(
+  sk: TcpSock,
+  task: Task,
+  from: IovIter,
+  flags: number,
+  msg: MsgHdr | null,
+  waiting: TcpSend | null,
+): number {
+  for (;;) {
+    const err = sk.takeError();
+    if (err < 0) return err;
+    if (sk.state === ESTABLISHED || sk.state === CLOSE_WAIT) return 0;
+    if (sk.state !== SYN_SENT && sk.state !== SYN_RECV) return -Errno.EPIPE;
+    if (sk.backlog === null) break;
+    sk.flushBacklog();
+  }
+  return sleepForSend(sk, task, from, flags, msg, waiting, 0);
+}
+
+/** `sk_stream_wait_memory`. @returns 0 when there is room now, `BLOCKED`, or a negative errno. */
+function waitMemory(
+  sk: TcpSock,
+  task: Task,
+  from: IovIter,
+  flags: number,
+  msg: MsgHdr | null,
+  waiting: TcpSend | null,
+  copied: number,
+): number {
+  sk.nospace = true;
+  if (copied > 0) push(sk, flags & ~Msg.MORE, copied);
+  if ((flags & Msg.DONTWAIT) === 0 && sk.opts.sndtimeo !== 0 && sk.backlog !== null) {
+    sk.flushBacklog();
+    if (sk.memoryFree(0)) return 0;
+  }
+  if (sk.err !== 0 || (sk.shutdown & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE;
+  return sleepForSend(sk, task, from, flags, msg, waiting, copied);
+}
+
+function sleepForSend(
+  sk: TcpSock,
+  task: Task,
+  from: IovIter,
+  flags: number,
+  msg: MsgHdr | null,
+  waiting: TcpSend | null,
+  copied: number,
+): number {
+  if ((flags & Msg.DONTWAIT) !== 0 || sk.opts.sndtimeo === 0) return -Errno.EAGAIN;
+  if (waiting !== null && task.timedOut) return -Errno.EAGAIN;
+  if (task.signalPending) return interruptedErrno(sk.opts.sndtimeo);
+  const call = waiting ?? new TcpSend(sk, from, flags, msg);
+  call.copied = copied;
+  task.wait.mask = 0;
+  sk.wq.add(task.wait);
+  return task.sleep(call, TaskState.INTERRUPTIBLE, call.deadlineNs);
+}
+
+class TcpSend extends SockCall {
+  readonly #sk: TcpSock;
+  readonly #from: IovIter;
+  readonly #flags: number;
+  readonly #msg: MsgHdr | null;
+  copied = 0;
+
+  constructor(sk: TcpSock, from: IovIter, flags: number, msg: MsgHdr | null) {
+    super();
+    this.#sk = sk;
+    this.#from = from;
+    this.#flags = flags;
+    this.#msg = msg;
+    this.deadlineNs = sk.deadline(sk.opts.sndtimeo);
+  }
+
+  protected override section(task: Task): number {
+    task.finishWait();
+    return section(this.#sk, task, this.#from, this.#flags, this.#msg, this);
+  }
+
+  protected override finish(task: Task, result: number): number {
+    return this.#msg === null ? result : this.#msg.finish(task, result);
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * The timer of a TCP socket: retransmission of a SYN, and an acknowledgment that waits for company.
+ *
+ * Counterpart: `net/ipv4/tcp_timer.c`.
+ * Nothing is lost on a loopback wire but the SYN that meets a full accept queue (C-09): it is sent again after 1 s, five
+ * times at that distance and then at doubling ones (`tcp_syn_linear_timeouts`, `tcp_syn_retries`), until the connection
+ * times out.
+ */
+
+import { Hrtimer } from "../../time/hrtimer.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { SkState } from "../sock.ts";
+import { tcpDoneWithError } from "./tcp-done.ts";
+import { tcpSendAck, tcpSendSyn } from "./tcp-output.ts";
+import type { TcpSock } from "./tcp-sock.ts";
+
+/** `TCP_TIMEOUT_INIT`, `TCP_RTO_MAX`. */
+const TIMEOUT_INIT_NS = 1e9;
+const RTO_MAX_NS = 120e9;
+const SYN_RETRIES = 6;
+const LINEAR_TIMEOUTS = 4;
+
+/** `TCP_DELACK_MIN`. */
+const DELACK_NS = 40e6;
+
+export class TcpTimer extends Hrtimer {
+  readonly #sk: TcpSock;
+  #retransmits = 0;
+  #rtoNs = TIMEOUT_INIT_NS;
+
+  constructor(sk: TcpSock) {
+    super();
+    this.#sk = sk;
+  }
+
+  /** Arms it for the SYN that was just sent. */
+  startSyn(): void {
+    const { clock } = this.#sk.net.kernel;
+    clock.start(this, clock.nowNs + this.#rtoNs);
+  }
+
+  /** `tcp_send_delayed_ack`. */
+  startDelack(): void {
+    const { clock } = this.#sk.net.kernel;
+    if (!this.armed) clock.start(this, clock.nowNs + DELACK_NS);
+  }
+
+  /** `tcp_retransmit_timer`, `tcp_delack_timer`. */
+  override fire(): void {
+    const sk = this.#sk;
+    if (sk.state === SkState.SYN_SENT) this.#retransmitSyn(sk);
+    else if (sk.ackPending) tcpSendAck(sk);
+  }
+
+  #retransmitSyn(sk: TcpSock): void {
+    const retries = (sk.tcpOpts.syncnt || SYN_RETRIES) + LINEAR_TIMEOUTS;
+    if (this.#retransmits >= retries) {
+      tcpDoneWithError(sk, Errno.ETIMEDOUT);
+      return;
+    }
+    tcpSendSyn(sk);
+    this.#retransmits += 1;
+    if (this.#retransmits > LINEAR_TIMEOUTS) this.#rtoNs = Math.min(this.#rtoNs * 2, RTO_MAX_NS);
+    if (sk.state === SkState.SYN_SENT) this.startSyn();
+  }
+}
