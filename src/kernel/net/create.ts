@@ -9,6 +9,7 @@ import type { Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Af, Sock as SockType } from "../uapi/socket.ts";
 import { TcpSock } from "./inet/tcp-sock.ts";
+import { UdpSock } from "./inet/udp-sock.ts";
 import type { Net } from "./net.ts";
 import type { Sock } from "./sock.ts";
 import { UnixDgramSock, UnixSeqpacketSock } from "./unix/dgram.ts";
@@ -70,9 +71,8 @@ function inetCreate(task: Task, net: Net, family: number, type: number, protocol
       if (protocol === 0 || protocol === IPPROTO_TCP) return new TcpSock(net, family, task.process.user.uid);
       return -Errno.EPROTONOSUPPORT;
     case SockType.DGRAM:
-      if (protocol === 0 || protocol === IPPROTO_UDP || protocol === IPPROTO_ICMP) {
-        throw new Unmodelled("UDP sockets");
-      }
+      if (protocol === 0 || protocol === IPPROTO_UDP) return new UdpSock(net, family, task.process.user.uid);
+      if (protocol === IPPROTO_ICMP) throw new Unmodelled("ping sockets");
       return -Errno.EPROTONOSUPPORT;
     case SockType.RAW:
       if (protocol === 0) return -Errno.EPROTONOSUPPORT;

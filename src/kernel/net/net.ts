@@ -9,6 +9,7 @@ import { Unmodelled } from "../lib/assert.ts";
 import { type InetAddr, InetAddrs } from "./inet/addr.ts";
 import { Loopback, type NetDevice } from "./inet/device.ts";
 import { TcpHash } from "./inet/tcp-hash.ts";
+import { UdpTable } from "./inet/udp-table.ts";
 import { SKB_CONFIG_X86_64, type SkbConfig, SkbPool } from "./skbuff.ts";
 import { Inflight } from "./unix/garbage.ts";
 import { UnixNames } from "./unix/names.ts";
@@ -24,6 +25,7 @@ export class Net {
   readonly unix: UnixNames = new UnixNames();
   readonly addrs: InetAddrs = new InetAddrs();
   readonly tcp: TcpHash;
+  readonly udp: UdpTable;
   readonly loopback: NetDevice;
   /** AF_UNIX messages that carry descriptors. */
   readonly inflight: Inflight = new Inflight();
@@ -32,6 +34,7 @@ export class Net {
     this.kernel = kernel;
     this.skbConfig = skbConfig;
     this.tcp = new TcpHash(this);
+    this.udp = new UdpTable(this);
     this.loopback = new Loopback(this);
   }
 

@@ -9,6 +9,7 @@
  */
 import { assert } from "../lib/assert.ts";
 import { Slab } from "../mm/mm.ts";
+import type { InetAddr } from "./inet/addr.ts";
 import type { Scm } from "./scm.ts";
 import type { Sock } from "./sock.ts";
 
@@ -58,6 +59,12 @@ export function plainHeadTruesize(config: SkbConfig, length: number): number {
   return (bytes <= config.smallHeadBytes ? config.smallHeadBytes : powerOfTwo(bytes)) + config.skbBytes;
 }
 
+/** The sender of a datagram. */
+export interface DatagramSource {
+  readonly src: InetAddr;
+  readonly sport: number;
+}
+
 export class SkBuff {
   next: SkBuff | null;
   prev: SkBuff | null;
@@ -77,6 +84,8 @@ export class SkBuff {
   truesize: number;
   /** Credentials and descriptors that travel with it; null for plain bytes. */
   scm: Scm | null;
+  /** Where a UDP datagram came from; null for everything else. */
+  source: DatagramSource | null;
   /** An empty datagram that has been peeked at: `skb->peeked`. */
   peeked: boolean;
   /** Which pool list it goes back to. */
@@ -94,6 +103,7 @@ export class SkBuff {
     this.consumed = 0;
     this.truesize = 0;
     this.scm = null;
+    this.source = null;
     this.peeked = false;
     this.sizeClass = sizeClass;
   }
@@ -194,6 +204,7 @@ export class SkbPool {
     const count = this.#count[sizeClass] as number;
     if (count << (sizeClass + 6) >= MAX_POOLED_BYTES) return;
     skb.sk = null;
+    skb.source = null;
     skb.consumed = 0;
     skb.peeked = false;
     skb.next = this.#free[sizeClass] as SkBuff | null;

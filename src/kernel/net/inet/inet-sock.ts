@@ -142,9 +142,14 @@ export abstract class InetSock extends Sock implements PortOwner {
     let { addr } = endpoint;
     if (addr.isAny) addr = addr.isV4 || this.rcvSaddr.isV4 ? addrs.loopback4 : addrs.loopback6;
     if (addr.isV4 && this.v6only) return -Errno.ENETUNREACH;
-    if (addr.isMulticast || addr.isBroadcast) return -Errno.ENETUNREACH;
+    if (addr.isMulticast || addr.isBroadcast) return this.nonUnicast(addr);
     if (!addr.isLoopback) throw new Unmodelled(`a route to ${addr.text}`);
     return { addr, port: endpoint.port };
+  }
+
+  /** What a destination of many means: a connection cannot have one. */
+  protected nonUnicast(_addr: InetAddr): number {
+    return -Errno.ENETUNREACH;
   }
 
   /** Address to send from, for a socket that is bound to none: `fib_prefsrc` of the loopback routes. */

@@ -43,6 +43,11 @@ export class PortTable {
     return this.owners(port).some((other) => tcpBindConflict(sk, other) && addressesOverlap(sk, other));
   }
 
+  /** `udp_lib_lport_inuse`. */
+  udpConflict(port: number, sk: PortOwner): boolean {
+    return this.owners(port).some((other) => udpBindConflict(sk, other) && addressesOverlap(sk, other));
+  }
+
   /** `inet_csk_find_open_port`. @returns an odd port that nobody holds, an even one when there is none, or 0. */
   findOpen(): number {
     for (let tries = (HIGH - LOW) >> 1; tries >= 0; tries -= 1) {
@@ -87,4 +92,10 @@ function tcpBindConflict(sk: PortOwner, other: PortOwner): boolean {
   if (sk.reuse && other.reuse && other.state !== SkState.LISTEN) return false;
   if (!sk.reuseport || !other.reuseport) return true;
   return other.state !== SkState.TIME_WAIT && sk.uid !== other.uid;
+}
+
+/** `udp_lib_lport_inuse`, both sockets on one address. */
+function udpBindConflict(sk: PortOwner, other: PortOwner): boolean {
+  if (sk === other || (sk.reuse && other.reuse)) return false;
+  return !(sk.reuseport && other.reuseport && sk.uid === other.uid);
 }

@@ -1,0 +1,59 @@
+/**
+ * UDP datagrams on the wire.
+ *
+ * Counterpart: `net/ipv4/udp.c` (`udp_rcv`, `__udp4_lib_err`), `net/ipv4/icmp.c`.
+ */
+import type { Net } from "../net.ts";
+import type { SkBuff } from "../skbuff.ts";
+import type { InetAddr } from "./addr.ts";
+import { Packet } from "./device.ts";
+
+export class UdpDatagram extends Packet {
+  readonly src: InetAddr;
+  readonly dst: InetAddr;
+  readonly sport: number;
+  readonly dport: number;
+  readonly skb: SkBuff;
+
+  constructor(src: InetAddr, sport: number, dst: InetAddr, dport: number, skb: SkBuff) {
+    super();
+    this.src = src;
+    this.dst = dst;
+    this.sport = sport;
+    this.dport = dport;
+    this.skb = skb;
+  }
+
+  /** `__udp4_lib_rcv`: to the socket that fits best; if there is none, word goes back to the sender. */
+  override receive(net: Net): void {
+    const { src, sport, dst, dport, skb } = this;
+    const sk = net.udp.lookup(dst, dport, src, sport);
+    if (sk === null) {
+      net.skbs.free(skb);
+      net.deviceFor(src).xmit(new PortUnreachable(dst, dport, src, sport));
+      return;
+    }
+    skb.source = this;
+    if (!sk.enqueue(skb)) net.skbs.free(skb);
+  }
+}
+
+/** `ICMP_PORT_UNREACH`, with the two ends of the datagram that it answers. */
+class PortUnreachable extends Packet {
+  readonly src: InetAddr;
+  readonly dst: InetAddr;
+  readonly #deadPort: number;
+  readonly #port: number;
+
+  constructor(src: InetAddr, deadPort: number, dst: InetAddr, port: number) {
+    super();
+    this.src = src;
+    this.dst = dst;
+    this.#deadPort = deadPort;
+    this.#port = port;
+  }
+
+  override receive(net: Net): void {
+    net.udp.lookup(this.dst, this.#port, this.src, this.#deadPort)?.portUnreachable();
+  }
+}

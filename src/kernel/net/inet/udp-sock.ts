@@ -1,0 +1,382 @@
+/**
+ * UDP sockets.
+ *
+ * Counterpart: `net/ipv4/udp.c`, `net/core/datagram.c` (`datagram_poll`), `net/ipv4/datagram.c`.
+ * On loopback a datagram is received inside the send: the sender's charge is back, and announced, before the receiver
+ * hears of it (G-03), and a refusal has come back too (G-09). The receiver is charged. Readers take from a queue of their
+ * own, and give charges back in lots of a quarter of rcvbuf, or when that queue is empty: a full receiver that reads one
+ * datagram has not made room yet.
+ */
+import { assert, Unmodelled } from "../../lib/assert.ts";
+import type { IovIter } from "../../mm/iov-iter.ts";
+import { type Task, TaskState } from "../../sched/task.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { Poll } from "../../uapi/poll.ts";
+import { Af, Ioctl, Msg, Sock as SockType } from "../../uapi/socket.ts";
+import type { MsgHdr } from "../msghdr.ts";
+import type { Net } from "../net.ts";
+import { plainHeadTruesize, type SkBuff, SkBuffHead } from "../skbuff.ts";
+import { interruptedErrno, OUT3, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SkState, SockCall } from "../sock.ts";
+import { type Endpoint, type InetAddr, sockaddrFamily, sockaddrOf } from "./addr.ts";
+import { InetSock } from "./inet-sock.ts";
+import { ipGetsockopt, ipSetsockopt } from "./ip-options.ts";
+import { UdpDatagram } from "./udp-datagram.ts";
+
+const { ESTABLISHED, CLOSE } = SkState;
+const IN2 = Poll.IN | Poll.RDNORM;
+const IPPROTO_UDP = 17;
+/** Longest payload of an IPv4 packet; an IPv6 one may be 20 bytes longer. */
+const MAX_PAYLOAD4 = 65_507;
+const MAX_PAYLOAD6 = 65_527;
+/** Headers of UDP and IP; what the device asks for in front of them, with its alignment. */
+const HEADERS4 = 28;
+const HEADERS6 = 48;
+const DEVICE_HEADROOM = 31;
+/** Pages of the largest head: beyond, the data goes into fragments. */
+const HEAD_PAGES = 4;
+
+export class UdpSock extends InetSock {
+  /** Where readers take from; `receiveQueue` is spliced to it when it is empty. */
+  readonly readerQueue: SkBuffHead = new SkBuffHead();
+  #rmemAlloc = 0;
+  /** Charge of read datagrams that has not been given back yet. */
+  #forwardDeficit = 0;
+  #drops = 0;
+
+  constructor(net: Net, family: number, uid: number) {
+    super(net, family, uid);
+    this.maxAckBacklog = 0;
+  }
+
+  override get type(): number {
+    return SockType.DGRAM;
+  }
+
+  override get protocol(): number {
+    return IPPROTO_UDP;
+  }
+
+  override get rmem(): number {
+    return this.#rmemAlloc;
+  }
+
+  override get drops(): number {
+    return this.#drops;
+  }
+
+  /** `sock_def_write_space`, `sock_writeable`. */
+  override writeSpace(): void {
+    if (this.wmemAlloc < this.sndbuf >> 1) this.wakeWriters();
+  }
+
+  /** `udp_poll`. @behaviour G-01, G-04, G-09, G-10, G-11 */
+  override poll(): number {
+    const { shutdown } = this;
+    let mask = 0;
+    if (this.err !== 0) mask |= Poll.ERR;
+    if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= Poll.RDHUP | IN2;
+    if (shutdown === SHUTDOWN_MASK) mask |= Poll.HUP;
+    if (this.receiveQueue.first !== null || this.readerQueue.first !== null) mask |= IN2;
+    if (this.wmemAlloc < this.sndbuf >> 1) mask |= OUT3;
+    return mask;
+  }
+
+  /** @throws Unmodelled - multicast, and broadcast that SO_BROADCAST allows. */
+  protected override nonUnicast(addr: InetAddr): number {
+    if (addr.isBroadcast && !this.opts.broadcast) return -Errno.EACCES;
+    throw new Unmodelled(`datagrams to ${addr.text}`);
+  }
+
+  /** `udp_lib_get_port`. */
+  protected override getPort(port: number): boolean {
+    const { ports } = this.net.udp;
+    const found = port === 0 ? ports.findOpen() : port;
+    if (found === 0 || (port !== 0 && ports.udpConflict(port, this))) return false;
+    this.num = found;
+    this.sport = found;
+    ports.add(found, this);
+    return true;
+  }
+
+  /** `inet_autobind`. */
+  #autobind(): number {
+    return this.num === 0 && !this.getPort(0) ? -Errno.EAGAIN : 0;
+  }
+
+  /**
+   * `inet_dgram_connect`, `__ip4_datagram_connect`, `__udp_disconnect`.
+   *
+   * @errno EINVAL - too short. EAFNOSUPPORT, ENETUNREACH - as `route`. EACCES - broadcast without SO_BROADCAST.
+   * @behaviour G-01, G-09
+   */
+  override connect(_task: Task, bytes: Uint8Array, _nonblock: boolean): number {
+    const family = sockaddrFamily(bytes);
+    if (family === -1) return -Errno.EINVAL;
+    if (family === Af.UNSPEC) return this.#disconnect();
+    const err = this.#autobind();
+    if (err < 0) return err;
+    const endpoint = this.route(bytes);
+    if (typeof endpoint === "number") return endpoint;
+    if (!this.addrLocked) this.rcvSaddr = this.net.addrs.any(this.family);
+    this.rcvSaddr = this.sourceFor(endpoint.addr);
+    this.daddr = endpoint.addr;
+    this.dport = endpoint.port;
+    this.state = ESTABLISHED;
+    return 0;
+  }
+
+  #disconnect(): number {
+    this.state = CLOSE;
+    this.dport = 0;
+    this.daddr = this.net.addrs.any(this.family);
+    if (!this.addrLocked) this.rcvSaddr = this.daddr;
+    if (!this.portLocked) this.#putPort();
+    return 0;
+  }
+
+  #putPort(): void {
+    if (this.num !== 0) this.net.udp.ports.remove(this.num, this);
+    this.num = 0;
+    this.sport = 0;
+  }
+
+  /**
+   * `udp_sendmsg`.
+   *
+   * @errno EMSGSIZE - longer than a packet can be. EOPNOTSUPP - MSG_OOB. EDESTADDRREQ - no destination. EINVAL -
+   * destination too short, or port 0. EAFNOSUPPORT - another family. EACCES - broadcast without SO_BROADCAST. EPIPE - shut,
+   * without SIGPIPE. ECONNREFUSED - an earlier datagram of this connection found nobody. EFAULT - the buffer.
+   * @behaviour G-01, G-03, G-05, G-08, G-09, G-11
+   */
+  override sendmsg(task: Task, from: IovIter, flags: number, msg: MsgHdr | null): number {
+    const autobound = this.#autobind();
+    if (autobound < 0) return autobound;
+    if (from.count > 0xffff) return -Errno.EMSGSIZE;
+    if ((flags & Msg.OOB) !== 0) return -Errno.EOPNOTSUPP;
+    if ((flags & Msg.MORE) !== 0) throw new Unmodelled("MSG_MORE on a UDP socket");
+    const to = this.#destination(msg);
+    if (typeof to === "number") return to;
+    if (msg !== null && msg.control.length > 0) throw new Unmodelled("control data on a UDP socket");
+    if (from.count > (to.addr.isV4 ? MAX_PAYLOAD4 : MAX_PAYLOAD6)) return -Errno.EMSGSIZE;
+    return this.#transmit(task, from, to);
+  }
+
+  #destination(msg: MsgHdr | null): Endpoint | number {
+    if (msg === null || msg.name.length === 0) {
+      return this.state === ESTABLISHED ? { addr: this.daddr, port: this.dport } : -Errno.EDESTADDRREQ;
+    }
+    const endpoint = this.net.addrs.endpoint(this.family, msg.name);
+    if (typeof endpoint === "number") return endpoint;
+    if (endpoint.port === 0) return -Errno.EINVAL;
+    return this.route(msg.name);
+  }
+
+  /** `__ip_append_data`, `udp_send_skb`, and `loopback_xmit` as far as the sender's charge goes. */
+  #transmit(task: Task, from: IovIter, to: Endpoint): number {
+    const { net } = this;
+    const err = this.takeError();
+    if (err < 0) return err;
+    if ((this.shutdown & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE;
+    assert(this.wmemAlloc - 1 < this.sndbuf, "udp: a datagram is still charged to its sender");
+    const length = from.count;
+    const skb = net.skbs.alloc(length);
+    const truesize = udpTruesize(net, length, to.addr.isV4);
+    this.charge(skb, truesize);
+    const copied = from.slabFrom(skb.slab, skb.offset, length);
+    skb.sk = null;
+    this.wmemAlloc -= truesize;
+    this.writeSpace();
+    if (copied < length) {
+      net.skbs.free(skb);
+      return task.process.mm.fault();
+    }
+    const source = this.sourceFor(to.addr);
+    net.deviceFor(to.addr).xmit(new UdpDatagram(source, this.num, to.addr, to.port, skb));
+    return length;
+  }
+
+  /**
+   * `__udp_enqueue_schedule_skb`: an empty queue takes anything, a fuller one what still fits into rcvbuf.
+   *
+   * @returns whether it was taken.
+   * @behaviour G-02, G-05, G-06
+   */
+  enqueue(skb: SkBuff): boolean {
+    const { truesize } = skb;
+    if (this.#rmemAlloc + truesize > this.rcvbuf && this.#rmemAlloc > 0) {
+      this.#drops += 1;
+      return false;
+    }
+    this.#rmemAlloc += truesize;
+    this.receiveQueue.queueTail(skb);
+    this.dataReady();
+    return true;
+  }
+
+  /** `__udp4_lib_err` for a port that nobody has. @behaviour G-09 */
+  portUnreachable(): void {
+    if (this.state !== ESTABLISHED) return;
+    this.err = Errno.ECONNREFUSED;
+    this.errorReport();
+  }
+
+  /**
+   * `udp_recvmsg`.
+   *
+   * @errno EAGAIN - no datagram. ECONNREFUSED - as sendmsg, before any datagram. EFAULT - the buffer; the datagram is lost.
+   * @behaviour G-01, G-07, G-08, G-09, G-10, G-11
+   */
+  override recvmsg(task: Task, to: IovIter, flags: number, msg: MsgHdr | null): number {
+    if ((flags & Msg.ERRQUEUE) !== 0) throw new Unmodelled("MSG_ERRQUEUE");
+    return this.recvOn(task, to, flags, msg, null);
+  }
+
+  /** @param waiting - the call, if it has slept. */
+  recvOn(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, waiting: UdpRecv | null): number {
+    task.finishWait();
+    const err = this.takeError();
+    if (err < 0) return err;
+    const peeking = (flags & Msg.PEEK) !== 0;
+    let skip = peeking ? Math.max(this.opts.peekOff, 0) : 0;
+    if (this.readerQueue.first === null) this.#splice();
+    let skb = this.readerQueue.first;
+    while (peeking && this.opts.peekOff >= 0 && skb !== null && skip >= skb.len && (skip > 0 || skb.peeked)) {
+      skip -= skb.len;
+      skb = skb.next;
+      if (skb === null && this.receiveQueue.first !== null) {
+        skb = this.receiveQueue.first;
+        this.#splice();
+      }
+    }
+    if (skb === null) return this.#noDatagram(task, to, flags, msg, waiting);
+    if (peeking) skb.peeked ||= skb.len === 0;
+    else {
+      this.readerQueue.unlink(skb);
+      this.#release(skb.truesize);
+    }
+    return this.#copyOut(task, to, flags, msg, skb, skip);
+  }
+
+  #splice(): void {
+    const { receiveQueue, readerQueue } = this;
+    for (let skb = receiveQueue.dequeue(); skb !== null; skb = receiveQueue.dequeue()) readerQueue.queueTail(skb);
+  }
+
+  /** `udp_rmem_release`. */
+  #release(truesize: number): void {
+    this.#forwardDeficit += truesize;
+    if (this.#forwardDeficit < this.rcvbuf >> 2 && this.readerQueue.first !== null) return;
+    this.#rmemAlloc -= this.#forwardDeficit;
+    this.#forwardDeficit = 0;
+    this.#splice();
+  }
+
+  #noDatagram(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, waiting: UdpRecv | null): number {
+    const { rcvtimeo } = this.opts;
+    const late = waiting !== null && task.timedOut;
+    if ((flags & Msg.DONTWAIT) !== 0 || rcvtimeo === 0 || late) return -Errno.EAGAIN;
+    if ((this.shutdown & RCV_SHUTDOWN) !== 0) return 0;
+    if (task.signalPending) return interruptedErrno(rcvtimeo);
+    const call = waiting ?? new UdpRecv(this, to, flags, msg);
+    task.wait.mask = Poll.IN | Poll.ERR;
+    this.wq.addExclusive(task.wait);
+    return task.sleep(call, TaskState.INTERRUPTIBLE, call.deadlineNs);
+  }
+
+  #copyOut(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, skb: SkBuff, skip: number): number {
+    const peeking = (flags & Msg.PEEK) !== 0;
+    const left = skb.len - skip;
+    const size = Math.min(to.count, left);
+    const copied = to.slabTo(skb.slab, skb.offset + skip, size);
+    const fault = copied < size ? task.process.mm.fault() : 0;
+    const { len, source } = skb;
+    if (!peeking) this.net.skbs.free(skb);
+    if (fault < 0) return fault;
+    if (size < left && msg !== null) msg.flags |= Msg.TRUNC;
+    if (msg?.wantsName && source !== null) msg.name = sockaddrOf(this.family, source.src, source.sport);
+    if (this.opts.peekOff >= 0) {
+      const off = peeking ? this.opts.peekOff + size : Math.max(this.opts.peekOff - len, 0);
+      this.ownOptions().peekOff = off;
+    }
+    return (flags & Msg.TRUNC) !== 0 ? left : size;
+  }
+
+  /**
+   * `inet_shutdown`.
+   *
+   * @errno EINVAL - `how` is none of SHUT_*. ENOTCONN - not connected; it takes effect all the same.
+   * @behaviour G-10, G-11
+   */
+  override shutdownBy(how: number): number {
+    const mode = how + 1;
+    if ((mode & ~SHUTDOWN_MASK) !== 0 || mode === 0) return -Errno.EINVAL;
+    this.shutdown |= mode;
+    this.stateChange();
+    return this.state === CLOSE ? -Errno.ENOTCONN : 0;
+  }
+
+  /** `sk_common_release`. */
+  override release(): void {
+    this.dead = true;
+    this.file = null;
+    this.#putPort();
+    this.#splice();
+    for (let skb = this.readerQueue.dequeue(); skb !== null; skb = this.readerQueue.dequeue()) {
+      this.net.skbs.free(skb);
+    }
+  }
+
+  /** `udp_ioctl`. @errno EFAULT - the pointer. ENOTTY - unknown. @behaviour G-07 */
+  override ioctl(task: Task, request: number, arg: number): number {
+    let amount: number;
+    if (request === Ioctl.SIOCOUTQ) amount = this.wmem;
+    else if (request === Ioctl.FIONREAD) amount = (this.readerQueue.first ?? this.receiveQueue.first)?.len ?? 0;
+    else return -Errno.ENOTTY;
+    return task.process.mm.putUser32(arg, amount) ? 0 : -Errno.EFAULT;
+  }
+
+  override setsockopt(task: Task, level: number, option: number, addr: number, length: number): number {
+    if (level === IPPROTO_UDP) throw new Unmodelled(`setsockopt(IPPROTO_UDP, ${option})`);
+    return ipSetsockopt(task, this, level, option, addr, length);
+  }
+
+  override getsockopt(task: Task, level: number, option: number, addr: number, lengthAddr: number): number {
+    if (level === IPPROTO_UDP) throw new Unmodelled(`getsockopt(IPPROTO_UDP, ${option})`);
+    return ipGetsockopt(task, this, level, option, addr, lengthAddr);
+  }
+}
+
+/** Charge of a datagram: one head, or a small head and fragments when it is longer than four pages. */
+function udpTruesize(net: Net, length: number, v4: boolean): number {
+  const { skbConfig } = net;
+  const headers = v4 ? HEADERS4 : HEADERS6;
+  const headMax = skbConfig.pageBytes * HEAD_PAGES - skbConfig.sharedInfoBytes;
+  const whole = length + headers + DEVICE_HEADROOM;
+  if (whole < headMax) return plainHeadTruesize(skbConfig, whole);
+  return plainHeadTruesize(skbConfig, headers + DEVICE_HEADROOM) + length;
+}
+
+/** A receive that waits for a datagram. */
+class UdpRecv extends SockCall {
+  readonly #sk: UdpSock;
+  readonly #to: IovIter;
+  readonly #flags: number;
+  readonly #msg: MsgHdr | null;
+
+  constructor(sk: UdpSock, to: IovIter, flags: number, msg: MsgHdr | null) {
+    super();
+    this.#sk = sk;
+    this.#to = to;
+    this.#flags = flags;
+    this.#msg = msg;
+    this.deadlineNs = sk.deadline(sk.opts.rcvtimeo);
+  }
+
+  protected override section(task: Task): number {
+    return this.#sk.recvOn(task, this.#to, this.#flags, this.#msg, this);
+  }
+
+  protected override finish(task: Task, result: number): number {
+    return this.#msg === null ? result : this.#msg.finish(task, result);
+  }
+}
