@@ -52,17 +52,18 @@ export function printItems(items: readonly FdinfoItem[]): Expr {
 /** Whole lines that tell of the machine: mount and inode numbers, the id of an eventfd, process ids, the time that is left. */
 const OWN_LINES = /^(mnt_id|ino|eventfd-id|Pid|NSpid|it_value):.*$/gmu;
 
-/**
- * The text without what differs from machine to machine. The items of an epoll and the watches of an inotify stand in
- * ascending order, since the kernel's own order is that of addresses.
- */
+/** The text without what differs from machine to machine. */
 export function portableFdinfo(text: string): string {
-  const lines = text
+  return text
     .replace(OWN_LINES, "$1: ?")
     .replace(/^(tfd:.*data:\s*[0-9a-f]+).*$/gmu, "$1")
     .replace(/^(inotify wd:\S+) .*?( mask:\S+).*$/gmu, "$1$2")
-    .split("\n")
-    .map((line) => line.trimEnd());
+    .replace(/[ \t]+$/gmu, "");
+}
+
+/** The lines with an epoll's items and an inotify's watches sorted, since the kernel's own order is that of addresses. */
+export function sortedFdinfo(text: string): string {
+  const lines = text.split("\n");
   const isItem = (line: string): boolean => line.startsWith("tfd:") || line.startsWith("inotify ");
   return [...lines.filter((line) => !isItem(line)), ...lines.filter(isItem).sort()].join("\n");
 }

@@ -9,7 +9,7 @@ import { sameBytes } from "./abi/blocks.ts";
 import { paramTypes } from "./abi/index.ts";
 import { type CallRun, readRun } from "./call-decoder.ts";
 import { matches } from "./compare.ts";
-import { latin1, portableFdinfo } from "./fdinfo.ts";
+import { latin1, portableFdinfo, sortedFdinfo } from "./fdinfo.ts";
 import { isExact, type PortableCall, portable } from "./freedom.ts";
 import { printExpr } from "./printer.ts";
 import { render } from "./render.ts";
@@ -185,7 +185,7 @@ function portableCall(run: CallRun): PortableCall {
 function queryText(plan: QueryPlan, { ret, bytes }: StepResult): string {
   switch (plan.name) {
     case "fdinfo":
-      return bytes === null ? "none" : portableFdinfo(latin1(bytes));
+      return bytes === null ? "none" : sortedFdinfo(portableFdinfo(latin1(bytes)));
     case "peek":
       return bytes === null ? "none" : hexBytes(bytes);
     case "blocked":

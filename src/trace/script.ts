@@ -41,11 +41,19 @@ export interface Script {
   readonly needs: ReadonlySet<string>;
   /** Why the script is not run on a real kernel; null if it is. */
   readonly modelOnly: string | null;
-  /** The lines of different tasks have no order: `#! litmus`. */
+  /** Meant for `epollsim litmus`: it has a part without order, or says `#! litmus`. */
   readonly litmus: boolean;
+  /** The part without order; null if there is none. */
+  readonly par: ParallelPart | null;
 }
 
-const BODY_DIRECTIVES = ["id", "fork", "thread", "dump"];
+/** Lines `from` up to, not with, `to`: between `#! par` and `#! join`, or the end. */
+export interface ParallelPart {
+  readonly from: number;
+  readonly to: number;
+}
+
+const BODY_DIRECTIVES = ["id", "fork", "thread", "dump", "par", "join"];
 const HEAD_DIRECTIVES = ["kernel", "seed", "uid", "nofile", "sysctl", "needs", "model-only", "litmus"];
 const NEEDS = ["root", "userfaultfd", "net"];
 
@@ -112,6 +120,11 @@ class ScriptReader {
   #nofile: number | null = null;
   #modelOnly: string | null = null;
   #litmus = false;
+  /** Where the part without order begins and ends, as indexes into the lines; null if not yet seen. */
+  #parFrom: number | null = null;
+  #parTo: number | null = null;
+  /** How often a loop's lines were written out: empty loops need a bound too. */
+  #rounds = 0;
 
   constructor(file: string) {
     this.#file = file;
@@ -122,6 +135,7 @@ class ScriptReader {
     const source = text.split("\n").map((line, index) => ({ text: line.replace(/\r$/u, ""), number: index + 1 }));
     if (source.at(-1)?.text === "") source.pop();
     this.#expand(source, new Map());
+    const from = this.#parFrom;
     return {
       file: this.#file,
       lines: this.#lines,
@@ -133,7 +147,8 @@ class ScriptReader {
       sysctls: this.#sysctls,
       needs: this.#needs,
       modelOnly: this.#modelOnly,
-      litmus: this.#litmus,
+      litmus: this.#litmus || from !== null,
+      par: from === null ? null : { from, to: this.#parTo ?? this.#lines.length },
     };
   }
 
@@ -171,20 +186,14 @@ class ScriptReader {
     if (form === null) this.#fail(number, text, "for", `'${text.trim()}'`, "'#! for NAME in FIRST..LAST'");
     const [, name, first, last] = form;
     for (let value = Number(first); value <= Number(last); value += 1) {
+      this.#rounds += 1;
+      if (this.#rounds > EXPANDED_LINES_MAX) this.#tooLong(number, text);
       this.#expand(body, new Map(variables).set(name!, value));
     }
   }
 
   #take(text: string, number: number): void {
-    if (this.#lines.length >= EXPANDED_LINES_MAX) {
-      this.#fail(
-        number,
-        text,
-        "",
-        "a script that grows too long",
-        `at most ${EXPANDED_LINES_MAX} lines with the loops`,
-      );
-    }
+    if (this.#lines.length >= EXPANDED_LINES_MAX) this.#tooLong(number, text);
     const line = this.#parser.parse(text, number);
     if (line.type === "directive") this.#directive(line, text);
     else if (line.type === "call" || line.type === "resumed") {
@@ -192,6 +201,11 @@ class ScriptReader {
       this.#idsOpen = false;
     }
     this.#lines.push({ line, text, ids: this.#ids });
+  }
+
+  #tooLong(number: number, text: string): never {
+    const most = `at most ${EXPANDED_LINES_MAX} lines and loop rounds in all`;
+    return this.#fail(number, text, "", "a script that grows too long", most);
   }
 
   #directive(line: DirectiveLine, text: string): void {
@@ -203,13 +217,27 @@ class ScriptReader {
     } else if (word === "id") this.#id(line, text);
     else if (word === "fork" || word === "thread") {
       if (!/^\S+\s+\S+$/u.test(rest)) this.#fail(line.line, text, word, `'${rest}'`, `'#! ${word} NEW PARENT'`);
-    } else if (word === "dump") {
+    } else if (word === "par" || word === "join") this.#part(line, text);
+    else if (word === "dump") {
       if (!/^(?:\d+|\$\w+)?$/u.test(rest)) this.#fail(line.line, text, word, `'${rest}'`, "'#! dump' or '#! dump FD'");
     } else {
       const known = [...BODY_DIRECTIVES, ...HEAD_DIRECTIVES, "for", "end"];
       const near = nearest(word, known);
       this.#fail(line.line, text, word, `the unknown directive '${word}'`, near ?? `one of ${known.join(", ")}`);
     }
+  }
+
+  /** `#! par` and `#! join`: each once, in this order. */
+  #part({ word, line }: DirectiveLine, text: string): void {
+    const at = this.#lines.length;
+    if (word === "par") {
+      if (this.#parFrom !== null) this.#fail(line, text, word, "a second 'par'", "one in a script");
+      this.#parFrom = at + 1;
+    } else if (this.#parFrom === null) {
+      this.#fail(line, text, word, "a 'join' without its 'par'", "a '#! par' line before it");
+    } else if (this.#parTo !== null) {
+      this.#fail(line, text, word, "a second 'join'", "one in a script");
+    } else this.#parTo = at;
   }
 
   /** Ids that stand together belong together; one behind a call begins anew. */

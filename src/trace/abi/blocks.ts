@@ -13,7 +13,7 @@ import {
   type Encoder,
   type WordType,
 } from "./context.ts";
-import { bare, entryOf } from "./evaluate.ts";
+import { entryOf } from "./evaluate.ts";
 import { Image, readWord, type Word } from "./image.ts";
 import { printAddress, word } from "./words.ts";
 
@@ -233,7 +233,7 @@ export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
 
 /** The content expression of a pointer argument: behind a place, or the argument itself; null for a bare address. */
 export function contentOf(expr: Expr): Expr | null {
-  const inner = bare(expr);
+  const inner = expr.kind === "named" ? expr.value : expr;
   if (inner.kind === "at") return inner.content;
   return inner.kind === "int" || inner.kind === "var" || inner.kind === "sym" ? null : inner;
 }

@@ -174,6 +174,8 @@ function evalCall(name: string, args: readonly Expr[], variables: Variables | nu
       return swap(first, 4);
     case "makedev":
       return second === undefined || second === null ? null : makedev(first, second);
+    case "_IOC":
+      return values.some((value) => value === null) ? null : ioctlRequest(values as bigint[]);
     default:
       return null;
   }
@@ -193,6 +195,11 @@ export function swap(value: bigint, size: number): bigint {
 /** `gnu_dev_makedev`: the 64-bit device number. */
 export function makedev(major: bigint, minor: bigint): bigint {
   return ((major & 0xfffff000n) << 32n) | ((major & 0xfffn) << 8n) | ((minor & 0xffffff00n) << 12n) | (minor & 0xffn);
+}
+
+/** `_IOC(direction, type, number, size)`. */
+function ioctlRequest([direction = 0n, type = 0n, number = 0n, size = 0n]: readonly bigint[]): bigint {
+  return (direction << 30n) | (size << 16n) | (type << 8n) | number;
 }
 
 /** The first symbol of an expression that no table knows, and that is not `?`; null when all are known. */

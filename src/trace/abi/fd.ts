@@ -8,21 +8,24 @@ import { EPIOCGPARAMS, EPIOCSPARAMS } from "../../kernel/uapi/epoll.ts";
 import { Fcntl } from "../../kernel/uapi/fcntl.ts";
 import { Ioctl } from "../../kernel/uapi/socket.ts";
 import type { Expr } from "../ast.ts";
-import { named } from "../build.ts";
+import { call, hex, named } from "../build.ts";
 import { boxed, buffer, fdPair, fieldAt, pointer, struct } from "./blocks.ts";
 import type { BlockType, Decoder, WordType } from "./context.ts";
 import { iovecs } from "./iovec.ts";
-import { declare, type Param, param, type ResultOutput, type Signature, values } from "./signature.ts";
+import { declare, type Param, param, type ResultOutput, type Signature, values, words } from "./signature.ts";
 import {
   closeRangeFlags,
   eventfdFlags,
   fcntlCommands,
   fdFlags,
+  ioctlDirections,
   ioctlRequests,
   openFlags,
+  ownerTypes,
   pipeFlags,
   rwfFlags,
   sealFlags,
+  signals,
   spliceFlags,
   whence,
 } from "./symbols.ts";
@@ -40,7 +43,9 @@ import {
   signal,
   uint,
   ulong,
+  ulongHex,
   ushort,
+  word,
 } from "./words.ts";
 
 const bytesIn: WordType = pointer(buffer({ arg: 2 }), "in");
@@ -52,6 +57,13 @@ const offset: WordType = pointer({ ...boxed(ulong), changesOutside: true }, "ino
 const offsetAtEntry: WordType = { ...offset, output: false, fromWord: pointer(boxed(ulong), "in").fromWord };
 const count = param("count", ulong, 4096);
 
+const F_SETOWN_EX = 15;
+const F_GETOWN_EX = 16;
+const F_GETLEASE = 1025;
+
+/** `struct f_owner_ex`. */
+const ownerEx: BlockType = struct(8, [fieldAt(0, "type", enumeration(ownerTypes)), fieldAt(4, "pid", pid)]);
+
 const fcntlArg: Readonly<Record<number, WordType>> = {
   [Fcntl.DUPFD]: int,
   [Fcntl.SETFD]: flags(fdFlags),
@@ -62,6 +74,8 @@ const fcntlArg: Readonly<Record<number, WordType>> = {
   [Fcntl.DUPFD_CLOEXEC]: int,
   [Fcntl.SETPIPE_SZ]: uint,
   [Fcntl.ADD_SEALS]: flags(sealFlags),
+  [F_SETOWN_EX]: pointer(ownerEx, "in"),
+  [F_GETOWN_EX]: pointer(ownerEx, "out"),
 };
 
 const FCNTL_WITHOUT_ARGUMENT: ReadonlySet<number> = new Set([
@@ -71,12 +85,12 @@ const FCNTL_WITHOUT_ARGUMENT: ReadonlySet<number> = new Set([
   Fcntl.GETSIG,
   Fcntl.GETPIPE_SZ,
   Fcntl.GET_SEALS,
-  1025,
+  F_GETLEASE,
 ]);
 
 function fcntlType(arg: (index: number) => number | null): WordType | null {
   const command = arg(1) ?? -1;
-  return FCNTL_WITHOUT_ARGUMENT.has(command) ? null : (fcntlArg[command] ?? ulong);
+  return FCNTL_WITHOUT_ARGUMENT.has(command) ? null : (fcntlArg[command] ?? ulongHex);
 }
 
 const fcntlResult: Readonly<Record<number, (value: bigint) => Expr>> = {
@@ -85,8 +99,13 @@ const fcntlResult: Readonly<Record<number, (value: bigint) => Expr>> = {
   [Fcntl.GET_SEALS]: (value) => sealFlags.printFlags(value),
 };
 
-/** `(flags O_RDWR|O_NONBLOCK)`. */
+function printSignalName(number: number): string {
+  return signals.nameOf(BigInt(number)) ?? String(number);
+}
+
+/** `(flags O_RDWR|O_NONBLOCK)`, `(SIGUSR1)`. */
 function describeFcntl(dec: Decoder): ResultOutput | null {
+  if (dec.arg(1) === Fcntl.GETSIG && dec.ret !== null && dec.ret > 0) return words(printSignalName(dec.ret));
   const print = fcntlResult[dec.arg(1)];
   if (print === undefined || dec.ret === null || dec.ret < 0) return null;
   const word = dec.arg(1) === Fcntl.GET_SEALS ? "seals" : "flags";
@@ -116,6 +135,13 @@ const ioctlArg: Readonly<Record<number, WordType | null>> = {
   [EPIOCSPARAMS]: pointer(epollParams, "in"),
   [EPIOCGPARAMS]: pointer(epollParams, "out"),
 };
+
+/** The request's name, or the parts of its number. */
+const ioctlRequest = word(4, false, (value) => {
+  if (ioctlRequests.nameOf(value) !== null) return ioctlRequests.printEnum(value);
+  const direction = ioctlDirections.printEnum(value >> 30n);
+  return call("_IOC", [direction, hex((value >> 8n) & 0xffn), hex(value & 0xffn), hex((value >> 16n) & 0x3fffn)]);
+});
 
 function ioctlType(arg: (index: number) => number | null): WordType | null {
   const known = ioctlArg[(arg(1) ?? 0) >>> 0];
@@ -147,7 +173,7 @@ export const fdCalls: readonly Signature[] = [
   declare("fcntl", [param("fd", fd), param("cmd", enumeration(fcntlCommands)), param("arg", fcntlType)], {
     describe: describeFcntl,
   }),
-  declare("ioctl", [param("fd", fd), param("cmd", enumeration(ioctlRequests)), param("arg", ioctlType)]),
+  declare("ioctl", [param("fd", fd), param("cmd", ioctlRequest), param("arg", ioctlType)]),
   declare("pipe", [param("fildes", pointer(fdPair(fd), "out"))]),
   declare("pipe2", [param("fildes", pointer(fdPair(fd), "out")), param("flags", flags(pipeFlags))]),
   declare("eventfd", [param("count", uint)]),

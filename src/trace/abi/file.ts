@@ -10,7 +10,7 @@ import type { BlockType, WordType } from "./context.ts";
 import { readWord } from "./image.ts";
 import { declare, type Param, param, type Signature } from "./signature.ts";
 import { atFlags, fallocateModes, inotifyInitFlags, inotifyMasks, memfdFlags } from "./symbols.ts";
-import { address, dirFd, fd, flags, int, long, mode, openMode, uint, ulong, word } from "./words.ts";
+import { address, dirFd, fd, fileMode, flags, int, long, mode, openMode, uint, ulong, word } from "./words.ts";
 
 const path = pointer(cstring, "in");
 const O_CREAT = 0o100;
@@ -46,7 +46,7 @@ function times(offset: number, name: string): Field[] {
 const stat: BlockType = struct(144, [
   fieldAt(0, "st_dev", device),
   fieldAt(8, "st_ino", ulong),
-  fieldAt(24, "st_mode", mode),
+  fieldAt(24, "st_mode", fileMode),
   fieldAt(16, "st_nlink", ulong),
   fieldAt(28, "st_uid", uint),
   fieldAt(32, "st_gid", uint),
@@ -87,8 +87,13 @@ export const fileCalls: readonly Signature[] = [
   declare("mkdir", [param("pathname", path), param("mode", mode)]),
   declare("unlink", [param("pathname", path)]),
   declare("unlinkat", [param("dfd", dirFd), param("pathname", path), param("flag", flags(atFlags))]),
-  declare("mknod", [param("filename", path), param("mode", mode), param("dev", nodeDevice(1))]),
-  declare("mknodat", [param("dfd", dirFd), param("filename", path), param("mode", mode), param("dev", nodeDevice(2))]),
+  declare("mknod", [param("filename", path), param("mode", fileMode), param("dev", nodeDevice(1))]),
+  declare("mknodat", [
+    param("dfd", dirFd),
+    param("filename", path),
+    param("mode", fileMode),
+    param("dev", nodeDevice(2)),
+  ]),
   declare("memfd_create", [param("uname", path), param("flags", flags(memfdFlags))]),
   declare("inotify_init", []),
   declare("inotify_init1", [param("flags", flags(inotifyInitFlags))]),

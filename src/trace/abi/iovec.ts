@@ -64,12 +64,14 @@ function encodeBase(expr: Expr, length: number, direction: "in" | "out", enc: En
   const bytes = content?.kind === "str" ? content.bytes : new Uint8Array(0);
   const room = Math.max(length, bytes.length);
   const addr = outer.kind === "at" ? enc.place(outer, room) : enc.reserve(room);
-  if (direction === "out") {
-    enc.output(addr, room, !(outer.kind === "at" && outer.place === "buf"));
-  } else if (content !== null) {
-    const image = new Image(room);
+  const image = new Image(room);
+  if (direction === "in") {
+    if (content === null) return BigInt(addr);
     image.putBytes(0, bytes);
     enc.poke(addr, image);
+  } else {
+    enc.output(addr, room, !(outer.kind === "at" && outer.place === "buf"));
+    if (content !== null && enc.hasUnbound(content)) enc.expect(addr, image, false, () => image.putBytes(0, bytes));
   }
   return BigInt(addr);
 }

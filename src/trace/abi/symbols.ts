@@ -489,6 +489,12 @@ export const ioctlRequests: SymbolTable = new SymbolTable({
   EPIOCGPARAMS,
 });
 
+/** The direction in an `ioctl` request without a name: `_IOC(_IOC_READ, 0x8a, 0x2, 0x8)`. */
+export const ioctlDirections: SymbolTable = new SymbolTable({ _IOC_NONE: 0, _IOC_WRITE: 1, _IOC_READ: 2 });
+
+/** Kinds of owners of `F_SETOWN_EX`. */
+export const ownerTypes: SymbolTable = new SymbolTable({ F_OWNER_TID: 0, F_OWNER_PID: 1, F_OWNER_PGRP: 2 });
+
 /** Clocks. */
 export const clocks: SymbolTable = new SymbolTable({
   CLOCK_REALTIME: 0,

@@ -96,8 +96,11 @@ export function printMode(value: bigint): Expr {
   return or(items);
 }
 
-/** `mode_t`. */
-export const mode: WordType = word(4, false, printMode);
+/** `mode_t` with a file type. */
+export const fileMode: WordType = word(4, false, printMode);
+
+/** `mode_t` of permissions: octal. */
+export const mode: WordType = word(4, false, octal);
 
 /** A signal number: `SIGUSR1`, 0. */
 export const signal: WordType = word(4, true, (value) => (value === 0n ? intExpr(0) : printSignal(value)));
