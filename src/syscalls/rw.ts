@@ -212,6 +212,7 @@ function checkRwFlags(file: File, flags: number, hasIter: boolean): number {
   const append = Rwf.APPEND | Rwf.NOAPPEND;
   if ((flags & append) === append) return -Errno.EINVAL;
   if (!file.hasPositions && (flags & STORAGE_ONLY) !== 0) return -Errno.EOPNOTSUPP;
+  if ((flags & Rwf.NOWAIT) !== 0 && !file.hasPositions && !file.hasNowait) return -Errno.EOPNOTSUPP;
   const plain = Rwf.HIPRI | Rwf.DSYNC | Rwf.SYNC | (file.hasPositions ? 0 : Rwf.NOWAIT | append);
   if ((flags & ~plain) !== 0) throw new Unmodelled(`preadv2 or pwritev2 with flags 0x${flags.toString(16)}`);
   return 0;

@@ -52,6 +52,7 @@ import {
   sysSocketpair,
 } from "./socket.ts";
 import { sysGetsockopt, sysSetsockopt } from "./sockopt.ts";
+import { sysSendfile, sysSplice, sysTee, sysVmsplice } from "./splice.ts";
 import { sysClockGettime, sysClockNanosleep, sysNanosleep, sysTime } from "./time.ts";
 import { sysTimerfdCreate, sysTimerfdGettime, sysTimerfdSettime } from "./timerfd.ts";
 
@@ -117,6 +118,7 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   recvmmsg: sysRecvmmsg,
   recvmsg: sysRecvmsg,
   select: sysSelect,
+  sendfile: sysSendfile,
   sendmmsg: sysSendmmsg,
   sendmsg: sysSendmsg,
   sendto: sysSendto,
@@ -124,12 +126,15 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   shutdown: sysShutdown,
   socket: sysSocket,
   socketpair: sysSocketpair,
+  splice: sysSplice,
+  tee: sysTee,
   time: sysTime,
   timerfd_create: sysTimerfdCreate,
   timerfd_gettime: sysTimerfdGettime,
   timerfd_settime: sysTimerfdSettime,
   unlink: sysUnlink,
   unlinkat: sysUnlinkat,
+  vmsplice: sysVmsplice,
   write: sysWrite,
   writev: sysWritev,
 };

@@ -197,6 +197,21 @@ export abstract class File {
     return (flags & Open.DIRECT) !== 0 ? -Errno.EINVAL : 0;
   }
 
+  /** Whether there is `->splice_read`. Sockets have one that is not modelled. */
+  get hasSpliceRead(): boolean {
+    return false;
+  }
+
+  /** Whether there is `->splice_write`. */
+  get hasSpliceWrite(): boolean {
+    return false;
+  }
+
+  /** `FMODE_NOWAIT`: RWF_NOWAIT is understood. */
+  get hasNowait(): boolean {
+    return !this.hasPositions;
+  }
+
   /** Whether there is `->fasync`, which keeps the O_ASYNC flag. Without an owner (F_SETOWN) no SIGIO is ever sent. */
   get hasFasync(): boolean {
     return false;

@@ -64,6 +64,10 @@ export class NullFile extends DeviceFile {
     super(inode ?? nullDevice(kernel), flags, "/dev/null");
   }
 
+  override get hasSpliceWrite(): boolean {
+    return true;
+  }
+
   override read(_task: Task, _to: IovIter): number {
     return 0;
   }
@@ -80,6 +84,14 @@ export class NullFile extends DeviceFile {
 
 /** /dev/zero: endless zeros to read. */
 class ZeroFile extends DeviceFile {
+  override get hasSpliceRead(): boolean {
+    return true;
+  }
+
+  override get hasSpliceWrite(): boolean {
+    return true;
+  }
+
   override read(_task: Task, to: IovIter): number {
     return copyPages(zeros, to);
   }
@@ -95,6 +107,10 @@ class ZeroFile extends DeviceFile {
 
 /** /dev/full: zeros to read, and never room to write. */
 class FullFile extends ZeroFile {
+  override get hasSpliceWrite(): boolean {
+    return false;
+  }
+
   override get hasWriteIter(): boolean {
     return false;
   }
@@ -109,6 +125,14 @@ class FullFile extends ZeroFile {
  */
 class RandomFile extends DeviceFile {
   #state = 1;
+
+  override get hasSpliceRead(): boolean {
+    return true;
+  }
+
+  override get hasSpliceWrite(): boolean {
+    return true;
+  }
 
   override read(_task: Task, to: IovIter): number {
     for (let i = 0; i < noise.length; i += 1) {

@@ -40,7 +40,7 @@ const SIZE_MAX = 2 ** 31;
 
 /** `PIPE_BUF_FLAG_*`. */
 const PACKET = 0x08;
-const CAN_MERGE = 0x10;
+export const CAN_MERGE = 0x10;
 
 /** `struct pipe_buffer`: one slot of the ring. */
 export class PipeBuffer {
@@ -288,6 +288,8 @@ export class PipeFile extends File {
   readonly path: string | null;
   /** An open that waits for the other side: the value that its count of opens has to leave behind. Else 0. */
   awaited: number;
+  /** Cleared by the first splice (`pipe_clear_nowait`). */
+  nowait: boolean;
 
   /** The caller counts the new description in `files`, `readers` and `writers`. */
   constructor(inode: PipeInode, pipe: PipeInodeInfo, flags: number, path: string | null) {
@@ -297,6 +299,7 @@ export class PipeFile extends File {
     this.fPipe = 0;
     this.path = path;
     this.awaited = 0;
+    this.nowait = true;
   }
 
   override get link(): string {
@@ -306,6 +309,10 @@ export class PipeFile extends File {
 
   override get hasFasync(): boolean {
     return true;
+  }
+
+  override get hasNowait(): boolean {
+    return this.nowait;
   }
 
   /** O_DIRECT is packet mode. */

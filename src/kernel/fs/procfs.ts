@@ -82,6 +82,10 @@ class ProcFile extends NamedFile {
     return true;
   }
 
+  override get hasSpliceRead(): boolean {
+    return true;
+  }
+
   /** @behaviour E-046, E-047, O-01, O-03, O-05 */
   override poll(_task: Task, pt: PollTable | null): number {
     const { poll, wait } = this.proc;

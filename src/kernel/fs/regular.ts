@@ -78,6 +78,14 @@ export class RegularFile extends NamedFile {
     return true;
   }
 
+  override get hasSpliceRead(): boolean {
+    return true;
+  }
+
+  override get hasSpliceWrite(): boolean {
+    return true;
+  }
+
   /** @throws Unmodelled for O_DIRECT, which each file system takes or refuses in its own way. */
   override checkFlags(flags: number): number {
     if ((flags & Open.DIRECT) !== 0) throw new Unmodelled("O_DIRECT on a regular file");

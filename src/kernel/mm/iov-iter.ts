@@ -119,10 +119,23 @@ export class IovIter {
     this.#offset -= left;
   }
 
+  /** Goes on to the next segment that is not used up, if there is one. */
+  #skipUsed(): void {
+    while (this.#offset === this.#lengths[this.#segment] && this.#segment + 1 < this.#segments) {
+      this.#segment += 1;
+      this.#offset = 0;
+    }
+  }
+
+  /** `iter_iov_addr`: the address that the next byte is copied from or to. */
+  get address(): number {
+    return (this.#bases[this.#segment] as number) + this.#offset;
+  }
+
   /** `iter_iov_addr`, `iter_iov_len`: makes `into` a cursor over what is left of the present segment. */
   currentSegment(into: IovIter): void {
     const length = (this.#lengths[this.#segment] as number) - this.#offset;
-    into.setBuffer((this.#bases[this.#segment] as number) + this.#offset, length);
+    into.setBuffer(this.address, length);
   }
 
   /**
@@ -131,15 +144,13 @@ export class IovIter {
   advance(length: number): void {
     let left = Math.min(length, this.count);
     this.count -= left;
+    this.#skipUsed();
     while (left > 0) {
       const room = (this.#lengths[this.#segment] as number) - this.#offset;
       const run = Math.min(room, left);
       this.#offset += run;
       left -= run;
-      while (this.#offset === this.#lengths[this.#segment] && this.#segment + 1 < this.#segments) {
-        this.#segment += 1;
-        this.#offset = 0;
-      }
+      this.#skipUsed();
     }
   }
 }

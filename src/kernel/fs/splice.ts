@@ -1,0 +1,445 @@
+/**
+ * splice, tee, vmsplice and sendfile: slots that change pipes.
+ *
+ * Counterpart: `fs/splice.c`, `do_sendfile` of `fs/read_write.c`.
+ * Their wakes are plain (key 0), whatever the pipe was before, and a slot freed from a pipe that was not full wakes writers
+ * too: an item that waits only for OUT on a FIFO opened for both sides sees an edge when data is spliced in.
+ * Linux passes pages by reference: what a program changes in spliced memory or in the file before the other end has read it,
+ * is read changed. The model copies when the call is made. Sockets are not modelled here.
+ */
+import { Unmodelled } from "../lib/assert.ts";
+import { IovIter } from "../mm/iov-iter.ts";
+import { Mm, PAGE_SIZE, Prot, Vma } from "../mm/mm.ts";
+import { BLOCKED, SleepingCall, type Task } from "../sched/task.ts";
+import { waitEvent } from "../sched/wait-event.ts";
+import { Errno } from "../uapi/errno.ts";
+import { MAX_RW_COUNT, Mode, Open } from "../uapi/fcntl.ts";
+import type { File } from "./file.ts";
+import { CAN_MERGE, PipeFile, type PipeInodeInfo } from "./pipe.ts";
+import { RegularFile } from "./regular.ts";
+
+const EAGAIN = -Errno.EAGAIN;
+const EINVAL = -Errno.EINVAL;
+const EPIPE = -Errno.EPIPE;
+const ERESTARTSYS = -Errno.ERESTARTSYS;
+/** Pages that sendfile moves at a time between two files: the slots of its internal pipe. */
+const DIRECT_BYTES: number = 16 * PAGE_SIZE;
+
+/** A cursor over the kernel's own bytes, a whole number of pages: `iov_iter_kvec`. */
+function kernelIter(bytes: Uint8Array, length: number): IovIter {
+  const mm = new Mm();
+  mm.vmas.push(new Vma(PAGE_SIZE, bytes, Prot.RW, null));
+  const iter = new IovIter(mm);
+  iter.setBuffer(PAGE_SIZE, length);
+  return iter;
+}
+
+/** `wakeup_pipe_readers`. */
+function wakeReaders(file: File, pipe: PipeInodeInfo): void {
+  file.wakeUp(pipe.rdWait, 1, 0);
+}
+
+/** `wakeup_pipe_writers`. */
+function wakeWriters(file: File, pipe: PipeInodeInfo): void {
+  file.wakeUp(pipe.wrWait, 1, 0);
+}
+
+/** A call between two files that may have to wait for either. Both stay open as long as it takes. */
+abstract class SpliceCall extends SleepingCall {
+  readonly input: File;
+  readonly output: File;
+  readonly nonblock: boolean;
+
+  constructor(input: File, output: File, nonblock: boolean) {
+    super();
+    this.input = input.get();
+    this.output = output.get();
+    this.nonblock = nonblock;
+  }
+
+  /** One try. @returns the call's result, or `BLOCKED` when the task waits. */
+  protected abstract attempt(task: Task): number;
+
+  override step(task: Task): number {
+    const result = this.attempt(task);
+    if (result === BLOCKED) return BLOCKED;
+    task.finishWait();
+    this.input.put();
+    this.output.put();
+    return result;
+  }
+
+  /** `ipipe_prep`. @returns 0 when there is data or nobody to bring any, else a negative errno or `BLOCKED`. */
+  protected waitForData(task: Task, pipe: PipeInodeInfo): number {
+    if (!pipe.empty || pipe.writers === 0) return 0;
+    if (this.nonblock) return EAGAIN;
+    return waitEvent(task, pipe.rdWait, this);
+  }
+
+  /** `opipe_prep`, `wait_for_space`. @errno EPIPE - nobody can read; SIGPIPE too. */
+  protected waitForSpace(task: Task, pipe: PipeInodeInfo): number {
+    if (pipe.readers === 0) {
+      pipe.kernel.sigpipe(task);
+      return EPIPE;
+    }
+    if (!pipe.full) return 0;
+    if (this.nonblock) return EAGAIN;
+    return waitEvent(task, pipe.wrWait, this);
+  }
+}
+
+/** `splice_pipe_to_pipe`. @behaviour P-33, F-23 */
+export class SplicePipeToPipe extends SpliceCall {
+  readonly #ipipe: PipeInodeInfo;
+  readonly #opipe: PipeInodeInfo;
+  readonly #length: number;
+
+  constructor(input: PipeFile, output: PipeFile, length: number, nonblock: boolean) {
+    super(input, output, nonblock || input.nonblock || output.nonblock);
+    this.#ipipe = input.pipe;
+    this.#opipe = output.pipe;
+    this.#length = length;
+  }
+
+  protected override attempt(task: Task): number {
+    const ipipe = this.#ipipe;
+    const opipe = this.#opipe;
+    let result = this.waitForData(task, ipipe);
+    if (result === 0 && opipe.full) result = this.waitForSpace(task, opipe);
+    if (result !== 0) return result;
+    if (opipe.readers === 0) {
+      ipipe.kernel.sigpipe(task);
+      return EPIPE;
+    }
+    const slotsBefore = ipipe.tail;
+    const moved = moveSlots(ipipe, opipe, this.#length);
+    if (moved > 0) wakeReaders(this.output, opipe);
+    if (ipipe.tail !== slotsBefore) wakeWriters(this.input, ipipe);
+    return moved;
+  }
+}
+
+/** Moves whole slots, and shares the page of one that is wanted in part only. */
+function moveSlots(ipipe: PipeInodeInfo, opipe: PipeInodeInfo, length: number): number {
+  let left = length;
+  while (left > 0 && !ipipe.empty && !opipe.full) {
+    const buf = ipipe.slot(ipipe.tail);
+    const { page, offset, len, flags } = buf;
+    if (page === null) break;
+    page.refs += 1;
+    if (left >= len) {
+      opipe.push(page, offset, len, flags);
+      ipipe.dropTail();
+      left -= len;
+    } else {
+      opipe.push(page, offset, left, flags & ~CAN_MERGE);
+      buf.offset += left;
+      buf.len -= left;
+      left = 0;
+    }
+  }
+  return length - left;
+}
+
+/** `do_tee`, `link_pipe`: the output gets what the input keeps. @behaviour F-23 */
+export class TeeCall extends SpliceCall {
+  readonly #ipipe: PipeInodeInfo;
+  readonly #opipe: PipeInodeInfo;
+  readonly #length: number;
+
+  constructor(input: PipeFile, output: PipeFile, length: number, nonblock: boolean) {
+    super(input, output, nonblock || input.nonblock || output.nonblock);
+    this.#ipipe = input.pipe;
+    this.#opipe = output.pipe;
+    this.#length = length;
+  }
+
+  protected override attempt(task: Task): number {
+    const ipipe = this.#ipipe;
+    const opipe = this.#opipe;
+    let result = this.waitForData(task, ipipe);
+    if (result === 0 && opipe.full) result = this.waitForSpace(task, opipe);
+    if (result !== 0) return result;
+    if (opipe.readers === 0) {
+      ipipe.kernel.sigpipe(task);
+      return EPIPE;
+    }
+    let done = 0;
+    for (let at = ipipe.tail; at !== ipipe.head && !opipe.full && done < this.#length; at += 1) {
+      const { page, offset, len, flags } = ipipe.slot(at);
+      if (page === null) break;
+      const taken = Math.min(len, this.#length - done);
+      page.refs += 1;
+      opipe.push(page, offset, taken, flags & ~CAN_MERGE);
+      done += taken;
+    }
+    if (done > 0) wakeReaders(this.output, opipe);
+    return done;
+  }
+}
+
+/** A position that the caller gave by address, or the file's own. */
+export interface SplicePos {
+  /** 0: the file's own. */
+  readonly addr: number;
+  value: number;
+}
+
+const word = new Uint8Array(8);
+const wordView = new DataView(word.buffer);
+
+/** Stores where a file was left. @returns the call's result, or `-EFAULT`. */
+function storePos(task: Task, file: File, pos: SplicePos, result: number): number {
+  if (pos.addr === 0) {
+    file.pos = pos.value;
+    return result;
+  }
+  if (result < 0) return result;
+  const { mm } = task.process;
+  wordView.setBigInt64(0, BigInt(pos.value), true);
+  return mm.copyToUser(pos.addr, word, 0, 8) === 8 ? result : mm.fault();
+}
+
+/** `splice_file_to_pipe`. @errno EINVAL - the file has no splice_read. @behaviour F-23 */
+export class SpliceFileToPipe extends SpliceCall {
+  readonly #pipe: PipeInodeInfo;
+  readonly #pos: SplicePos;
+  readonly #length: number;
+
+  constructor(input: File, output: PipeFile, pos: SplicePos, length: number, nonblock: boolean) {
+    super(input, output, nonblock || output.nonblock);
+    this.#pipe = output.pipe;
+    this.#pos = pos;
+    this.#length = length;
+  }
+
+  protected override attempt(task: Task): number {
+    const pipe = this.#pipe;
+    const wait = this.waitForSpace(task, pipe);
+    if (wait !== 0) return wait;
+    const result = this.#read(task);
+    if (result > 0) wakeReaders(this.output, pipe);
+    return storePos(task, this.input, this.#pos, result);
+  }
+
+  /** `do_splice_read`: no more than there are free slots. */
+  #read(task: Task): number {
+    const { input } = this;
+    const pipe = this.#pipe;
+    if (this.#length === 0) return 0;
+    const unsupported = spliceReadError(input);
+    if (unsupported !== 0) return unsupported;
+    const room = (pipe.bufs.length - (pipe.head - pipe.tail)) * PAGE_SIZE;
+    const length = Math.min(this.#length, room, MAX_RW_COUNT);
+    const bytes = new Uint8Array(Math.ceil(length / PAGE_SIZE) * PAGE_SIZE);
+    const start = input instanceof RegularFile ? this.#pos.value % PAGE_SIZE : 0;
+    const result = readAt(task, input, this.#pos, bytes, length);
+    // A regular file's slots are its pages, so the first may be short; other files are copied to the start of a page.
+    let done = 0;
+    while (done < result && !pipe.full) {
+      const offset = done === 0 ? start : 0;
+      const chars = Math.min(PAGE_SIZE - offset, result - done);
+      const page = pipe.kernel.pages.alloc();
+      page.bytes.set(bytes.subarray(done, done + chars), offset);
+      pipe.push(page, offset, chars, 0);
+      done += chars;
+    }
+    if (result <= 0) return result;
+    this.#pos.value -= result - done;
+    return done;
+  }
+}
+
+/** @errno EINVAL - no `->splice_read`. @throws Unmodelled for sockets. */
+function spliceReadError(file: File): number {
+  if ((file.inode.mode & Mode.IFMT) === Mode.IFSOCK) throw new Unmodelled("splice from a socket");
+  return file.hasSpliceRead ? 0 : EINVAL;
+}
+
+/** @errno EINVAL - no `->splice_write`. @throws Unmodelled for sockets. */
+function spliceWriteError(file: File): number {
+  if ((file.inode.mode & Mode.IFMT) === Mode.IFSOCK) throw new Unmodelled("splice to a socket");
+  return file.hasSpliceWrite ? 0 : EINVAL;
+}
+
+/** One read into kernel memory at a position, which moves on. */
+function readAt(task: Task, file: File, pos: SplicePos, bytes: Uint8Array, length: number): number {
+  const saved = file.pos;
+  file.pos = pos.value;
+  const result = file.read(task, kernelIter(bytes, length), true);
+  pos.value = file.pos;
+  file.pos = saved;
+  return result;
+}
+
+/** One write from kernel memory at a position, which moves on. */
+function writeAt(task: Task, file: File, pos: SplicePos, bytes: Uint8Array, length: number): number {
+  const saved = file.pos;
+  file.pos = pos.value;
+  const result = file.write(task, kernelIter(bytes, length), true);
+  pos.value = file.pos;
+  file.pos = saved;
+  return result;
+}
+
+/** `splice_from_pipe`, `iter_file_splice_write`. @errno EINVAL - the file has no splice_write. @behaviour F-23 */
+export class SplicePipeToFile extends SpliceCall {
+  readonly #pipe: PipeInodeInfo;
+  readonly #pos: SplicePos;
+  readonly #length: number;
+
+  constructor(input: PipeFile, output: File, pos: SplicePos, length: number, nonblock: boolean) {
+    super(input, output, nonblock || input.nonblock);
+    this.#pipe = input.pipe;
+    this.#pos = pos;
+    this.#length = length;
+  }
+
+  protected override attempt(task: Task): number {
+    const pipe = this.#pipe;
+    const unsupported = spliceWriteError(this.output);
+    if (unsupported !== 0) return unsupported;
+    if (task.signalPending) return ERESTARTSYS;
+    const wait = this.waitForData(task, pipe);
+    if (wait !== 0) return wait;
+    const tailBefore = pipe.tail;
+    const result = this.#feed(task);
+    if (pipe.tail !== tailBefore) wakeWriters(this.input, pipe);
+    return storePos(task, this.output, this.#pos, result);
+  }
+
+  #feed(task: Task): number {
+    const pipe = this.#pipe;
+    let done = 0;
+    while (done < this.#length && !pipe.empty) {
+      const buf = pipe.slot(pipe.tail);
+      if (buf.page === null) break;
+      const chars = Math.min(buf.len, this.#length - done);
+      const bytes = new Uint8Array(PAGE_SIZE);
+      bytes.set(buf.page.bytes.subarray(buf.offset, buf.offset + chars));
+      const written = writeAt(task, this.output, this.#pos, bytes, chars);
+      if (written < 0) return done === 0 ? written : done;
+      buf.offset += written;
+      buf.len -= written;
+      done += written;
+      if (buf.len === 0) pipe.dropTail();
+    }
+    return done;
+  }
+}
+
+/** `vmsplice_to_pipe`: one slot per page of user memory, none of which can be merged into. @behaviour P-34 */
+export class VmspliceToPipe extends SpliceCall {
+  readonly #pipe: PipeInodeInfo;
+
+  /** The task's cursor holds the buffers. O_NONBLOCK of the pipe does not matter, the flag does. */
+  constructor(file: PipeFile, nonblock: boolean) {
+    super(file, file, nonblock);
+    this.#pipe = file.pipe;
+  }
+
+  protected override attempt(task: Task): number {
+    const pipe = this.#pipe;
+    const wait = this.waitForSpace(task, pipe);
+    if (wait !== 0) return wait;
+    const result = this.#fill(task);
+    if (result > 0) wakeReaders(this.output, pipe);
+    return result;
+  }
+
+  /** `iter_to_pipe`. @errno EFAULT - the first buffer. */
+  #fill(task: Task): number {
+    const { iter } = task;
+    const pipe = this.#pipe;
+    let done = 0;
+    while (iter.count > 0 && !pipe.full) {
+      iter.currentSegment(segment);
+      const offset = segment.address % PAGE_SIZE;
+      const chars = Math.min(segment.count, PAGE_SIZE - offset);
+      if (chars === 0) {
+        iter.advance(0);
+        continue;
+      }
+      const page = pipe.kernel.pages.alloc();
+      if (iter.copyFrom(page.bytes, offset, chars) < chars) {
+        pipe.kernel.pages.put(page);
+        const fault = iter.fault();
+        return done === 0 ? fault : done;
+      }
+      pipe.push(page, offset, chars, 0);
+      done += chars;
+    }
+    return done;
+  }
+}
+
+const segment: IovIter = new IovIter(new Mm());
+
+/** `vmsplice_to_user`: a read of the pipe that wakes as a splice does. */
+export class VmspliceToUser extends SpliceCall {
+  readonly #pipe: PipeInodeInfo;
+
+  /** The task's cursor holds the buffers. */
+  constructor(file: PipeFile, nonblock: boolean) {
+    super(file, file, nonblock);
+    this.#pipe = file.pipe;
+  }
+
+  protected override attempt(task: Task): number {
+    const pipe = this.#pipe;
+    if (task.signalPending) return ERESTARTSYS;
+    const wait = this.waitForData(task, pipe);
+    if (wait !== 0) return wait;
+    const { iter } = task;
+    const tailBefore = pipe.tail;
+    let done = 0;
+    while (iter.count > 0 && !pipe.empty) {
+      const buf = pipe.slot(pipe.tail);
+      if (buf.page === null) break;
+      const chars = Math.min(buf.len, iter.count);
+      if (iter.copyTo(buf.page.bytes, buf.offset, chars) < chars) {
+        const fault = iter.fault();
+        if (done === 0) done = fault;
+        break;
+      }
+      buf.offset += chars;
+      buf.len -= chars;
+      done += chars;
+      if (buf.len === 0) pipe.dropTail();
+    }
+    if (pipe.tail !== tailBefore) wakeWriters(this.input, pipe);
+    return done;
+  }
+}
+
+/**
+ * `do_splice_direct`: between two files that are no pipes.
+ *
+ * @returns bytes moved; `pos` has moved by as many.
+ * @errno EINVAL - the input cannot seek or be spliced, or the output cannot; O_APPEND.
+ */
+export function spliceDirect(task: Task, input: File, pos: SplicePos, output: File, length: number): number {
+  const seekable = !(input instanceof PipeFile) && (input.inode.mode & Mode.IFMT) !== Mode.IFSOCK;
+  if ((output.flags & Open.APPEND) !== 0 || !seekable) return EINVAL;
+  const bytes = new Uint8Array(DIRECT_BYTES);
+  const outPos = { addr: 0, value: output.pos };
+  let done = 0;
+  while (done < length) {
+    const unsupported = spliceReadError(input);
+    if (unsupported !== 0) return unsupported;
+    const got = readAt(task, input, pos, bytes, Math.min(DIRECT_BYTES, length - done));
+    if (got <= 0) return done === 0 ? got : finishDirect(output, outPos, done);
+    const refused = spliceWriteError(output);
+    const put = refused !== 0 ? refused : writeAt(task, output, outPos, bytes, got);
+    if (put < got) pos.value -= got - Math.max(0, put);
+    if (put <= 0) return done === 0 ? put : finishDirect(output, outPos, done);
+    done += put;
+    if (put < got) break;
+  }
+  return finishDirect(output, outPos, done);
+}
+
+function finishDirect(output: File, outPos: SplicePos, done: number): number {
+  output.pos = outPos.value;
+  return done;
+}
