@@ -9,7 +9,6 @@ import type {
   Expr,
   NamedExpr,
   OpExpr,
-  RawExpr,
   SetExpr,
   StrExpr,
   StructExpr,
@@ -85,9 +84,4 @@ export function at(place: string, offset: number, content: Expr | null): AtExpr 
 /** `...`. */
 export function ellipsis(): EllipsisExpr {
   return { kind: "ellipsis" };
-}
-
-/** Text as it stands. */
-export function raw(text: string): RawExpr {
-  return { kind: "raw", text };
 }

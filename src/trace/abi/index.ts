@@ -27,4 +27,4 @@ export function signatureNames(): string[] {
   return [...table.keys()];
 }
 
-export { type Param, paramTypes, type ResultOutput, registerOf, type Signature } from "./signature.ts";
+export { paramTypes, registerOf, type Signature } from "./signature.ts";

@@ -9,6 +9,11 @@ import { hex, int, or, sym } from "../build.ts";
 
 const dictionary = new Map<string, bigint>();
 
+/** Makes names known that belong to no table: they are read, never printed. */
+export function defineSymbols(values: Readonly<Record<string, number | bigint>>): void {
+  for (const [name, value] of Object.entries(values)) dictionary.set(name, unsigned(value));
+}
+
 /** The value of a symbol that any table knows; null for an unknown one. */
 export function symbolValue(name: string): bigint | null {
   return dictionary.get(name) ?? null;

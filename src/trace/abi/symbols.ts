@@ -19,7 +19,7 @@ import {
 } from "../../kernel/uapi/fcntl.ts";
 import { Poll } from "../../kernel/uapi/poll.ts";
 import { Af, Ioctl, Msg, Shut, SOL_SOCKET, SOL_TCP, So, Sock } from "../../kernel/uapi/socket.ts";
-import { SymbolTable } from "./symbol-table.ts";
+import { defineSymbols, SymbolTable } from "./symbol-table.ts";
 
 /** `EPOLLIN` and its like. */
 export const epollEvents: SymbolTable = new SymbolTable({
@@ -109,9 +109,6 @@ export const pipeFlags: SymbolTable = new SymbolTable({
   O_DIRECT: Open.DIRECT,
   O_CLOEXEC: Open.CLOEXEC,
 });
-
-/** `AT_FDCWD`. */
-export const atFds: SymbolTable = new SymbolTable({ AT_FDCWD });
 
 /** Flags of the `…at` calls. */
 export const atFlags: SymbolTable = new SymbolTable({
@@ -719,8 +716,8 @@ export const signals: SymbolTable = new SymbolTable({
   SIGRTMAX: 64,
 });
 
-/** Numbers with a name of their own. */
-export const numbers: SymbolTable = new SymbolTable({
+defineSymbols({
+  AT_FDCWD,
   NULL: 0,
   INADDR_ANY: 0,
   INADDR_LOOPBACK: 0x7f000001,

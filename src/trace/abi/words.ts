@@ -35,8 +35,6 @@ export function printedBy(type: WordType, print: (value: bigint, dec: Decoder) =
 export const int: WordType = word(4, true, intExpr);
 /** `unsigned int`. */
 export const uint: WordType = word(4, false, intExpr);
-/** `unsigned int`, printed in hexadecimal. */
-export const uintHex: WordType = word(4, false, hex);
 /** `unsigned short`. */
 export const ushort: WordType = word(2, false, intExpr);
 /** `unsigned char`. */
@@ -50,9 +48,9 @@ export const ulongHex: WordType = word(8, false, hex);
 /** An address that is printed, never followed. */
 export const address: WordType = printedBy(ulong, (value, dec) => printAddress(value, dec));
 /** A descriptor. */
-export const fd: WordType = int;
+export const fd: WordType = word(4, true, intExpr);
 /** A process or thread id. */
-export const pid: WordType = int;
+export const pid: WordType = word(4, true, intExpr);
 
 /** `NULL`, a place, or a number in hexadecimal. */
 export function printAddress(value: bigint, dec: Decoder): Expr {
