@@ -10,7 +10,7 @@ import { FdTable } from "./fs/fdtable.ts";
 import { Inode } from "./fs/file.ts";
 import { Rootfs } from "./fs/rootfs.ts";
 import type { PollCall, SelectCall } from "./fs/select.ts";
-import { assert, Unmodelled } from "./lib/assert.ts";
+import { assert } from "./lib/assert.ts";
 import { Ida } from "./lib/ida.ts";
 import { List } from "./lib/list.ts";
 import { Mm } from "./mm/mm.ts";
@@ -19,16 +19,19 @@ import { Net } from "./net/net.ts";
 import type { KernelObserver } from "./observer.ts";
 import type { KernelProfile } from "./profile.ts";
 import type { Mutex } from "./sched/mutex.ts";
+import type { Pid } from "./sched/pid.ts";
 import { Process, UserStruct } from "./sched/process.ts";
 import { BLOCKED, type SleepingCall, Task, TaskState } from "./sched/task.ts";
+import { UserExit } from "./signal/deliver.ts";
+import { sendToTask, userInfo } from "./signal/send.ts";
+import { ownSigmask, restoreSavedSigmask } from "./signal/sigmask.ts";
 import { Sysctls } from "./sysctl.ts";
 import { Clock } from "./time/hrtimer.ts";
+import { Sig } from "./uapi/signal.ts";
 
 /** Where every anonymous inode lives: E-008. */
 const ANON_INODE_DEV = 0xd;
 const ANON_INODE_MODE = 0o600;
-/** SIGPIPE's bit in `Process.ignoredSignals`. */
-const SIGPIPE_BIT = 1 << 12;
 
 export interface KernelOptions {
   readonly profile: KernelProfile;
@@ -64,6 +67,10 @@ export class Kernel {
   readonly selectFree: SelectCall[] = [];
   /** What a call has left to do before it returns to its program (`task_work_add`): a close that lingers. */
   readonly taskWorks: SleepingCall[] = [];
+  /** Numbers of living tasks and zombies, in the order of their birth. */
+  readonly pids: Map<number, Pid> = new Map();
+  /** Each task's way back to user mode, made when its first signal comes. */
+  readonly #userExits = new WeakMap<Task, UserExit>();
   /** Counts descriptions: see `File.id`. */
   nextFileId = 1;
   #nextIno = 1000;
@@ -103,19 +110,30 @@ export class Kernel {
   createProcess(comm: string, uid: number, nofile: number): Task {
     const tid = this.#nextPid++;
     const process = new Process(tid, null, new FdTable(nofile), new Mm(), this.user(uid));
-    return new Task(this, process, tid, comm);
+    return this.#hash(new Task(this, process, tid, comm));
   }
 
-  /** `CLONE_THREAD`. */
+  /** `CLONE_THREAD`: the signal mask is inherited, pending signals are not. */
   createThread(parent: Task, comm: string): Task {
-    return new Task(this, parent.process, this.#nextPid++, comm);
+    return this.#hash(this.#inherit(new Task(this, parent.process, this.#nextPid++, comm), parent));
   }
 
   /** `fork`, except that the child sees the same memory: a script's calls use addresses of their own. */
   fork(parent: Task, comm: string): Task {
     const tid = this.#nextPid++;
     const { files, mm, user } = parent.process;
-    return new Task(this, new Process(tid, parent.process, files.clone(), mm, user), tid, comm);
+    const process = new Process(tid, parent.process, files.clone(), mm, user);
+    return this.#hash(this.#inherit(new Task(this, process, tid, comm), parent));
+  }
+
+  #inherit(task: Task, parent: Task): Task {
+    task.blocked.set(ownSigmask(parent));
+    return task;
+  }
+
+  #hash(task: Task): Task {
+    this.pids.set(task.tid, task.pid);
+    return task;
   }
 
   /** Makes a woken task runnable. */
@@ -158,11 +176,53 @@ export class Kernel {
       assert(task.state !== TaskState.RUNNING, "kernel: a call that blocked left its task running");
       return;
     }
+    if (call instanceof UserExit) {
+      if (call.inCall) task.body?.resume(task, result);
+      return;
+    }
     task.call = null;
     const { held } = task;
     task.held = null;
     held?.put();
-    task.body?.resume(task, result);
+    if (task.restoreSigmask) restoreSavedSigmask(task, result);
+    const seen = task.signalPending ? this.exitToUserMode(task, result) : result;
+    if (seen !== BLOCKED) task.body?.resume(task, seen);
+  }
+
+  /**
+   * `exit_to_user_mode_loop`, for a call that ends while signals are pending: whoever makes calls does this after each one that
+   * leaves `signalPending` set. A traced process sees the result as it is; what a signal does then, its tracer tells.
+   *
+   * @returns what the program sees; `BLOCKED` when the call was made again and sleeps, or the task has stopped or died.
+   */
+  exitToUserMode(task: Task, result: number): number {
+    if (task.process.traced) return result;
+    this.#dequeueUserExit(task);
+    return this.#userExit(task).fromCall(task, result);
+  }
+
+  /** Signals for a task in user mode: dealt with as soon as it is its turn. */
+  interruptUserMode(task: Task): void {
+    const exit = this.#userExit(task);
+    exit.fromUserMode();
+    task.call = exit;
+    this.runqueue.addTail(task.runLink);
+  }
+
+  #userExit(task: Task): UserExit {
+    let exit = this.#userExits.get(task);
+    if (exit === undefined) {
+      exit = new UserExit();
+      this.#userExits.set(task, exit);
+    }
+    return exit;
+  }
+
+  /** A call that signals its own task ends with what `interruptUserMode` has put off. */
+  #dequeueUserExit(task: Task): void {
+    if (!(task.call instanceof UserExit)) return;
+    this.runqueue.remove(task.runLink);
+    task.call = null;
   }
 
   /** Runs until every task sleeps or has nothing to do. Time stands still. */
@@ -182,12 +242,8 @@ export class Kernel {
     return true;
   }
 
-  /**
-   * `send_sig(SIGPIPE, current, 0)`: a write to a stream that nobody can read.
-   *
-   * @throws Unmodelled unless the process ignores SIGPIPE; its default action ends the process.
-   */
+  /** `send_sig(SIGPIPE, current, 0)`: a write to a stream that nobody can read. The call itself ends with EPIPE. */
   sigpipe(task: Task): void {
-    if ((task.process.ignoredSignals & SIGPIPE_BIT) === 0) throw new Unmodelled("SIGPIPE with its default action");
+    sendToTask(task, Sig.PIPE, userInfo(task, Sig.PIPE));
   }
 }

@@ -17,8 +17,6 @@ import { type UserArea, UserSpace } from "./user-area.ts";
 
 /** The recorded programs met no limit, as far as their recordings show: EMFILE is theirs to prove. */
 const NOFILE = 1 << 20;
-/** Every signal but those that the model raises itself: SIGPIPE kills nobody whom the recording shows alive. */
-const IGNORE_ALL = -1;
 const BOOT_NS = 1_000_000_000;
 const STDIO = ["stdin", "stdout", "stderr"];
 
@@ -82,7 +80,7 @@ export class Machine {
     const files = new FdTable(NOFILE);
     const user = this.kernel.user(0);
     const process = new Process(this.#pid(id), null, files, this.#space.mm, user);
-    process.ignoredSignals = IGNORE_ALL;
+    process.traced = true;
     for (const [fd, name] of STDIO.entries()) files.replace(fd, new ExternalFile(this.kernel, name, null), false);
     return this.#adopt(id, process);
   }

@@ -12,9 +12,11 @@ import { Kernel } from "../kernel/kernel.ts";
 import { KernelBug, Unmodelled } from "../kernel/lib/assert.ts";
 import { copyBytes, Prot } from "../kernel/mm/mm.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
-import { BLOCKED, type Task } from "../kernel/sched/task.ts";
+import { BLOCKED, type Task, TaskState } from "../kernel/sched/task.ts";
 import { Open } from "../kernel/uapi/fcntl.ts";
 import { DEFAULT_POLLMASK, Poll } from "../kernel/uapi/poll.ts";
+import { Sig } from "../kernel/uapi/signal.ts";
+import { doSyscall } from "./entry.ts";
 import {
   type Port,
   type PortProgram,
@@ -27,7 +29,6 @@ import {
 import { syscallTable } from "./table.ts";
 
 const DEFAULT_NOFILE = 1024;
-const SIGPIPE_BIT = 1 << 12;
 /** The machine has been up for a while: no time is 0, none is negative. */
 const BOOT_NS = 1_000_000_000;
 /** 2026-01-01, so that CLOCK_REALTIME is the same in every run. */
@@ -114,7 +115,7 @@ class ProgramRun {
     const { files, mm } = first.process;
     const devNull = new NullFile(this.kernel, Open.RDWR);
     for (const fd of [0, 1, 2]) files.replace(fd, fd === 0 ? devNull : devNull.get(), false);
-    first.process.ignoredSignals = SIGPIPE_BIT;
+    first.process.sighand.ignore(Sig.PIPE);
     mm.map(UserLayout.arena, UserLayout.arenaBytes, Prot.RW);
     mm.map(UserLayout.edge, UserLayout.edgeEnd - UserLayout.edge, Prot.RW);
     mm.map(UserLayout.readOnly, UserLayout.pageSize, Prot.READ);
@@ -164,7 +165,7 @@ class ProgramRun {
         ret = this.#await(step.task);
         break;
       case "blocked":
-        ret = this.#returned[step.task] ?? null;
+        ret = this.#isGone(step.task) ? 0 : (this.#returned[step.task] ?? null);
         break;
       case "peek":
         bytes = this.#peek(step.addr, step.length);
@@ -206,22 +207,29 @@ class ProgramRun {
 
   #call(index: number, step: Step & { op: "call" }): number | null {
     const task = this.#task(index);
+    if (task.state === TaskState.DEAD) throw new RangeError(`port program: task ${index} is no more`);
+    if (task.state === TaskState.STOPPED) throw new Unmodelled("a call by a task that has been stopped");
     if (task.call !== null) throw new RangeError(`port program: task ${index} is still inside a call`);
     const syscall = syscallTable[step.name];
     if (syscall === undefined) throw new Unmodelled(`${step.name}()`);
     const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = step.args.map((register) => this.#value(register));
-    const result = syscall(task, a, b, c, d, e, f);
+    const result = doSyscall(task, syscall, a, b, c, d, e, f);
     this.#returned[index] = result === BLOCKED ? null : result;
     const ret = step.wait ? this.#await(index) : (this.#returned[index] ?? null);
     if (step.slot !== null && ret !== null) this.#slots[step.slot] = ret;
     return ret;
   }
 
-  #await(index: number): number {
+  #isGone(index: number): boolean {
+    return this.#task(index).state === TaskState.DEAD;
+  }
+
+  /** @returns null for a task that is no more. */
+  #await(index: number): number | null {
     for (;;) {
       this.kernel.settle();
       const ret = this.#returned[index] ?? null;
-      if (ret !== null) return ret;
+      if (ret !== null || this.#isGone(index)) return ret;
       if (!this.kernel.advance()) throw new Asleep(`task ${index} sleeps, and nothing will ever wake it`);
     }
   }

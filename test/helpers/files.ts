@@ -6,6 +6,7 @@ import { kernelProfile } from "../../src/kernel/profile.ts";
 import type { Task, TaskBody } from "../../src/kernel/sched/task.ts";
 import { WaitQueueEntry, type WaitQueueHead } from "../../src/kernel/sched/wait.ts";
 import { errnoName } from "../../src/kernel/uapi/errno.ts";
+import { Sig } from "../../src/kernel/uapi/signal.ts";
 
 export const ARENA = 0x10000;
 const ARENA_BYTES = 1 << 20;
@@ -61,7 +62,7 @@ export class Machine {
       bootEpochNs: 0n,
     });
     this.task = this.kernel.createProcess("t", uid, nofile);
-    this.task.process.ignoredSignals = 1 << 12; // SIGPIPE
+    this.task.process.sighand.ignore(Sig.PIPE);
     this.task.process.mm.map(ARENA, ARENA_BYTES, 3);
     this.task.process.mm.map(EDGE, 4096, 3);
   }

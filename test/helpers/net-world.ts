@@ -8,6 +8,7 @@ import { Kernel } from "../../src/kernel/kernel.ts";
 import { kernelProfile } from "../../src/kernel/profile.ts";
 import type { Task } from "../../src/kernel/sched/task.ts";
 import { WaitQueueEntry, type WaitQueueHead } from "../../src/kernel/sched/wait.ts";
+import { Sig } from "../../src/kernel/uapi/signal.ts";
 import { Af, Msg, Sock } from "../../src/kernel/uapi/socket.ts";
 import { sysRecvfrom, sysRecvmsg, sysSendmsg, sysSendto } from "../../src/syscalls/msg.ts";
 import { sysRead, sysWrite } from "../../src/syscalls/rw.ts";
@@ -66,7 +67,7 @@ export class World {
     this.kernel = new Kernel({ profile: kernelProfile("6.18"), chooser: firstChoice, bootNs: 0, bootEpochNs: 0n });
     this.task = this.kernel.createProcess("t", uid, nofile);
     this.task.process.mm.map(BUF, BUF_BYTES, 3);
-    this.task.process.ignoredSignals = 1 << 12;
+    this.task.process.sighand.ignore(Sig.PIPE);
     this.results.watch(this.task);
   }
 

@@ -33,6 +33,9 @@ export class UserStruct {
 export const StopState = { NONE: 0, STOPPED: 1, CONTINUED: 2 } as const;
 export type StopState = (typeof StopState)[keyof typeof StopState];
 
+/** What systemd grants. */
+const NOFILE_MAX = 1_048_576;
+
 export class Process {
   /** `tgid`: what getpid returns. */
   readonly tgid: number;
@@ -47,6 +50,8 @@ export class Process {
   suid: number;
   /** Process group: what kill with a negative number and wait4 with 0 look at. */
   pgid: number;
+  /** `RLIMIT_NOFILE`, hard. */
+  nofileMax: number;
   readonly threads: Task[] = [];
   sighand: Sighand;
   /** `shared_pending`: signals for the process as a whole. */
@@ -90,6 +95,7 @@ export class Process {
     this.user = user;
     this.euid = parent?.euid ?? user.uid;
     this.suid = parent?.suid ?? user.uid;
+    this.nofileMax = parent?.nofileMax ?? NOFILE_MAX;
     this.pgid = parent?.pgid ?? tgid;
     this.sighand = parent?.sighand.clone() ?? new Sighand();
     this.traced = parent?.traced ?? false;

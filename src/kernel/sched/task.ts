@@ -11,14 +11,18 @@ import type { Kernel } from "../kernel.ts";
 import { assert } from "../lib/assert.ts";
 import { ListNode } from "../lib/list.ts";
 import { IovIter } from "../mm/iov-iter.ts";
+import { SigPending } from "../signal/sigpending.ts";
+import { Sigset } from "../signal/sigset.ts";
 import { Hrtimer } from "../time/hrtimer.ts";
+import { Pid } from "./pid.ts";
 import type { Process } from "./process.ts";
 import { detach, WaitQueueEntry } from "./wait.ts";
 
 /** Result of a call that sleeps. Outside -4095..-1, so no errno, and no count. */
 export const BLOCKED = -4096;
 
-export const TaskState = { RUNNING: 0, INTERRUPTIBLE: 1, UNINTERRUPTIBLE: 2, DEAD: 3 } as const;
+/** `STOPPED`: by SIGSTOP and its like, on the way back to user mode; only SIGCONT and SIGKILL end that. */
+export const TaskState = { RUNNING: 0, INTERRUPTIBLE: 1, UNINTERRUPTIBLE: 2, DEAD: 3, STOPPED: 4 } as const;
 export type TaskState = (typeof TaskState)[keyof typeof TaskState];
 
 /** The rest of a call whose task sleeps. */
@@ -29,6 +33,16 @@ export abstract class SleepingCall {
    * @returns the call's result, or `BLOCKED` after having put the task to sleep again.
    */
   abstract step(task: Task): number;
+}
+
+/**
+ * The call as its registers hold it, so that it can be made again: signals restart calls.
+ *
+ * Counterpart: `orig_ax` and the argument registers of `struct pt_regs`.
+ */
+export interface SyscallRegs {
+  /** Executes the call from its beginning. */
+  execute(task: Task): number;
 }
 
 /** Whoever runs on a task: it is handed the result of a call that slept. */
@@ -49,8 +63,33 @@ export class Task {
   held: File | null;
   /** Set by the scheduler when the sleep ended by its deadline. */
   timedOut: boolean;
-  /** Some signal would end an interruptible sleep. */
+  /** `TIF_SIGPENDING`: some signal would end an interruptible sleep; there is something to do before user mode. */
   signalPending: boolean;
+  /** Signals sent to this thread. */
+  readonly pending: SigPending;
+  /** Signals that this thread does not take now. Changed through `setBlocked` alone. */
+  readonly blocked: Sigset;
+  /** `real_blocked`: the mask while rt_sigtimedwait has opened it; else empty. */
+  readonly realBlocked: Sigset;
+  /** `saved_sigmask`: the mask to go back to while `restoreSigmask`. */
+  readonly savedSigmask: Sigset;
+  /** `TIF_RESTORE_SIGMASK`: a call has put a mask of its own in force. */
+  restoreSigmask: boolean;
+  /** `JOBCTL_STOP_PENDING`: the process is stopping, and this thread has to take part. */
+  stopPending: boolean;
+  /** `JOBCTL_STOP_DEQUEUED`: a stop signal was taken and no SIGCONT has come since. */
+  stopDequeued: boolean;
+  /** `PF_EXITING`. */
+  exiting: boolean;
+  /** `exit_code`: a wait status, once exiting. */
+  exitCode: number;
+  /** How often a handler ran for each signal. */
+  readonly handled: Map<number, number>;
+  /** The call that the task is in, for a restart; null where whoever made the call did not say. */
+  regs: SyscallRegs | null;
+  /** `restart_block`: how a call goes on that cannot simply be made again, because its time has begun to run. */
+  restartBlock: SyscallRegs | null;
+  readonly pid: Pid;
   body: TaskBody | null;
   readonly runLink: ListNode<Task>;
   readonly sleepTimer: SleepTimer;
@@ -69,11 +108,25 @@ export class Task {
     this.held = null;
     this.timedOut = false;
     this.signalPending = false;
+    this.pending = new SigPending();
+    this.blocked = new Sigset();
+    this.realBlocked = new Sigset();
+    this.savedSigmask = new Sigset();
+    this.restoreSigmask = false;
+    this.stopPending = false;
+    this.stopDequeued = false;
+    this.exiting = false;
+    this.exitCode = 0;
+    this.handled = new Map();
+    this.regs = null;
+    this.restartBlock = null;
+    this.pid = new Pid(tid, this);
     this.body = null;
     this.runLink = new ListNode<Task>(this);
     this.sleepTimer = new SleepTimer(this);
     this.wait = new TaskWaitEntry(this);
     this.iter = new IovIter(process.mm);
+    process.threads.push(this);
   }
 
   /**
@@ -101,6 +154,18 @@ export class Task {
     this.kernel.clock.cancel(this.sleepTimer);
     this.kernel.enqueue(this);
     return true;
+  }
+
+  /** `wake_up_state(__TASK_STOPPED)`: SIGCONT, or a death. */
+  wakeStopped(): void {
+    if (this.state !== TaskState.STOPPED) return;
+    this.state = TaskState.RUNNING;
+    this.kernel.enqueue(this);
+  }
+
+  /** Whether the task is inside no call, and neither stopped nor dead. */
+  get inUserMode(): boolean {
+    return this.call === null && this.state === TaskState.RUNNING;
   }
 
   /** `finish_wait` on the plain entry. */
