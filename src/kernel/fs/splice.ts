@@ -252,14 +252,18 @@ export class SpliceFileToPipe extends SpliceCall {
 
 /** @errno EINVAL - no `->splice_read`. @throws Unmodelled for sockets. */
 function spliceReadError(file: File): number {
-  if ((file.inode.mode & Mode.IFMT) === Mode.IFSOCK) throw new Unmodelled("splice from a socket");
+  if (isSocket(file)) throw new Unmodelled("splice from a socket");
   return file.hasSpliceRead ? 0 : EINVAL;
 }
 
 /** @errno EINVAL - no `->splice_write`. @throws Unmodelled for sockets. */
 function spliceWriteError(file: File): number {
-  if ((file.inode.mode & Mode.IFMT) === Mode.IFSOCK) throw new Unmodelled("splice to a socket");
+  if (isSocket(file)) throw new Unmodelled("splice to a socket");
   return file.hasSpliceWrite ? 0 : EINVAL;
+}
+
+function isSocket(file: File): boolean {
+  return (file.inode.mode & Mode.IFMT) === Mode.IFSOCK;
 }
 
 /** One read into kernel memory at a position, which moves on. */
@@ -297,11 +301,13 @@ export class SplicePipeToFile extends SpliceCall {
 
   protected override attempt(task: Task): number {
     const pipe = this.#pipe;
-    const unsupported = spliceWriteError(this.output);
-    if (unsupported !== 0) return unsupported;
+    if (!isSocket(this.output) && !this.output.hasSpliceWrite) return EINVAL;
     if (task.signalPending) return ERESTARTSYS;
     const wait = this.waitForData(task, pipe);
     if (wait !== 0) return wait;
+    if (pipe.empty) return 0;
+    const unsupported = spliceWriteError(this.output);
+    if (unsupported !== 0) return unsupported;
     const tailBefore = pipe.tail;
     const result = this.#feed(task);
     if (pipe.tail !== tailBefore) wakeWriters(this.input, pipe);
@@ -419,7 +425,7 @@ export class VmspliceToUser extends SpliceCall {
  * @errno EINVAL - the input cannot seek or be spliced, or the output cannot; O_APPEND.
  */
 export function spliceDirect(task: Task, input: File, pos: SplicePos, output: File, length: number): number {
-  const seekable = !(input instanceof PipeFile) && (input.inode.mode & Mode.IFMT) !== Mode.IFSOCK;
+  const seekable = !(input instanceof PipeFile) && !isSocket(input);
   if ((output.flags & Open.APPEND) !== 0 || !seekable) return EINVAL;
   const bytes = new Uint8Array(DIRECT_BYTES);
   const outPos = { addr: 0, value: output.pos };
