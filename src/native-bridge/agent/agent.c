@@ -728,6 +728,7 @@ struct task {
 	uint32_t seq;
 	const struct call *call;
 	long ret; /* of its newest call, once it has returned */
+	int32_t slot; /* that receives it, or -1 */
 	int fd_syscall;
 	uint64_t transient_ns; /* since when it looks like a sleep that ends by itself */
 };
@@ -1794,6 +1795,7 @@ static enum end step_call(uint32_t index, const struct step *s)
 		return stop(END_UNSUPPORTED, "%s: %s", s->call->name, why);
 	c->nr = s->call->nr;
 	t->call = s->call;
+	t->slot = s->slot;
 	note_pending(pending);
 	t->state = PENDING;
 	submit(t, K_CALL);
@@ -1828,6 +1830,8 @@ static enum end step_look(const struct step *s)
 		return end;
 	if (t->state == IDLE || (t->state == GONE && s->op == OP_BLOCKED)) /* the dead are not asleep */
 		r.ret = &t->ret;
+	if (s->op == OP_AWAIT && t->state == IDLE && t->call && t->slot >= 0)
+		sh->slots[t->slot] = t->ret;
 	return finish_step(&r, pending, s->op == OP_AWAIT ? t : NULL);
 }
 
