@@ -40,6 +40,14 @@ epoll_ctl(99, EPOLL_CTL_ADD, 98, @edge-4:{events=EPOLLIN}) = -1 EFAULT
 poll([{fd=3, events=POLLIN}, {fd=4, events=POLLOUT}, {fd=77, events=0}], 3, 0) = 2 ([{fd=4, revents=POLLOUT}, {fd=77, revents=POLLNVAL}])`,
   ],
   [
+    "a name bound by the second half of a call",
+    `A  pipe2([$r, $w], 0) = 0
+B  read($r,  <unfinished ...>
+A  write($w, "a", 1) = 1
+B  <... read resumed>"a", 4) = $n
+A  dup2($w, $n) = 1`,
+  ],
+  [
     "many in a loop",
     `epoll_create1(0) = $ep
 #! for i in 1..50
