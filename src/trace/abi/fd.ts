@@ -7,6 +7,7 @@
 import { EPIOCGPARAMS, EPIOCSPARAMS } from "../../kernel/uapi/epoll.ts";
 import { Fcntl } from "../../kernel/uapi/fcntl.ts";
 import { Ioctl } from "../../kernel/uapi/socket.ts";
+import { Tfd } from "../../kernel/uapi/time.ts";
 import type { Expr } from "../ast.ts";
 import { call, hex, named } from "../build.ts";
 import { boxed, buffer, fdPair, fieldAt, pointer, struct } from "./blocks.ts";
@@ -29,6 +30,7 @@ import {
   spliceFlags,
   whence,
 } from "./symbols.ts";
+import { termios } from "./terminal.ts";
 import {
   address,
   byte,
@@ -132,6 +134,11 @@ const ioctlArg: Readonly<Record<number, WordType | null>> = {
   [Ioctl.FIOASYNC]: intIn,
   [Ioctl.FIOCLEX]: null,
   [Ioctl.FIONCLEX]: null,
+  [Ioctl.TCSETS]: pointer(termios, "in"),
+  [Ioctl.TIOCPKT]: intIn,
+  [Ioctl.TIOCSPTLCK]: intIn,
+  [Ioctl.TIOCGPTN]: intOut,
+  [Tfd.IOC_SET_TICKS]: pointer(boxed(ulong), "in"),
   [EPIOCSPARAMS]: pointer(epollParams, "in"),
   [EPIOCGPARAMS]: pointer(epollParams, "out"),
 };
