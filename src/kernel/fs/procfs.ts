@@ -10,7 +10,7 @@ import type { Kernel } from "../kernel.ts";
 import { Unmodelled } from "../lib/assert.ts";
 import type { IovIter } from "../mm/iov-iter.ts";
 import { PAGE_SIZE } from "../mm/mm.ts";
-import type { Task } from "../sched/task.ts";
+import { SleepingCall, type Task } from "../sched/task.ts";
 import { WaitQueueHead } from "../sched/wait.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Mode, Seek } from "../uapi/fcntl.ts";
@@ -66,12 +66,13 @@ class ProcFile extends NamedFile {
   readonly proc: ProcInode;
   /** `of->event`: a sysfs attribute that was never read has changed, as far as its reader knows. */
   #changed = true;
-  readonly #text: string | null;
+  /** What a read gives; null when it is the machine's own affair. */
+  protected text: string | null;
 
   constructor(inode: ProcInode, flags: number, path: string, text: string | null) {
     super(inode.kernel, inode, flags, path);
     this.proc = inode;
-    this.#text = text;
+    this.text = text;
   }
 
   override get canPoll(): boolean {
@@ -97,7 +98,7 @@ class ProcFile extends NamedFile {
 
   /** @throws Unmodelled when the text is the machine's own. */
   override read(_task: Task, to: IovIter): number {
-    const text = this.#text;
+    const { text } = this;
     if (text === null) throw new Unmodelled(`read of ${this.path}`);
     this.#changed = false;
     const bytes = Uint8Array.from(text.slice(this.pos, this.pos + to.count), (character) => character.charCodeAt(0));
@@ -152,7 +153,60 @@ class FdinfoDir extends DirInode {
   override lookup(task: Task, name: string): Inode | null {
     const fd = descriptor(name);
     if (fd === -1 || task.process.files.getRaw(fd) === null) return null;
-    return new ProcInode(this.kernel, ProcPoll.NONE, (reader) => fdinfoText(reader, fd) ?? "");
+    return new FdinfoInode(this.kernel, fd);
+  }
+}
+
+class FdinfoInode extends ProcInode {
+  readonly fd: number;
+
+  constructor(kernel: Kernel, fd: number) {
+    super(kernel, ProcPoll.NONE);
+    this.fd = fd;
+  }
+
+  override open(_task: Task, flags: number, path: string): File {
+    return new FdinfoFile(this, flags, path);
+  }
+}
+
+/** /proc/self/fdinfo/N: made up when it is read from the start, for whatever the number is then. */
+class FdinfoFile extends ProcFile {
+  readonly #fd: number;
+
+  constructor(inode: FdinfoInode, flags: number, path: string) {
+    super(inode, flags, path, "");
+    this.#fd = inode.fd;
+  }
+
+  /**
+   * `seq_show`, `ep_show_fdinfo`: the interest list is walked under the epoll's mutex, behind a scan that holds it.
+   *
+   * @errno ENOENT - the number is no longer open.
+   * @behaviour E-016, E-017, E-165
+   */
+  override read(task: Task, to: IovIter): number {
+    if (this.pos !== 0) return super.read(task, to);
+    const mutex = task.process.files.getRaw(this.#fd)?.epoll?.mtx ?? null;
+    if (mutex !== null && mutex.owner !== null) return mutex.sleep(task, new FdinfoRead(this));
+    const text = fdinfoText(task, this.#fd);
+    if (text === null) return -Errno.ENOENT;
+    this.text = text;
+    return super.read(task, to);
+  }
+}
+
+/** A reader of fdinfo asleep behind a scan. */
+class FdinfoRead extends SleepingCall {
+  readonly #file: FdinfoFile;
+
+  constructor(file: FdinfoFile) {
+    super();
+    this.#file = file;
+  }
+
+  override step(task: Task): number {
+    return this.#file.read(task, task.iter);
   }
 }
 
