@@ -63,7 +63,8 @@ export class ActiveCall {
 
   /** Whether the call left no trace on the model, so that it may be tried again later in its interval. */
   get isRepeatable(): boolean {
-    return this.progress === "idle" || (this.progress === "returned" && this.ret <= 0);
+    if (this.progress === "returned") return this.ret < 0 || (this.ret === 0 && this.isConsumer);
+    return this.progress === "idle";
   }
 
   /** Enters the call on the model. */
