@@ -103,6 +103,11 @@ ioctl(7, _IOC(_IOC_NONE, 0x56, 0x78, 0x1234), 0x7fff672e96e0) = -1 EINVAL (Inval
 ioctl(8, FIOASYNC, [1]) = -1 ENOTTY (Inappropriate ioctl for device)
 ioctl(3, EPIOCGPARAMS, {busy_poll_usecs=50, busy_poll_budget=8, prefer_busy_poll=1}) = 0
 ioctl(3, EPIOCSPARAMS, {busy_poll_usecs=50, busy_poll_budget=8, prefer_busy_poll=0}) = 0
+ioctl(4, TFD_IOC_SET_TICKS, [42]) = 0
+ioctl(4, TIOCPKT, [1]) = 0
+ioctl(4, TIOCSPTLCK, [0]) = 0
+ioctl(4, TIOCGPTN, [7]) = 0
+ioctl(5, TCSETS, {c_iflag=0x500, c_oflag=0x5, c_cflag=0xbf, c_lflag=ISIG|ICANON|ECHO, c_line=0, c_cc="\3\34\177\25\4\0\1\0\21\23\32\0\22\17\27\26\0\0\0"}) = 0
 kcmp(20543, 20543, KCMP_EPOLL_TFD, 8, {efd=7, tfd=8, toff=0}) = -1 ENOENT (No such file or directory)
 kcmp(20543, 20543, KCMP_FILE, 1, 2) = 2
 kcmp(20543, 20543, KCMP_VM) = 0
