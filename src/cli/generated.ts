@@ -3,7 +3,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Counterexample, campaign } from "../diff/campaign.ts";
+import { campaign, type NamedCounterexample } from "../diff/campaign.ts";
 import type { Worlds } from "../diff/engine.ts";
 import type { ScriptReport } from "../diff/report.ts";
 import type { DiffOptions } from "./diff.ts";
@@ -33,11 +33,11 @@ export async function generated(
   const seed = seedNumber(options.seed ?? "0");
   const bar = progress(io, "generated scripts", count);
   try {
-    for await (const { report, counterexample } of campaign({ seed, from, count, stopped }, worlds)) {
+    for await (const { report, counterexamples } of campaign({ seed, from, count, stopped }, worlds)) {
       reports.push(report);
       bar.update(reports.length, `counterexamples ${saved.length}`);
       if (options.json) io.out(`${JSON.stringify(report)}\n`);
-      if (counterexample !== null) saved.push(save(counterexample, options, io));
+      for (const counterexample of counterexamples) saved.push(save(counterexample, options, io));
     }
   } finally {
     bar.stop();
@@ -49,7 +49,7 @@ export async function generated(
   return { reports, saved };
 }
 
-function save({ name, text, report }: Counterexample, options: DiffOptions, io: Io): string {
+function save({ name, text, report }: NamedCounterexample, options: DiffOptions, io: Io): string {
   const file = join(options.save, `${name}.strace`);
   try {
     mkdirSync(options.save, { recursive: true });

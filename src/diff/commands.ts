@@ -2,11 +2,12 @@
  * What a generated script may do next: fast-check commands over `KnownState`, each of which writes lines of script.
  *
  * Parameters are plain numbers that pick among what is there, so the same command makes sense in any state; `check` refuses
- * it where nothing fits. Everything is non-blocking: a script has one task, and a call that slept would sleep for ever.
+ * it where nothing fits. Everything is non-blocking, save that up to two tasks may sleep in epoll_wait until something, and
+ * in the end the script itself, wakes them.
  */
 import fc from "fast-check";
 import { UserLayout } from "../syscalls/port.ts";
-import type { Description, Descriptor, KnownState } from "./known-state.ts";
+import type { Description, Descriptor, KnownState, Waiter } from "./known-state.ts";
 
 /** Lines of a script in the making. */
 export class Draft {
@@ -50,6 +51,8 @@ class Act implements ScriptCommand {
 /** Descriptors that a script keeps open at most: with more, events seldom meet. */
 const OPEN_MAX = 14;
 const EPOLLS_MAX = 4;
+/** Tasks that may go to sleep. */
+const SLEEPERS = ["B", "C"];
 /** A number that nothing ever has. */
 const NEVER_OPEN = 999;
 /** Memory for more bytes than anybody wants to read in a script: its content does not matter. */
@@ -269,7 +272,7 @@ const exclusiveMask = fc.constantFrom(
   "EPOLLIN|EPOLLEXCLUSIVE|EPOLLONESHOT",
   "EPOLLIN|EPOLLRDHUP|EPOLLEXCLUSIVE",
 );
-const addMask = fc.oneof({ arbitrary: mask, weight: 9 }, { arbitrary: exclusiveMask, weight: 1 });
+const addMask = fc.oneof({ arbitrary: mask, weight: 8 }, { arbitrary: exclusiveMask, weight: 2 });
 
 function eventText(events: string, token: number): string {
   return `{events=${events}, data={u32=${token}, u64=${token}}}`;
@@ -383,6 +386,32 @@ export function waitText(name: string, maxevents: number, form: string): string 
   }
 }
 
+/** A task goes to sleep in an epoll, unless something is ready there. */
+const sleep = fc.tuple(pick, fc.integer({ min: 1, max: 4 })).map(
+  ([which, maxevents]) =>
+    new Act(
+      "sleep in epoll_wait",
+      (known) => roomLeft(known) && hasEpoll(known) && known.waiters.length < SLEEPERS.length,
+      (known, draft) => {
+        const { name, file } = choose(known.ofKind("epoll"), which);
+        const epoll = known.name("k");
+        const task = SLEEPERS[known.waiters.length] as string;
+        known.hide(epoll, file);
+        known.waiters.push({ task, epoll, maxevents });
+        draft.add(`dup($${name}) = $${epoll}`);
+        draft.add(`${task} epoll_wait($${epoll},  <unfinished ...>`);
+      },
+    ),
+);
+
+/** Whatever happened to a sleeper, this wakes it: a ready file that nobody else watches. */
+export function wakeSleeper({ task, epoll, maxevents }: Waiter, known: KnownState, draft: Draft): void {
+  const ready = known.name("ev");
+  draft.add(`eventfd2(1, EFD_NONBLOCK) = $${ready}`);
+  draft.add(`epoll_ctl($${epoll}, EPOLL_CTL_ADD, $${ready}, ${eventText("EPOLLIN", known.token())}) = ?`);
+  draft.add(`${task} <... epoll_wait resumed>?, ${maxevents}, -1) = ?`);
+}
+
 const badWait = fc.tuple(pick, pick, fc.nat({ max: 6 })).map(
   ([which, what, how]) =>
     new Act("bad epoll_wait", hasEpoll, (known, draft) => {
@@ -430,6 +459,7 @@ const weighted: readonly (readonly [number, fc.Arbitrary<ScriptCommand>])[] = [
   [1, remove],
   [1, badCtl],
   [6, wait],
+  [1, sleep],
   [1, badWait],
   [1, pollMask],
 ];

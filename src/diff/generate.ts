@@ -5,7 +5,16 @@
  * can be made again without the others.
  */
 import fc from "fast-check";
-import { anyCommand, Draft, openEpoll, openEventfd, openPipe, openSocketpair, waitText } from "./commands.ts";
+import {
+  anyCommand,
+  Draft,
+  openEpoll,
+  openEventfd,
+  openPipe,
+  openSocketpair,
+  waitText,
+  wakeSleeper,
+} from "./commands.ts";
 import { KnownState } from "./known-state.ts";
 
 /** How scripts are made. */
@@ -42,6 +51,7 @@ function openSources(known: KnownState, draft: Draft, index: number): void {
 
 /** Looks at everything once more: who is registered, what each file says, and what is still to be delivered. */
 function finish(known: KnownState, draft: Draft): void {
+  for (const waiter of known.waiters) wakeSleeper(waiter, known, draft);
   for (const { name, file } of known.descriptors()) {
     if (file.kind !== "epoll") draft.add(`poll_mask($${name}) = ?`);
   }

@@ -1,7 +1,8 @@
 /**
  * Both worlds compared: scripts that were written, and scripts that were made up.
  */
-export { type CampaignOptions, type CampaignStep, type Counterexample, campaign } from "./campaign.ts";
+export { type CampaignOptions, type CampaignStep, campaign, type NamedCounterexample } from "./campaign.ts";
+export { type Counterexample, shrinkTo } from "./counterexample.ts";
 export { diffLowered, diffScripts, skipReason, type TargetTraits, type Worlds } from "./engine.ts";
 export { type GenerateOptions, generateScript } from "./generate.ts";
 export { judge } from "./judge.ts";

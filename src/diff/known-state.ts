@@ -30,6 +30,14 @@ export interface Watch {
   readonly fd: number;
 }
 
+/** A task asleep in epoll_wait, until the end of the script wakes it. */
+export interface Waiter {
+  readonly task: string;
+  /** A descriptor of its own for the epoll, which nothing else in the script touches. */
+  readonly epoll: string;
+  readonly maxevents: number;
+}
+
 const FIRST_FREE = 3;
 
 /** Descriptors, watches and names of one script. */
@@ -39,6 +47,9 @@ export class KnownState {
   /** Names of closed descriptors. Their numbers may be in use again. */
   readonly closed: string[] = [];
   readonly watches: Watch[] = [];
+  readonly waiters: Waiter[] = [];
+  /** Descriptors by number that commands do not see. */
+  readonly #hidden = new Map<number, Descriptor>();
   #names = 0;
   #tokens = 0;
 
@@ -56,9 +67,19 @@ export class KnownState {
 
   /** Takes the lowest free number. */
   install(name: string, file: Description): Descriptor {
+    return this.place(name, this.#lowestFree(), file);
+  }
+
+  #lowestFree(): number {
     let fd = FIRST_FREE;
-    while (this.open.has(fd)) fd += 1;
-    return this.place(name, fd, file);
+    while (this.open.has(fd) || this.#hidden.has(fd)) fd += 1;
+    return fd;
+  }
+
+  /** A number that stays as it is to the end. */
+  hide(name: string, file: Description): void {
+    const fd = this.#lowestFree();
+    this.#hidden.set(fd, { name, fd, file });
   }
 
   /** Puts a description on a number, whatever was there. */
@@ -76,7 +97,8 @@ export class KnownState {
     this.open.delete(fd);
     this.closed.push(descriptor.name);
     const { file } = descriptor;
-    if (this.descriptors().some((other) => other.file === file)) return;
+    const others = [...this.open.values(), ...this.#hidden.values()];
+    if (others.some((other) => other.file === file)) return;
     this.#forget((watch) => watch.file === file || watch.epoll === file);
   }
 

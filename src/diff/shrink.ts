@@ -21,6 +21,10 @@ const ALIAS = /^dup2?\(\$(\w+)[,)].* = \$(\w+)$/;
 const RESULT_NAME = / = \$(\w+)\s*$/;
 /** The array of a new pair of descriptors. */
 const PAIR = /^(?:\w+\s+)?(?:pipe2?|socketpair)\(.*?\[\$(\w+), \$(\w+)\]/;
+/** One half of a call that sleeps: the second cannot be without the first. */
+const HALF = /^(\w+)\s+(<\.\.\.|.*<unfinished \.\.\.>)/;
+/** In front of a task: what its first half binds and its second half uses. */
+const CALL_OF = "call of ";
 const NAME = /\$(\w+)/g;
 
 /**
@@ -37,6 +41,12 @@ export async function shrinkScript(text: string, stillFails: StillFails): Promis
   return renameNames(print(parts));
 }
 
+/** A script without some lines, counted from 1, and without those that cannot be without them. */
+export function dropLines(text: string, lines: ReadonlySet<number>): string {
+  const parts = text.split("\n").map((line, index) => (lines.has(index + 1) ? parsePart("") : parsePart(line)));
+  return print(without(parts, 0, 0));
+}
+
 function parse(text: string): Part[] {
   return text
     .split("\n")
@@ -45,10 +55,11 @@ function parse(text: string): Part[] {
 }
 
 function parsePart(text: string): Part {
-  const binds = [RESULT_NAME.exec(text)?.[1], ...(PAIR.exec(text)?.slice(1) ?? [])].filter(
-    (name) => name !== undefined,
-  );
+  const named = [RESULT_NAME.exec(text)?.[1], ...(PAIR.exec(text)?.slice(1) ?? [])];
+  const binds = named.filter((name) => name !== undefined);
   const uses = [...text.matchAll(NAME)].map(([, name]) => name as string).filter((name) => !binds.includes(name));
+  const [, task, half] = HALF.exec(text) ?? [];
+  if (half !== undefined) (half === "<..." ? uses : binds).push(CALL_OF + task);
   return { text, binds, uses };
 }
 
@@ -56,16 +67,18 @@ function print(parts: readonly Part[]): string {
   return parts.map(({ text }) => `${text}\n`).join("");
 }
 
-/** `parts` without some, and without those that would use an unbound name. */
+/** `parts` without some, without those that would use an unbound name, and without calls that would never be resumed. */
 function without(parts: readonly Part[], from: number, to: number): Part[] {
   const bound = new Set<string>();
+  const resumed = new Set<string>();
   const kept: Part[] = [];
   for (const [index, part] of parts.entries()) {
     if ((index >= from && index < to) || part.uses.some((name) => !bound.has(name))) continue;
     for (const name of part.binds) bound.add(name);
+    for (const name of part.uses) resumed.add(name);
     kept.push(part);
   }
-  return kept;
+  return kept.filter(({ binds }) => binds.every((name) => !name.startsWith(CALL_OF) || resumed.has(name)));
 }
 
 async function fewerLines(all: readonly Part[], stillFails: StillFails): Promise<Part[]> {
