@@ -22,9 +22,11 @@ import {
   sysLseek,
 } from "./fd.ts";
 import { sysIoctl } from "./ioctl.ts";
+import { sysKcmp } from "./kcmp.ts";
 import { sysRecvfrom, sysRecvmmsg, sysRecvmsg, sysSendmmsg, sysSendmsg, sysSendto } from "./msg.ts";
 import { sysMemfdCreate, sysMkdir, sysMknod, sysMknodat, sysOpen, sysOpenat, sysUnlink, sysUnlinkat } from "./open.ts";
 import { sysPipe, sysPipe2 } from "./pipe.ts";
+import { sysPrctl } from "./prctl.ts";
 import { sysGetpid, sysGettid, sysPrlimit64 } from "./process.ts";
 import {
   sysPread64,
@@ -91,6 +93,7 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   getsockopt: sysGetsockopt,
   gettid: sysGettid,
   ioctl: sysIoctl,
+  kcmp: sysKcmp,
   listen: sysListen,
   lseek: sysLseek,
   memfd_create: sysMemfdCreate,
@@ -107,6 +110,7 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   pread64: sysPread64,
   preadv: sysPreadv,
   preadv2: sysPreadv2,
+  prctl: sysPrctl,
   prlimit64: sysPrlimit64,
   pselect6: sysPselect6,
   pwrite64: sysPwrite64,

@@ -50,6 +50,9 @@ export interface TaskBody {
   resume(task: Task, result: number): void;
 }
 
+/** 50 us, unless a task says otherwise. */
+export const DEFAULT_TIMER_SLACK_NS = 50_000;
+
 export class Task {
   readonly kernel: Kernel;
   readonly process: Process;
@@ -65,6 +68,8 @@ export class Task {
   timedOut: boolean;
   /** `TIF_SIGPENDING`: some signal would end an interruptible sleep; there is something to do before user mode. */
   signalPending: boolean;
+  /** `timer_slack_ns`: stored and shown, without effect. */
+  timerSlackNs: number;
   /** Signals sent to this thread. */
   readonly pending: SigPending;
   /** Signals that this thread does not take now. Changed through `setBlocked` alone. */
@@ -108,6 +113,7 @@ export class Task {
     this.held = null;
     this.timedOut = false;
     this.signalPending = false;
+    this.timerSlackNs = DEFAULT_TIMER_SLACK_NS;
     this.pending = new SigPending();
     this.blocked = new Sigset();
     this.realBlocked = new Sigset();
