@@ -268,6 +268,8 @@ describe("the files of the system", () => {
     expect(shows("/sys/class/net/lo/operstate")).toEqual([0x14f, 0]);
     expect(shows("/dev/net/tun", RW)).toEqual([8, 0]);
     expect(shows("/dev/fuse", RW)).toEqual([8, 0]);
+    expect(shows("/dev/ptmx", RW)).toEqual([OUT2, 0]);
+    expect(shows("/proc/pressure/cpu")).toEqual([0x14f, 0]);
     expect(shows("/proc/self/ns/net")).toEqual([0x145, "EPERM"]);
     expect(() => m.open("/etc/passwd", RD)).toThrow("not modelled");
   });

@@ -28,9 +28,9 @@ const IN2: number = Poll.IN | Poll.RDNORM;
 
 /**
  * What kind of poll a file has: none; always ready; readable, with a queue for changes; a sysfs attribute, which reports a
- * change until it is read.
+ * change until it is read; a pressure file without a trigger, which reports one for ever.
  */
-export const ProcPoll = { NONE: 0, ALWAYS: 1, CHANGES: 2, ATTRIBUTE: 3 } as const;
+export const ProcPoll = { NONE: 0, ALWAYS: 1, CHANGES: 2, ATTRIBUTE: 3, PRESSURE: 4 } as const;
 export type ProcPoll = (typeof ProcPoll)[keyof typeof ProcPoll];
 
 export class ProcInode extends Inode {
@@ -92,8 +92,8 @@ class ProcFile extends NamedFile {
     const { poll, wait } = this.proc;
     if (pt !== null && (poll === ProcPoll.CHANGES || poll === ProcPoll.ATTRIBUTE)) pt.queue(this, wait);
     if (poll === ProcPoll.CHANGES) return IN2;
-    if (poll === ProcPoll.ATTRIBUTE && this.#changed) return DEFAULT_POLLMASK | Poll.ERR | Poll.PRI;
-    return DEFAULT_POLLMASK;
+    const changed = poll === ProcPoll.PRESSURE || (poll === ProcPoll.ATTRIBUTE && this.#changed);
+    return changed ? DEFAULT_POLLMASK | Poll.ERR | Poll.PRI : DEFAULT_POLLMASK;
   }
 
   /** @throws Unmodelled when the text is the machine's own. */
@@ -275,6 +275,7 @@ export function fillProc(kernel: Kernel, proc: SystemDir): void {
   for (const name of ["meminfo", "stat", "loadavg", "uptime", "cpuinfo", "version"]) {
     proc.known.set(name, file(ProcPoll.ALWAYS));
   }
+  for (const name of ["cpu", "io", "memory"]) addBelow(kernel, proc, ["pressure", name], file(ProcPoll.PRESSURE));
   fillSysctl(kernel, proc);
 }
 
