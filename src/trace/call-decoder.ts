@@ -9,10 +9,12 @@ import { printPlace } from "./places.ts";
 import type { CallPlan, Input, Lowered, Plan, QueryPlan } from "./source-map.ts";
 
 /** A block of memory that is known. */
-interface Block {
+export interface Block {
   readonly addr: number;
   readonly bytes: Uint8Array;
 }
+
+const NOTHING: readonly Block[] = [];
 
 /** Reads the values of one call; see `Decoder`. */
 export class CallDecoder implements Decoder {
@@ -20,7 +22,7 @@ export class CallDecoder implements Decoder {
   ret: number | null = null;
   readonly #args: readonly number[];
   readonly #before: readonly Block[];
-  readonly #after: Block[] = [];
+  #after: Block[] | null = null;
 
   constructor(args: readonly number[], before: readonly Block[]) {
     this.#args = args;
@@ -29,6 +31,7 @@ export class CallDecoder implements Decoder {
 
   /** Adds memory that was read back. */
   readBack(addr: number, bytes: Uint8Array): void {
+    this.#after ??= [];
     this.#after.push({ addr, bytes });
   }
 
@@ -41,7 +44,7 @@ export class CallDecoder implements Decoder {
   }
 
   after(addr: number, length: number): Uint8Array | null {
-    return find(this.#after, addr, length);
+    return find(this.#after ?? NOTHING, addr, length);
   }
 
   address(addr: bigint): Expr {
@@ -82,17 +85,14 @@ export function readRun(lowered: Lowered, result: PortResult, visitor: RunVisito
   new RunReader(lowered, result, visitor).walk();
 }
 
-interface Event {
-  readonly step: number;
-  readonly run: () => void;
-}
-
 class RunReader {
   readonly #plans: readonly Plan[];
   readonly #steps: readonly StepResult[];
   readonly #visitor: RunVisitor;
   readonly #slots: number[];
   readonly #decoders = new Map<CallPlan, CallDecoder>();
+  /** Tasks that sleep in a race: their further calls were never entered. */
+  readonly #asleep = new Set<number>();
 
   constructor(lowered: Lowered, result: PortResult, visitor: RunVisitor) {
     this.#plans = lowered.plans;
@@ -103,15 +103,21 @@ class RunReader {
 
   /** Begins and ends of calls in the order of their steps, so that each sees the names of its time. */
   walk(): void {
-    const events: Event[] = [];
-    for (const plan of this.#plans) {
-      if (plan.kind === "query") events.push({ step: plan.step, run: () => this.#query(plan) });
+    const plans = [...this.#plans].sort((a, b) => firstStep(a) - firstStep(b));
+    /** Calls that have begun and end later, by the step of their end. */
+    const open: CallPlan[] = [];
+    for (const plan of plans) {
+      while (open.length > 0 && endStep(open[0]!) < firstStep(plan)) this.#end(open.shift()!);
+      if (plan.kind === "query") this.#query(plan);
       if (plan.kind !== "call") continue;
-      events.push({ step: plan.callStep, run: () => this.#begin(plan) });
-      events.push({ step: endStep(plan), run: () => this.#end(plan) });
+      this.#begin(plan);
+      if (endStep(plan) === plan.callStep) this.#end(plan);
+      else {
+        open.push(plan);
+        open.sort((a, b) => endStep(a) - endStep(b));
+      }
     }
-    events.sort((a, b) => a.step - b.step);
-    for (const event of events) event.run();
+    for (const plan of open) this.#end(plan);
   }
 
   #query(plan: QueryPlan): void {
@@ -119,8 +125,13 @@ class RunReader {
   }
 
   #begin(plan: CallPlan): void {
-    const args = plan.registers.map((register) => this.#value(register));
-    const before = plan.inputs.map((input) => this.#block(input));
+    const { registers, inputs } = plan;
+    const args = registers.every((register) => typeof register === "number")
+      ? registers
+      : registers.map((register) => this.#value(register));
+    const before = inputs.every(({ image }) => image.patches.length === 0)
+      ? inputs
+      : inputs.map((input) => this.#block(input));
     this.#decoders.set(plan, new CallDecoder(args, before));
   }
 
@@ -128,8 +139,8 @@ class RunReader {
     return typeof register === "number" ? register : (this.#slots[register.slot] ?? 0);
   }
 
+  /** An input with the names' values filled in. */
   #block({ addr, image }: Input): Block {
-    if (image.patches.length === 0) return { addr, bytes: image.bytes };
     const bytes = image.bytes.slice();
     const view = new DataView(bytes.buffer);
     for (const { offset, size, slot } of image.patches) {
@@ -142,9 +153,15 @@ class RunReader {
 
   #end(plan: CallPlan): void {
     const decoder = this.#decoders.get(plan)!;
+    this.#decoders.delete(plan);
+    if (plan.par && this.#asleep.has(plan.task)) {
+      this.#visitor.call({ plan, decoder, entered: false, ended: false }, this.#slots);
+      return;
+    }
     const entered = this.#steps[plan.callStep];
     const last = this.#steps[endStep(plan)];
     decoder.ret = last?.ret ?? entered?.ret ?? null;
+    if (plan.par && decoder.ret === null) this.#asleep.add(plan.task);
     for (const { step, addr } of plan.peeks) {
       const bytes = this.#steps[step]?.bytes;
       if (bytes !== undefined && bytes !== null) decoder.readBack(addr, bytes);
@@ -156,6 +173,10 @@ class RunReader {
     }
     this.#visitor.call({ plan, decoder, entered: entered !== undefined, ended: last !== undefined }, this.#slots);
   }
+}
+
+function firstStep(plan: Plan): number {
+  return plan.kind === "call" ? plan.callStep : plan.step;
 }
 
 /** The step after which nothing more is learnt about a call's result. */

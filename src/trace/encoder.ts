@@ -133,7 +133,7 @@ export class CallEncoder implements Encoder {
   poke(addr: number, image: Image): void {
     const length = writableBytes(addr, image.bytes.length);
     if (length === 0 && image.bytes.length > 0) return;
-    this.inputs.push({ addr, image });
+    this.inputs.push({ addr, image, bytes: image.bytes });
     this.steps.push({ op: "poke", addr, bytes: image.bytes.subarray(0, length) });
     for (const { offset, size, slot } of image.patches) {
       if (offset + size <= length) this.steps.push({ op: "pokeSlot", addr: addr + offset, size, slot });

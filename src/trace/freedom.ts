@@ -5,15 +5,15 @@
  *
  * | call | free |
  * | --- | --- |
- * | getpid, gettid, time, wait4 (a pid), fcntl F_GETOWN | the result |
+ * | getpid, getppid, gettid, time, wait4 (a pid), fcntl F_GETOWN | the result |
  * | kcmp | whether 1 or 2: an order of addresses |
  * | clock_gettime, nanosleep, clock_nanosleep, wait4 (rusage) | the time given back |
- * | timerfd_gettime, timerfd_settime | `it_value` given back |
+ * | getitimer, setitimer, and `_gettime`, `_settime` of timers | `it_value` given back |
  * | select, pselect6, poll, ppoll, recvmmsg | the time that is left |
  * | fstat | device, inode, owner, block counts, times |
  * | getsockopt SO_COOKIE, SO_INCOMING_CPU, SO_INCOMING_NAPI_ID | the value |
  * | socket addresses | ports from the ephemeral range, autobound abstract names, netlink ids |
- * | credentials, `signalfd_siginfo` | pid, uid, gid |
+ * | credentials, `siginfo_t`, `signalfd_siginfo` | pid, uid, gid, times |
  */
 import { Fcntl } from "../kernel/uapi/fcntl.ts";
 import { SOL_SOCKET } from "../kernel/uapi/socket.ts";
@@ -34,7 +34,7 @@ const SIGNAL_MAX = 64;
 /** `ssi_pid` and `ssi_uid`. */
 const SIGINFO_SENDER = { from: 12, to: 20 } as const;
 
-const FREE_RESULTS: ReadonlySet<string> = new Set(["getpid", "gettid", "time", "wait4"]);
+const FREE_RESULTS: ReadonlySet<string> = new Set(["getpid", "getppid", "gettid", "time", "wait4"]);
 
 /** Fields that are free wherever they stand. */
 const FREE_FIELDS: ReadonlySet<string> = new Set([
@@ -43,6 +43,10 @@ const FREE_FIELDS: ReadonlySet<string> = new Set([
   "pid",
   "uid",
   "gid",
+  "si_pid",
+  "si_uid",
+  "si_utime",
+  "si_stime",
   "st_dev",
   "st_ino",
   "st_uid",
@@ -61,8 +65,18 @@ const FREE_FIELDS: ReadonlySet<string> = new Set([
 
 /** Outputs that are a time. */
 const TIME_OUTPUTS: ReadonlySet<string> = new Set(["clock_gettime", "clock_nanosleep", "nanosleep", "time"]);
-const TIMER_OUTPUTS: ReadonlySet<string> = new Set(["timerfd_gettime", "timerfd_settime"]);
+const TIMER_OUTPUTS: ReadonlySet<string> = new Set([
+  "getitimer",
+  "setitimer",
+  "timer_gettime",
+  "timer_settime",
+  "timerfd_gettime",
+  "timerfd_settime",
+]);
 const FREE_SOCKET_OPTIONS: ReadonlySet<number> = new Set([49, 56, 57]);
+
+/** Calls with an output that is free in part. */
+const INEXACT: ReadonlySet<string> = new Set(["fstat", "rt_sigtimedwait", "wait4", "waitid"]);
 
 /** A call's answer without its free parts. */
 export interface PortableCall {
@@ -86,7 +100,7 @@ export function portable(run: CallRun, rendered: Rendered, outputs: readonly boo
 /** Whether the bytes behind a call's outputs can be compared as they are: nothing in them is free. */
 export function isExact({ plan, decoder }: CallRun): boolean {
   const { name } = plan.signature;
-  if (TIME_OUTPUTS.has(name) || TIMER_OUTPUTS.has(name) || name === "fstat" || name === "wait4") return false;
+  if (TIME_OUTPUTS.has(name) || TIMER_OUTPUTS.has(name) || INEXACT.has(name)) return false;
   if (name === "getsockopt") return decoder.arg(1) !== SOL_SOCKET;
   return !/^(?:accept|getsockname|getpeername|recv|select|pselect|ppoll|poll|read)/u.test(name);
 }

@@ -5,12 +5,13 @@
 import { Errno } from "../kernel/uapi/errno.ts";
 import type { PortResult, StepResult } from "../syscalls/port.ts";
 import { contentOf } from "./abi/blocks.ts";
+import type { WordType } from "./abi/context.ts";
 import { evalBig, type Variables } from "./abi/evaluate.ts";
 import { paramTypes } from "./abi/index.ts";
 import { pollFlags } from "./abi/symbols.ts";
 import type { ArrayExpr, CallLine, Expr, Line, Result, StrExpr } from "./ast.ts";
 import { array, ellipsis, int, str } from "./build.ts";
-import { type CallRun, readRun } from "./call-decoder.ts";
+import { type CallDecoder, type CallRun, readRun } from "./call-decoder.ts";
 import { matches, sameItems } from "./compare.ts";
 import { fdinfoItems, latin1, portableFdinfo, printItems } from "./fdinfo.ts";
 import { printExpr } from "./printer.ts";
@@ -19,7 +20,6 @@ import {
   firstHalf,
   printOutput,
   printResult,
-  type Rendered,
   registerValue,
   render,
   secondHalf,
@@ -47,7 +47,7 @@ export interface Comparison {
 
 /** What came of a run. */
 export interface Outcome {
-  /** The script's lines with its calls as they went. Ends where the run ended. */
+  /** The script's lines with its calls as they went; made when first asked for. Ends where the run ended. */
   readonly lines: readonly Line[];
   /** Everything that is not as expected. */
   readonly comparisons: readonly Comparison[];
@@ -69,8 +69,9 @@ class OutcomeReader {
   readonly #lowered: Lowered;
   readonly #result: PortResult;
   readonly #comparisons: Comparison[] = [];
-  /** What became of the script's lines, by their index; several where a call ended that should have slept. */
-  readonly #made = new Map<number, Line[]>();
+  /** Queries as they were answered, by the index of their line. */
+  readonly #answers = new Map<number, CallLine>();
+  readonly #runs: CallRun[] = [];
   #checked = 0;
 
   constructor(lowered: Lowered, result: PortResult) {
@@ -79,40 +80,71 @@ class OutcomeReader {
   }
 
   read(): Outcome {
-    const { slots } = this.#lowered;
-    const variables = (values: readonly number[]): Variables => {
-      return (name) => {
-        const slot = slots.get(name);
-        return slot === undefined ? null : BigInt(values[slot] ?? 0);
-      };
+    let values: readonly number[] = [];
+    const variables: Variables = (name) => {
+      const slot = this.#lowered.slots.get(name);
+      return slot === undefined ? null : BigInt(values[slot] ?? 0);
     };
     readRun(this.#lowered, this.#result, {
-      call: (run, values) => this.#call(run, variables(values)),
-      query: (plan, step, values) => this.#query(plan, step, variables(values)),
+      call: (run, slots) => {
+        values = slots;
+        this.#call(run, variables);
+      },
+      query: (plan, step, slots) => {
+        values = slots;
+        this.#query(plan, step, variables);
+      },
     });
+    return this.#outcome();
+  }
+
+  #outcome(): Outcome {
     const { end, reason } = this.#result;
-    this.#comparisons.sort((a, b) => a.index - b.index);
-    return { lines: this.#lines(), comparisons: this.#comparisons, checked: this.#checked, end, reason };
+    const comparisons = this.#comparisons.sort((a, b) => a.index - b.index);
+    let lines: Line[] | null = null;
+    const make = (): Line[] => this.#lines();
+    return {
+      comparisons,
+      checked: this.#checked,
+      end,
+      reason,
+      get lines(): Line[] {
+        lines ??= make();
+        return lines;
+      },
+    };
   }
 
   /** Comments, directives and the like stay where they are, up to the last line that ran. */
   #lines(): Line[] {
-    const last = Math.max(-1, ...this.#made.keys());
+    const made = new Map<number, Line>(this.#answers);
+    for (const run of this.#runs) this.#callLines(run, made);
+    let last = -1;
+    for (const index of made.keys()) last = Math.max(last, index);
     const complete = this.#result.end === "done";
     const lines: Line[] = [];
     for (const [index, { line }] of this.#lowered.script.lines.entries()) {
       if (!complete && index > last) break;
-      const made = this.#made.get(index);
-      if (made !== undefined) lines.push(...made);
+      const instead = made.get(index);
+      if (instead !== undefined) lines.push(instead);
       else if (line.type !== "call" && line.type !== "resumed") lines.push(line);
     }
     return lines;
   }
 
-  #make(index: number, line: Line): void {
-    const made = this.#made.get(index);
-    if (made === undefined) this.#made.set(index, [line]);
-    else made.push(line);
+  #callLines(run: CallRun, made: Map<number, Line>): void {
+    const { plan } = run;
+    const rendered = render(run);
+    const call = this.#lowered.script.lines[plan.line]!.line as CallLine;
+    const returned = rendered.result !== null;
+    if (plan.resumedLine === null) {
+      const whole = returned && (!call.unfinished || plan.blockedStep !== null);
+      made.set(plan.line, whole ? wholeLine(call, rendered) : firstHalf(call, rendered, true));
+      return;
+    }
+    made.set(plan.line, firstHalf(call, rendered, false));
+    const at = this.#lowered.script.lines[plan.resumedLine]!.line.line;
+    if (returned) made.set(plan.resumedLine, secondHalf(call, at, rendered));
   }
 
   // calls
@@ -121,14 +153,20 @@ class OutcomeReader {
     const { plan, decoder } = run;
     const stuck = this.#isStuck(plan);
     if (!run.entered && !stuck) return;
-    const rendered = render(run);
-    this.#callLines(plan, rendered);
+    this.#runs.push(run);
     if (plan.par) return; // an outcome, not an expectation
     if (plan.blockedStep !== null) {
       if (!run.ended) return;
-      this.#check(plan.line, plan.signature.name, "blocked", ASLEEP, decoder.ret === null, () => printActual(rendered));
+      this.#check(
+        plan.line,
+        plan.signature.name,
+        "blocked",
+        () => ASLEEP,
+        decoder.ret === null,
+        () => resultText(run),
+      );
     } else if (plan.expected !== null && (run.ended || stuck)) {
-      this.#compareCall(run, rendered, plan.expected, variables);
+      this.#compareCall(run, plan.expected, variables);
     }
   }
 
@@ -138,64 +176,48 @@ class OutcomeReader {
     return this.#result.end === "timeout" && (plan.callStep === reached || plan.resultStep === reached);
   }
 
-  #callLines(plan: CallPlan, rendered: Rendered): void {
-    const { line } = this.#lowered.script.lines[plan.line]!;
-    const call = line as CallLine;
-    const { result } = rendered;
-    if (plan.resumedLine === null) {
-      const whole = result !== null && (!call.unfinished || plan.blockedStep !== null);
-      this.#make(plan.line, whole ? wholeLine(call, rendered) : firstHalf(call, rendered, true));
-      return;
-    }
-    this.#make(plan.line, firstHalf(call, rendered, false));
-    const at = this.#lowered.script.lines[plan.resumedLine]!.line.line;
-    if (result !== null) this.#make(plan.resumedLine, secondHalf(call, at, rendered));
-  }
-
-  #compareCall(run: CallRun, rendered: Rendered, expected: Result, variables: Variables): void {
+  #compareCall(run: CallRun, expected: Result, variables: Variables): void {
     const { plan, decoder } = run;
-    const name = plan.signature.name;
+    const { ret } = decoder;
+    const { name } = plan.signature;
     const at = plan.resumedLine ?? plan.line;
-    const { result } = rendered;
-    if (!plan.signature.noReturn) {
-      const asExpected = decoder.ret !== null && resultMatches(expected, decoder.ret, variables);
-      const unasked = expected.values.length === 1 && isUnknown(expected.values[0]!);
-      const field = result === null ? "blocked" : "result";
-      if (!unasked || result === null) {
-        this.#check(at, name, field, printResult(expected), asExpected, () => printActual(rendered));
-      }
+    const asked = expected.values.length !== 1 || !isUnknown(expected.values[0]!);
+    if (!plan.signature.noReturn && (asked || ret === null)) {
+      const same = ret !== null && resultMatches(expected, ret, variables);
+      const field = ret === null ? "blocked" : "result";
+      this.#check(
+        at,
+        name,
+        field,
+        () => printResult(expected),
+        same,
+        () => resultText(run),
+      );
     }
-    if (result === null || decoder.ret === null) return;
-    this.#compareArguments(run, rendered, at, variables);
-    if (expected.output === null || decoder.ret < 0) return;
-    const { output } = result;
-    const same = output !== null && outputMatches(expected.output.fields, output.fields, variables);
-    this.#check(at, name, "output", printOutput(expected.output), same, () =>
-      output === null ? "nothing" : printOutput(output),
-    );
+    if (ret === null) return;
+    this.#compareArguments(run, ret, at, variables);
+    if (expected.output === null || ret < 0) return;
+    const wanted = expected.output;
+    const output = plan.signature.describe?.(decoder)?.output ?? null;
+    const same = output !== null && outputMatches(wanted.fields, output.fields, variables);
+    const actual = (): string => (output === null ? "nothing" : printOutput(output));
+    this.#check(at, name, "output", () => printOutput(wanted), same, actual);
   }
 
-  #compareArguments(run: CallRun, rendered: Rendered, at: number, variables: Variables): void {
+  #compareArguments(run: CallRun, ret: number, at: number, variables: Variables): void {
     const { plan, decoder } = run;
     const types = paramTypes(plan.signature, (index) => decoder.arg(index));
     for (const [index, type] of types.entries()) {
       const written = plan.args[index];
       const expected = written === undefined || !type.output ? null : contentOf(written);
-      if (expected === null) continue;
-      let actual: Expr | null = rendered.args[index]!;
-      let wanted = expected;
-      if (decoder.ret! < 0) {
-        // only what the script placed at an address of its own is expected there after a failure
-        if (written!.kind !== "at") continue;
-        const bytes = decoder.after(registerValue(run, index), Number.POSITIVE_INFINITY);
-        actual = bytes === null || type.target === null ? null : type.target.decode(bytes, decoder);
-        wanted = openEnded(expected);
-      }
+      // after a failure only what the script placed at an address of its own is expected there
+      if (expected === null || (ret < 0 && written?.kind !== "at")) continue;
+      const register = registerValue(run, index);
+      const actual = ret < 0 ? leftBehind(type, register, decoder) : type.fromWord(BigInt(register), decoder);
+      const same = actual !== null && matches(ret < 0 ? openEnded(expected) : expected, actual, variables);
       const field = `argument ${index + 1} (${plan.signature.params[index]!.name})`;
-      const same = actual !== null && matches(wanted, actual, variables);
-      this.#check(at, plan.signature.name, field, printExpr(expected), same, () =>
-        actual === null ? "nothing" : printExpr(actual),
-      );
+      const text = (): string => (actual === null ? "nothing" : printExpr(actual));
+      this.#check(at, plan.signature.name, field, () => printExpr(expected), same, text);
     }
   }
 
@@ -206,23 +228,55 @@ class OutcomeReader {
     const { line } = this.#lowered.script.lines[plan.line]!;
     const actual = queryResult(plan, step);
     const args = plan.args.map((arg) => withValues(arg, variables));
-    this.#make(plan.line, { ...(line as CallLine), args, result: actual });
-    if (plan.expected === null) return;
-    const same = queryMatches(plan, plan.expected, actual, step, variables);
-    this.#check(plan.line, plan.name, "result", printResult(plan.expected), same, () => printResult(actual));
+    this.#answers.set(plan.line, { ...(line as CallLine), args, result: actual });
+    const { expected } = plan;
+    if (expected === null) return;
+    const same = queryMatches(plan, expected, actual, step, variables);
+    this.#check(
+      plan.line,
+      plan.name,
+      "result",
+      () => printResult(expected),
+      same,
+      () => printResult(actual),
+    );
   }
 
-  #check(index: number, call: string, field: string, expected: string, same: boolean, actual: () => string): void {
+  #check(
+    index: number,
+    call: string,
+    field: string,
+    expected: () => string,
+    same: boolean,
+    actual: () => string,
+  ): void {
     this.#checked += 1;
     if (same) return;
     const { line, ids } = this.#lowered.script.lines[index]!;
     const { task } = line;
-    this.#comparisons.push({ line: line.line, index, task, call, field, expected, actual: actual(), ids });
+    this.#comparisons.push({
+      line: line.line,
+      index,
+      task,
+      call,
+      field,
+      expected: expected(),
+      actual: actual(),
+      ids,
+    });
   }
 }
 
-function printActual({ result }: Rendered): string {
+/** `asleep`, `3`, `-1 EBADF`. */
+function resultText(run: CallRun): string {
+  const { result } = render(run);
   return result === null ? ASLEEP : printResult(result);
+}
+
+/** What a failed call left at an address; null when that memory is not known. */
+function leftBehind(type: WordType, addr: number, decoder: CallDecoder): Expr | null {
+  const bytes = decoder.after(addr, Number.POSITIVE_INFINITY);
+  return bytes === null || type.target === null ? null : type.target.decode(bytes, decoder);
 }
 
 function isUnknown(expr: Expr): boolean {

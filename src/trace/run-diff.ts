@@ -86,7 +86,7 @@ class RunComparison {
   }
 
   #call(plan: CallPlan, a: CallRun | undefined, b: CallRun | undefined): void {
-    if (a === undefined || b === undefined) return;
+    if (a === undefined || b === undefined || isSame(plan, a, b)) return;
     const index = plan.resumedLine ?? plan.line;
     const { name } = plan.signature;
     const left = portableCall(a);
@@ -143,6 +143,7 @@ class RunComparison {
 
   #wokenIn(range: StepRange, index: number, name: string): void {
     if (range.to > Math.min(this.#first.steps.length, this.#second.steps.length)) return;
+    if (nobodyWoke(this.#first, range) && nobodyWoke(this.#second, range)) return;
     const first = this.#wokenTasks(this.#first, range);
     const second = this.#wokenTasks(this.#second, range);
     if (first !== second) this.#differ(index, name, "woken", first, second);
@@ -171,6 +172,21 @@ class RunComparison {
     const text = ({ end, reason }: PortResult): string => (reason === "" ? end : `${end}: ${reason}`);
     this.#differ(plan.line, plan.kind === "call" ? plan.signature.name : plan.name, "end", text(a), text(b));
   }
+}
+
+function nobodyWoke({ steps }: PortResult, { from, to }: StepRange): boolean {
+  for (let at = from; at < to; at += 1) if (steps[at]!.woke.length > 0) return false;
+  return true;
+}
+
+/** The common case, without decoding: the same result and the same bytes. */
+function isSame(plan: CallPlan, a: CallRun, b: CallRun): boolean {
+  if (a.decoder.ret !== b.decoder.ret) return false;
+  return plan.peeks.every(({ addr, length }) => {
+    const left = a.decoder.after(addr, length);
+    const right = b.decoder.after(addr, length);
+    return left === right || (left !== null && right !== null && sameBytes(left, right));
+  });
 }
 
 function portableCall(run: CallRun): PortableCall {

@@ -11,6 +11,8 @@ import type { Script } from "./script.ts";
 export interface Input {
   readonly addr: number;
   readonly image: Image;
+  /** The image's bytes: the cells of names hold 0. */
+  readonly bytes: Uint8Array;
 }
 
 /** A `peek` step: bytes that the call left at an address. */
@@ -55,6 +57,8 @@ export interface CallPlan {
   readonly resultStep: number | null;
   /** The `blocked` step at the end of the script, for a call that should sleep for ever; null for the others. */
   readonly blockedStep: number | null;
+  /** It is part of the outcome, not an expectation: a call without order, or one that slept when those began. */
+  readonly par: boolean;
   /** Steps of the entry's line, and of the resumed line. */
   readonly steps: StepRange;
   readonly resumedSteps: StepRange | null;
@@ -98,4 +102,6 @@ export interface Lowered {
   readonly tasks: readonly (string | null)[];
   /** Slots by the name that they are bound to. A result may be bound again: then the same slot changes. */
   readonly slots: ReadonlyMap<string, number>;
+  /** Index of the `race` step; null for a script whose lines all have an order. */
+  readonly raceStep: number | null;
 }

@@ -41,11 +41,11 @@ export class Image {
       this.patches.push({ offset, size, slot: word.slot });
       return;
     }
-    let rest = BigInt.asUintN(size * 8, word);
-    for (let i = 0; i < size; i += 1) {
-      this.bytes[offset + i] = Number(rest & 0xffn);
-      rest >>= 8n;
-    }
+    const low = Number(BigInt.asUintN(32, word));
+    for (let i = 0; i < size && i < 4; i += 1) this.bytes[offset + i] = low >>> (8 * i);
+    if (size <= 4) return;
+    const high = Number(BigInt.asUintN(32, word >> 32n));
+    for (let i = 4; i < size; i += 1) this.bytes[offset + i] = high >>> (8 * (i - 4));
   }
 
   /** Puts bytes at `offset`. */
@@ -56,7 +56,13 @@ export class Image {
 
 /** The integer of `size` bytes at `offset`, little-endian. Bytes behind the end count as 0. */
 export function readWord(bytes: Uint8Array, offset: number, size: number, signed: boolean): bigint {
-  let value = 0n;
-  for (let i = size - 1; i >= 0; i -= 1) value = (value << 8n) | BigInt(bytes[offset + i] ?? 0);
+  const low = BigInt(read32(bytes, offset, Math.min(size, 4)));
+  const value = size <= 4 ? low : (BigInt(read32(bytes, offset + 4, size - 4)) << 32n) | low;
   return signed ? BigInt.asIntN(size * 8, value) : value;
+}
+
+function read32(bytes: Uint8Array, offset: number, size: number): number {
+  let value = 0;
+  for (let i = size - 1; i >= 0; i -= 1) value = value * 256 + (bytes[offset + i] ?? 0);
+  return value;
 }

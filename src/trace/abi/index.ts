@@ -10,9 +10,10 @@ import { signalCalls } from "./signal.ts";
 import type { Signature } from "./signature.ts";
 import { socketCalls } from "./socket.ts";
 import { timeCalls } from "./time.ts";
+import { timerCalls } from "./timer.ts";
 
 const table: ReadonlyMap<string, Signature> = new Map(
-  [epollCalls, fdCalls, fileCalls, pollCalls, processCalls, signalCalls, socketCalls, timeCalls]
+  [epollCalls, fdCalls, fileCalls, pollCalls, processCalls, signalCalls, socketCalls, timeCalls, timerCalls]
     .flat()
     .map((signature) => [signature.name, signature]),
 );

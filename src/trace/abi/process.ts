@@ -9,8 +9,18 @@ import { boxed, cstring, decodeFields, fieldAt, pointer, struct } from "./blocks
 import type { BlockType, Encoder, WordType } from "./context.ts";
 import { entryOf, evalBig } from "./evaluate.ts";
 import type { Word } from "./image.ts";
+import { siginfo } from "./siginfo.ts";
 import { declare, param, type Signature } from "./signature.ts";
-import { futexFlags, futexOperations, kcmpTypes, pidfdFlags, prctlOptions, resources, waitOptions } from "./symbols.ts";
+import {
+  futexFlags,
+  futexOperations,
+  kcmpTypes,
+  pidfdFlags,
+  prctlOptions,
+  resources,
+  waitidTypes,
+  waitOptions,
+} from "./symbols.ts";
 import { timespec, timeval } from "./time.ts";
 import {
   address,
@@ -21,6 +31,7 @@ import {
   pid,
   printSignal,
   rlimit,
+  uid,
   uint,
   ulong,
   ulongHex,
@@ -178,6 +189,11 @@ const limits: BlockType = struct(16, [fieldAt(0, "rlim_cur", rlimit), fieldAt(8,
 export const processCalls: readonly Signature[] = [
   declare("getpid", []),
   declare("gettid", []),
+  declare("getppid", []),
+  declare("getuid", []),
+  declare("geteuid", []),
+  declare("setuid", [param("uid", uid)]),
+  declare("setresuid", [param("ruid", uid), param("euid", uid), param("suid", uid)]),
   declare("sched_yield", []),
   declare("exit", [param("error_code", int)], { noReturn: true }),
   declare("exit_group", [param("error_code", int)], { noReturn: true }),
@@ -185,6 +201,13 @@ export const processCalls: readonly Signature[] = [
     param("upid", pid),
     param("stat_addr", pointer(boxed(status), "out"), 0),
     param("options", flags(waitOptions), 0),
+    param("ru", pointer(rusage, "out"), 0),
+  ]),
+  declare("waitid", [
+    param("which", enumeration(waitidTypes)),
+    param("upid", pid),
+    param("infop", pointer(siginfo, "out"), 0),
+    param("options", flags(waitOptions), 4),
     param("ru", pointer(rusage, "out"), 0),
   ]),
   declare("prlimit64", [

@@ -4,13 +4,27 @@
  * Counterpart: `kernel/signal.c`, `fs/signalfd.c`; `struct kernel_sigaction` of x86-64.
  */
 import type { Expr } from "../ast.ts";
+import { printExpr } from "../printer.ts";
 import { fieldAt, pointer, struct } from "./blocks.ts";
-import type { BlockType } from "./context.ts";
+import type { BlockType, Decoder } from "./context.ts";
 import { readWord } from "./image.ts";
-import { declare, param, type Signature } from "./signature.ts";
+import { siginfo } from "./siginfo.ts";
+import { declare, param, type ResultOutput, type Signature, words } from "./signature.ts";
 import { sigactionFlags, sigHandlers, signalfdFlags, sigprocmaskHow } from "./symbols.ts";
-import { sigset } from "./time.ts";
-import { address, enumeration, fd, flags, pid, printAddress, printedBy, signal, uint, ulong } from "./words.ts";
+import { sigset, timespec } from "./time.ts";
+import {
+  address,
+  enumeration,
+  fd,
+  flags,
+  pid,
+  printAddress,
+  printedBy,
+  printSignal,
+  signal,
+  uint,
+  ulong,
+} from "./words.ts";
 
 const SA_RESTORER = 0x4000000n;
 
@@ -30,6 +44,11 @@ const setIn = pointer(sigset, "in");
 const setOut = pointer(sigset, "out");
 const sigsetsize = param("sigsetsize", ulong);
 
+/** `10 (SIGUSR1)`. */
+function describeSignal(dec: Decoder): ResultOutput | null {
+  return dec.ret === null || dec.ret <= 0 ? null : words(printExpr(printSignal(BigInt(dec.ret))));
+}
+
 /** Declarations. */
 export const signalCalls: readonly Signature[] = [
   declare("rt_sigaction", [
@@ -44,13 +63,26 @@ export const signalCalls: readonly Signature[] = [
     param("oset", setOut),
     sigsetsize,
   ]),
+  declare("rt_sigsuspend", [param("unewset", setIn), sigsetsize]),
+  declare(
+    "rt_sigtimedwait",
+    [
+      param("uthese", setIn),
+      param("uinfo", pointer(siginfo, "out"), 0),
+      param("uts", pointer(timespec, "in"), 0),
+      param("sigsetsize", ulong, 8),
+    ],
+    { describe: describeSignal },
+  ),
+  declare("rt_sigqueueinfo", [param("pid", pid), param("sig", signal), param("uinfo", pointer(siginfo, "in"))]),
   declare("rt_sigpending", [param("uset", setOut), sigsetsize]),
   declare("kill", [param("pid", pid), param("sig", signal)]),
+  declare("tkill", [param("pid", pid), param("sig", signal)]),
   declare("tgkill", [param("tgid", pid), param("pid", pid), param("sig", signal)]),
   declare("pidfd_send_signal", [
     param("pidfd", fd),
     param("sig", signal),
-    param("info", address),
+    param("info", pointer(siginfo, "in")),
     param("flags", uint),
   ]),
   declare("signalfd", [param("ufd", fd), param("user_mask", setIn), param("sizemask", ulong)]),

@@ -543,6 +543,28 @@ export const sigactionFlags: SymbolTable = new SymbolTable({
   SA_NOCLDWAIT: 2,
 });
 
+/** Where a signal came from. */
+export const siCodes: SymbolTable = new SymbolTable({
+  SI_USER: 0,
+  SI_KERNEL: 0x80,
+  SI_QUEUE: -1,
+  SI_TIMER: -2,
+  SI_MESGQ: -3,
+  SI_ASYNCIO: -4,
+  SI_SIGIO: -5,
+  SI_TKILL: -6,
+});
+
+/** What happened to a child. */
+export const cldCodes: SymbolTable = new SymbolTable({
+  CLD_EXITED: 1,
+  CLD_KILLED: 2,
+  CLD_DUMPED: 3,
+  CLD_TRAPPED: 4,
+  CLD_STOPPED: 5,
+  CLD_CONTINUED: 6,
+});
+
 /** Flags of `inotify_init1`. */
 export const inotifyInitFlags: SymbolTable = new SymbolTable({ IN_NONBLOCK: Open.NONBLOCK, IN_CLOEXEC: Open.CLOEXEC });
 
@@ -574,6 +596,20 @@ export const inotifyMasks: SymbolTable = new SymbolTable({
 
 /** Flags of `pidfd_open`. */
 export const pidfdFlags: SymbolTable = new SymbolTable({ PIDFD_NONBLOCK: Open.NONBLOCK, PIDFD_THREAD: Open.EXCL });
+
+/** How `timer_create` notifies. */
+export const sigevNotify: SymbolTable = new SymbolTable({
+  SIGEV_SIGNAL: 0,
+  SIGEV_NONE: 1,
+  SIGEV_THREAD: 2,
+  SIGEV_THREAD_ID: 4,
+});
+
+/** Timers of `setitimer`. */
+export const itimers: SymbolTable = new SymbolTable({ ITIMER_REAL: 0, ITIMER_VIRTUAL: 1, ITIMER_PROF: 2 });
+
+/** What the number given to `waitid` means. */
+export const waitidTypes: SymbolTable = new SymbolTable({ P_ALL: 0, P_PID: 1, P_PGID: 2, P_PIDFD: 3 });
 
 /** Options of `wait4`. */
 export const waitOptions: SymbolTable = new SymbolTable({

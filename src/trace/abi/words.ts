@@ -52,6 +52,9 @@ export const fd: WordType = word(4, true, intExpr);
 /** A process or thread id. */
 export const pid: WordType = word(4, true, intExpr);
 
+/** A user or group id; -1 leaves one as it is. */
+export const uid: WordType = word(4, false, (value) => intExpr(value === 0xffff_ffffn ? -1 : value));
+
 /** `NULL`, a place, or a number in hexadecimal. */
 export function printAddress(value: bigint, dec: Decoder): Expr {
   return value === 0n ? sym("NULL") : dec.address(BigInt.asUintN(64, value));
