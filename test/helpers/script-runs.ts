@@ -41,8 +41,8 @@ function describeStep(step: Step): string {
     case "fdinfo":
     case "pollMask":
       return `${step.op} ${step.task} ${typeof step.fd === "number" ? step.fd : `slot ${step.fd.slot}`}`;
-    case "settle":
-      return "settle";
+    default:
+      return step.op;
   }
 }
 
