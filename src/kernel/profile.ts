@@ -32,6 +32,8 @@ export interface KernelProfile {
   readonly pipeReadWakes: "slot" | "full" | "freed";
   /** A pipe write that faults leaves an empty slot, which polls as data: 5.5 to 6.14, P-31. */
   readonly pipeFaultLeavesSlot: boolean;
+  /** FIONREAD of a unix stream is a counter, from which an urgent byte that a read skips is not taken: 6.17, U-47. */
+  readonly unixInqCounter: boolean;
 }
 
 export const NEWEST = "6.18";
@@ -57,6 +59,7 @@ export function kernelProfile(text: string): KernelProfile {
     epollPwait2: version >= 5011,
     eventfdStrictWrite: version >= 6009,
     pipeWriteWakes: version < 5005 ? "slot" : version < 5014 ? "empty" : "write",
+    unixInqCounter: version >= 6017,
     pipeReadWakes: version < 5005 ? "slot" : version < 6015 ? "full" : "freed",
     pipeFaultLeavesSlot: version >= 5005 && version < 6015,
   };

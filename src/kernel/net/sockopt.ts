@@ -7,7 +7,7 @@
 import { Unmodelled } from "../lib/assert.ts";
 import type { Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
-import { Af, So } from "../uapi/socket.ts";
+import { Af, So, Sock as SockType } from "../uapi/socket.ts";
 import { HZ, NO_TIMEOUT, SkState, SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK, type Sock } from "./sock.ts";
 
 /** `SOCK_MIN_SNDBUF`, `SOCK_MIN_RCVBUF`. */
@@ -20,6 +20,9 @@ const MAX_TIMEOUT_SEC = 2 ** 63 / HZ - 1;
 /** The highest option number of the reference kernel. */
 const LAST_OPTION = 83;
 const MAX_FREE_PRIORITY = 6;
+const SO_BINDTODEVICE = 25;
+/** Of AF_UNIX streams only, and only to be set. */
+const SO_INQ = 84;
 
 const scratch = new Uint8Array(128);
 const view = new DataView(scratch.buffer);
@@ -88,7 +91,15 @@ function setLinger(task: Task, sk: Sock, addr: number, length: number): number {
  * @behaviour U-01, U-13, C-18, C-38
  */
 export function skSetsockopt(task: Task, sk: Sock, option: number, addr: number, length: number): number {
-  if (option === 25) throw new Unmodelled("setsockopt(SO_BINDTODEVICE)");
+  if (option === SO_BINDTODEVICE) throw new Unmodelled("setsockopt(SO_BINDTODEVICE)");
+  if (
+    option === SO_INQ &&
+    sk.family === Af.UNIX &&
+    sk.type === SockType.STREAM &&
+    sk.net.kernel.profile.unixInqCounter
+  ) {
+    throw new Unmodelled("setsockopt(SO_INQ)");
+  }
   if (length < 4) return -Errno.EINVAL;
   if (!fetch(task, addr, 4)) return -Errno.EFAULT;
   const value = view.getInt32(0, true);

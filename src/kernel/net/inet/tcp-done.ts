@@ -6,6 +6,7 @@
  */
 import { Errno } from "../../uapi/errno.ts";
 import { SHUTDOWN_MASK, SkState } from "../sock.ts";
+import { AckState } from "./tcp-ack.ts";
 import { tcpSendActiveReset, tcpSendFin } from "./tcp-output.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 import { TimeWait } from "./tcp-timewait.ts";
@@ -149,6 +150,7 @@ export function tcpDisconnect(sk: TcpSock): void {
   sk.shutdown = 0;
   sk.done = false;
   sk.finQueued = false;
+  Object.assign(sk.ack, new AckState());
   sk.writeSeq += sk.maxWindow + 2;
   sk.sndUna = sk.writeSeq;
   sk.sndNxt = sk.writeSeq;

@@ -7,9 +7,10 @@
  */
 import type { Net } from "../net.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, SkState } from "../sock.ts";
+import { tcpAckNow, tcpEventDataRecv } from "./tcp-ack.ts";
 import { tcpCloseState, tcpDone, tcpReset, tcpTimeWait } from "./tcp-done.ts";
 import { tcpConnRequest, tcpInitBufferSpace } from "./tcp-listen.ts";
-import { Nagle, tcpPushPendingFrames, tcpSendAck, tcpSendSynack } from "./tcp-output.ts";
+import { Nagle, tcpPushPendingFrames, tcpSelectWindow, tcpSendAck, tcpSendSynack } from "./tcp-output.ts";
 import { TcpFlag, TcpSegment } from "./tcp-segment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 import { Urg } from "./tcp-states.ts";
@@ -33,7 +34,6 @@ const {
 const RECEIVED_HEAD_BYTES = 832;
 /** `tcp_fin_timeout` and the longest that a `TimeWait` may take. */
 const FIN_TIMEOUT_SEC = 60;
-const DELACK_SITE = "tcp.delack";
 
 /** `tcp_v4_send_reset`: the answer to a segment that nobody wants. */
 export function tcpSendReset(net: Net, segment: TcpSegment): void {
@@ -105,10 +105,11 @@ function dataSndCheck(sk: TcpSock): void {
   sk.checkSpace();
 }
 
-/** `tcp_ack_snd_check`: at once, or up to 40 ms later in the hope of something to send along. */
+/** `tcp_ack_snd_check`. Chance may turn it round: Linux decides by times that a machine's load moves. */
 function ackSndCheck(sk: TcpSock): void {
-  if (!sk.ackPending) return;
-  if (sk.net.kernel.chooser.choose(DELACK_SITE, 2) === 0) {
+  if (!sk.ack.pending) return;
+  const asUsual = sk.net.kernel.chooser.choose("tcp.delack", 2) === 0;
+  if (tcpAckNow(sk, tcpSelectWindow(sk)) === asUsual) {
     tcpSendAck(sk);
     return;
   }
@@ -146,9 +147,12 @@ function checkUrg(sk: TcpSock, pointer: number): void {
 function dataQueue(sk: TcpSock, segment: TcpSegment): void {
   const { skb } = segment;
   if (segment.endSeq === segment.seq) return;
-  sk.ackPending = true;
-  if (segment.seq !== sk.rcvNxt || (skb !== null && sk.receiveWindow === 0)) return;
+  if (segment.seq !== sk.rcvNxt || (skb !== null && sk.receiveWindow === 0)) {
+    tcpSendAck(sk); // old, or beyond the window: the peer has to know where we are
+    return;
+  }
   if (skb !== null) {
+    tcpEventDataRecv(sk, segment);
     const { last } = sk.receiveQueue;
     segment.skb = null;
     skb.seq = segment.seq;
@@ -156,7 +160,6 @@ function dataQueue(sk: TcpSock, segment: TcpSegment): void {
     sk.receiveQueue.queueTail(skb);
     sk.rmemAlloc += skb.truesize;
     sk.rcvNxt += skb.len;
-    if (skb.len > sk.rcvMss) sk.rcvMss = Math.min(skb.len, sk.rcvbuf >> 2);
   }
   if (segment.has(FIN)) {
     sk.rcvNxt += 1;
@@ -167,12 +170,14 @@ function dataQueue(sk: TcpSock, segment: TcpSegment): void {
 
 /** `tcp_fin`. @behaviour C-19, C-44 */
 function fin(sk: TcpSock): void {
+  sk.ack.pending = true;
   sk.shutdown |= RCV_SHUTDOWN;
   sk.done = true;
   switch (sk.state) {
     case SYN_RECV:
     case ESTABLISHED:
       sk.state = CLOSE_WAIT;
+      sk.ack.pingpong = true;
       break;
     case FIN_WAIT1:
       tcpSendAck(sk);

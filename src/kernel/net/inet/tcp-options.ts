@@ -10,7 +10,7 @@ import type { Task } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { SkState } from "../sock.ts";
 import { fetchOption, storeOption } from "../sockopt.ts";
-import { Nagle, tcpPushPendingFrames } from "./tcp-output.ts";
+import { Nagle, tcpCleanupRbuf, tcpPushPendingFrames } from "./tcp-output.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 
 /** `include/uapi/linux/tcp.h`. */
@@ -39,6 +39,8 @@ const MAX_SYNCNT = 127;
 const MIN_MSS = 88;
 const MAX_WINDOW = 32_767;
 const CA_NAME_MAX = 16;
+/** How much of TCP_INFO of a listening socket the model knows. */
+const INFO_LISTEN_BYTES = 32;
 /** `tcp_available_congestion_control` of the reference machine. */
 const CONGESTION_CONTROLS: readonly string[] = ["cubic", "bbr", "reno"];
 
@@ -56,7 +58,6 @@ export class TcpOptions {
   /** Retransmissions of the SYN-ACK for which a connection without data is held back; 0 for none. */
   deferAccept = 0;
   windowClamp = 0;
-  quickack = true;
   congestion = "cubic";
   userTimeout = 0;
   /** Bytes; all bits set for no limit. */
@@ -141,7 +142,7 @@ export function tcpSetsockopt(task: Task, sk: TcpSock, option: number, addr: num
       opts.windowClamp = value;
       return 0;
     case TcpOpt.QUICKACK:
-      opts.quickack = value !== 0;
+      setQuickack(sk, value);
       return 0;
     case TcpOpt.USER_TIMEOUT:
       if (value < 0) return -Errno.EINVAL;
@@ -155,6 +156,16 @@ export function tcpSetsockopt(task: Task, sk: TcpSock, option: number, addr: num
       if (option < 1 || option > LAST_OPTION) return -Errno.ENOPROTOOPT;
       throw new Unmodelled(`setsockopt(IPPROTO_TCP, ${option})`);
   }
+}
+
+/** `__tcp_sock_set_quickack`: for once, unless the value is even. */
+function setQuickack(sk: TcpSock, value: number): void {
+  const { ack, state } = sk;
+  ack.pingpong = (value & 1) === 0;
+  if (ack.pingpong || !ack.pending) return;
+  if (state !== SkState.ESTABLISHED && state !== SkState.CLOSE_WAIT) return;
+  ack.pushed = Math.max(ack.pushed, 1);
+  sk.locked(() => tcpCleanupRbuf(sk, 1));
 }
 
 function setCongestion(task: Task, sk: TcpSock, addr: number, length: number): number {
@@ -184,11 +195,25 @@ export function tcpGetsockopt(task: Task, sk: TcpSock, option: number, addr: num
     for (const [index, char] of [...sk.tcpOpts.congestion].entries()) bytes[index] = char.charCodeAt(0);
     return storeOption(task, addr, lengthAddr, bytes.subarray(0, Math.min(room, CA_NAME_MAX)));
   }
+  if (option === TcpOpt.INFO) return storeOption(task, addr, lengthAddr, tcpInfo(sk, room));
   const value = tcpOptionValue(sk, option);
   if (value === null) return -Errno.ENOPROTOOPT;
   const word = new DataView(new ArrayBuffer(4));
   word.setInt32(0, value, true);
   return storeOption(task, addr, lengthAddr, new Uint8Array(word.buffer).subarray(0, Math.min(room, 4)));
+}
+
+/** `tcp_get_info`: the state, and of a listening socket the length of its queue and the limit. */
+function tcpInfo(sk: TcpSock, room: number): Uint8Array {
+  const listening = sk.state === SkState.LISTEN;
+  if (room > (listening ? INFO_LISTEN_BYTES : 1)) throw new Unmodelled("TCP_INFO beyond the state");
+  const view = new DataView(new ArrayBuffer(INFO_LISTEN_BYTES));
+  view.setUint8(0, sk.state);
+  if (listening) {
+    view.setUint32(24, sk.listenState?.accepted.length ?? 0, true);
+    view.setUint32(28, sk.maxAckBacklog, true);
+  }
+  return new Uint8Array(view.buffer).subarray(0, room);
 }
 
 function tcpOptionValue(sk: TcpSock, option: number): number | null {
@@ -211,7 +236,7 @@ function tcpOptionValue(sk: TcpSock, option: number): number | null {
     case TcpOpt.DEFER_ACCEPT:
       return retransmissionsToSeconds(opts.deferAccept);
     case TcpOpt.QUICKACK:
-      return Number(opts.quickack);
+      return Number(!sk.ack.pingpong);
     case TcpOpt.USER_TIMEOUT:
       return opts.userTimeout;
     case TcpOpt.NOTSENT_LOWAT:

@@ -6,7 +6,8 @@
  */
 import { copyBytes } from "../../mm/mm.ts";
 import type { SkBuff } from "../skbuff.ts";
-import { SkState } from "../sock.ts";
+import { RCV_SHUTDOWN, SkState } from "../sock.ts";
+import { tcpAckAfterRead, tcpEventAckSent, tcpEventDataSent } from "./tcp-ack.ts";
 import { TcpFlag, TcpSegment } from "./tcp-segment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 
@@ -27,7 +28,7 @@ export function tcpCurrentMss(sk: TcpSock): number {
 /**
  * `__tcp_select_window`: half of the free receive buffer, or nothing when that is too little to be worth announcing.
  */
-function selectWindow(sk: TcpSock): number {
+export function tcpSelectWindow(sk: TcpSock): number {
   const full = sk.rcvbuf >> 1;
   const free = Math.max(0, (sk.rcvbuf - sk.rmemAlloc) >> 1);
   return free < full >> 4 || free < Math.min(sk.rcvMss, full) ? 0 : free;
@@ -35,9 +36,8 @@ function selectWindow(sk: TcpSock): number {
 
 /** `tcp_select_window`: what the next segment announces. A window once announced is never taken back. */
 function announceWindow(sk: TcpSock): number {
-  sk.rcvWnd = Math.max(sk.receiveWindow, selectWindow(sk));
+  sk.rcvWnd = Math.max(sk.receiveWindow, tcpSelectWindow(sk));
   sk.rcvWup = sk.rcvNxt;
-  sk.ackPending = false;
   return sk.rcvWnd;
 }
 
@@ -48,6 +48,8 @@ export function tcpInitialWindow(sk: TcpSock): number {
 
 function transmit(sk: TcpSock, flags: number, seq: number, urg: number, skb: SkBuff | null): void {
   const window = announceWindow(sk);
+  tcpEventAckSent(sk);
+  if (skb !== null) tcpEventDataSent(sk);
   const { rcvSaddr, sport, daddr, dport, rcvNxt, net } = sk;
   net.deviceFor(daddr).xmit(new TcpSegment(rcvSaddr, sport, daddr, dport, flags, seq, rcvNxt, window, urg, skb));
 }
@@ -152,14 +154,19 @@ function sendFin(sk: TcpSock): void {
 }
 
 /**
- * `tcp_cleanup_rbuf`: after reading, tells the peer of a window that has at least doubled.
+ * `tcp_cleanup_rbuf`: after reading, sends an acknowledgment that waited, or tells of a window that has at least doubled.
  *
  * @param copied - bytes that this call has read so far.
  */
 export function tcpCleanupRbuf(sk: TcpSock, copied: number): void {
-  if (copied <= 0 || (sk.shutdown & 1) !== 0 || sk.state === SkState.CLOSE) return;
-  const now = sk.receiveWindow;
-  if (2 * now > sk.rcvbuf >> 1) return;
-  const next = selectWindow(sk);
-  if (next > 0 && next >= 2 * now) tcpSendAck(sk);
+  if (sk.state === SkState.CLOSE) return;
+  let now = tcpAckAfterRead(sk, copied);
+  if (!now && copied > 0 && (sk.shutdown & RCV_SHUTDOWN) === 0) {
+    const left = sk.receiveWindow;
+    if (2 * left <= sk.rcvbuf >> 1) {
+      const window = tcpSelectWindow(sk);
+      now = window > 0 && window >= 2 * left;
+    }
+  }
+  if (now) tcpSendAck(sk);
 }

@@ -5,8 +5,8 @@
  * Locking matters even here, because it orders effects: while a call owns a socket, segments for it wait in its backlog
  * and are processed when the call lets go. That is why connect says EINPROGRESS although the handshake is over when it
  * returns (C-04).
- * Where Linux leaves amounts open the model takes one simple member of the permitted set: windows are half of rcvbuf,
- * every segment is acknowledged at once, buffers do not grow (C-37, C-39).
+ * Where Linux leaves amounts open the model takes one simple member of the permitted set: windows are half of rcvbuf, and
+ * buffers do not grow (C-37, C-39).
  * Invariants: `sndUna <= sndNxt <= writeSeq`; `copiedSeq <= rcvNxt`; `receiveQueue` holds exactly the unread bytes.
  */
 import { assert } from "../../lib/assert.ts";
@@ -22,6 +22,7 @@ import { type AcceptArg, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SkState, SO
 import { InetSock } from "./inet-sock.ts";
 import { ipGetsockopt, ipSetsockopt } from "./ip-options.ts";
 import { inetAccept } from "./tcp-accept.ts";
+import { AckState } from "./tcp-ack.ts";
 import { tcpClose, tcpShutdown } from "./tcp-close.ts";
 import { inetStreamConnect } from "./tcp-connect.ts";
 import { tcpDoRcv } from "./tcp-input.ts";
@@ -81,8 +82,7 @@ export class TcpSock extends InetSock {
   nospace: boolean;
   /** `SOCK_DONE`: a FIN has been received. */
   done: boolean;
-  /** An acknowledgment is owed. */
-  ackPending: boolean;
+  readonly ack: AckState;
   owned: boolean;
   backlog: TcpSegment[] | null;
   /** `sk_disconnects`. */
@@ -120,7 +120,7 @@ export class TcpSock extends InetSock {
     this.finQueued = false;
     this.nospace = false;
     this.done = false;
-    this.ackPending = false;
+    this.ack = new AckState();
     this.owned = false;
     this.backlog = null;
     this.disconnects = 0;

@@ -10,6 +10,7 @@
 import { Hrtimer } from "../../time/hrtimer.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { SkState } from "../sock.ts";
+import { ATO_MIN_NS } from "./tcp-ack.ts";
 import { tcpDoneWithError } from "./tcp-done.ts";
 import { tcpSendAck, tcpSendSyn } from "./tcp-output.ts";
 import type { TcpSock } from "./tcp-sock.ts";
@@ -17,11 +18,10 @@ import type { TcpSock } from "./tcp-sock.ts";
 /** `TCP_TIMEOUT_INIT`, `TCP_RTO_MAX`. */
 const TIMEOUT_INIT_NS = 1e9;
 const RTO_MAX_NS = 120e9;
+/** `TCP_RTO_MIN`: what an acknowledgment waits at most. */
+const RTO_NS = 200e6;
 const SYN_RETRIES = 6;
 const LINEAR_TIMEOUTS = 4;
-
-/** `TCP_DELACK_MIN`. */
-const DELACK_NS = 40e6;
 
 export class TcpTimer extends Hrtimer {
   readonly #sk: TcpSock;
@@ -42,14 +42,28 @@ export class TcpTimer extends Hrtimer {
   /** `tcp_send_delayed_ack`. */
   startDelack(): void {
     const { clock } = this.#sk.net.kernel;
-    if (!this.armed) clock.start(this, clock.nowNs + DELACK_NS);
+    if (!this.armed) clock.start(this, clock.nowNs + (this.#sk.ack.atoNs || ATO_MIN_NS));
+  }
+
+  /** The acknowledgment went along with something, or is not owed any more. */
+  stopDelack(): void {
+    if (this.armed && this.#sk.state !== SkState.SYN_SENT) this.#sk.net.kernel.clock.cancel(this);
   }
 
   /** `tcp_retransmit_timer`, `tcp_delack_timer`. */
   override fire(): void {
     const sk = this.#sk;
     if (sk.state === SkState.SYN_SENT) this.#retransmitSyn(sk);
-    else if (sk.ackPending) tcpSendAck(sk);
+    else if (sk.ack.pending) this.#delayedAck(sk);
+  }
+
+  #delayedAck(sk: TcpSock): void {
+    const { ack } = sk;
+    if (ack.pingpong) {
+      ack.pingpong = false;
+      ack.atoNs = ATO_MIN_NS;
+    } else ack.atoNs = Math.min(ack.atoNs * 2, RTO_NS);
+    tcpSendAck(sk);
   }
 
   #retransmitSyn(sk: TcpSock): void {

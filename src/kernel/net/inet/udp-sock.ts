@@ -286,19 +286,20 @@ export class UdpSock extends InetSock {
   #copyOut(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, skb: SkBuff, skip: number): number {
     const peeking = (flags & Msg.PEEK) !== 0;
     const left = skb.len - skip;
-    const size = Math.min(to.count, left);
+    const room = to.count;
+    const size = Math.min(room, left);
     const copied = to.slabTo(skb.slab, skb.offset + skip, size);
     const fault = copied < size ? task.process.mm.fault() : 0;
     const { len, source } = skb;
     if (!peeking) this.net.skbs.free(skb);
     if (fault < 0) return fault;
-    if (size < left && msg !== null) msg.flags |= Msg.TRUNC;
+    if (room <= left && room < len && msg !== null) msg.flags |= Msg.TRUNC;
     if (msg?.wantsName && source !== null) msg.name = sockaddrOf(this.family, source.src, source.sport);
+    const result = (flags & Msg.TRUNC) !== 0 ? len : size;
     if (this.opts.peekOff >= 0) {
-      const off = peeking ? this.opts.peekOff + size : Math.max(this.opts.peekOff - len, 0);
-      this.ownOptions().peekOff = off;
+      this.ownOptions().peekOff = Math.max(this.opts.peekOff + (peeking ? result : -result), 0);
     }
-    return (flags & Msg.TRUNC) !== 0 ? left : size;
+    return result;
   }
 
   /**

@@ -27,7 +27,7 @@ import {
 import { unixAccept, unixConnect, unixListen } from "./connection.ts";
 import { peekFds, UnixSock } from "./unix-sock.ts";
 
-const { ESTABLISHED, CLOSE } = SkState;
+const { ESTABLISHED, CLOSE, LISTEN } = SkState;
 const { EAGAIN, EPIPE, EINVAL, EOPNOTSUPP, ENOTCONN, EISCONN, EPERM } = Errno;
 const { DONTWAIT: MSG_DONTWAIT, PEEK: MSG_PEEK, OOB: MSG_OOB, WAITALL: MSG_WAITALL, NOSIGNAL: MSG_NOSIGNAL } = Msg;
 const IN2 = Poll.IN | Poll.RDNORM;
@@ -41,6 +41,8 @@ const PIECE_MARGIN = 64;
 export class UnixStreamSock extends UnixSock {
   /** `oob_skb`: the queued buffer whose only byte is urgent. */
   oobSkb: SkBuff | null = null;
+  /** `inq_len`: bytes sent to us, less those read. */
+  #inq = 0;
 
   override get type(): number {
     return SockType.STREAM;
@@ -226,6 +228,7 @@ export class UnixStreamSock extends UnixSock {
       return -EPERM;
     }
     other.receiveQueue.queueTail(skb);
+    other.#inq += size;
     if (urgent) other.oobSkb = skb;
     other.dataReady();
     return size;
@@ -320,6 +323,7 @@ export class UnixStreamSock extends UnixSock {
         continue;
       }
       skb.consumed += chunk;
+      this.#inq -= chunk;
       if (opts.peekOff >= 0) this.ownOptions().peekOff = Math.max(opts.peekOff - chunk, 0);
       let gotFds = false;
       if (skb.scm !== null && skb.scm.fp !== null) {
@@ -389,17 +393,25 @@ export class UnixStreamSock extends UnixSock {
     const peeking = (flags & MSG_PEEK) !== 0;
     if (!peeking) {
       this.oobSkb = null;
+      this.#inq -= 1;
       const { prev } = oobSkb;
       if (prev !== null && prev.consumed === prev.len) {
         this.receiveQueue.unlink(prev);
         this.freeSkb(prev);
       }
     }
-    const done = to.slabTo(oobSkb.slab, oobSkb.offset, 1);
+    const room = Math.min(to.count, 1); // without room the byte is taken all the same
+    const done = to.slabTo(oobSkb.slab, oobSkb.offset, room);
     if (!peeking) oobSkb.consumed += 1;
-    if (done < 1) return task.process.mm.fault();
+    if (done < room) return task.process.mm.fault();
     if (msg !== null) msg.flags |= MSG_OOB;
     return 1;
+  }
+
+  /** A read that steps over the urgent byte leaves it in the count (6.17 on). */
+  protected override inqLen(): number {
+    const counted = this.net.kernel.profile.unixInqCounter && this.state !== LISTEN;
+    return counted ? this.#inq : super.inqLen();
   }
 
   protected override forgetOob(): void {

@@ -258,10 +258,10 @@ export abstract class UnixSock extends Sock {
     net.inflight.request();
   }
 
-  /** Whether anything but a consumed urgent byte is queued. */
+  /** Whether anything is queued, not counting an empty buffer at the head: a consumed urgent byte, an empty message. */
   private hasUnread(): boolean {
     const { first } = this.receiveQueue;
-    return first !== null && (this.type !== SockType.STREAM || first.len > first.consumed || first.next !== null);
+    return first !== null && (first.len > first.consumed || first.next !== null);
   }
 
   /** Drops the mark of an urgent byte; only streams have one. */
@@ -354,16 +354,15 @@ export abstract class UnixSock extends Sock {
     return amount;
   }
 
-  /** `SIOCATMARK`: a message without unread bytes stands first. */
+  /** `SIOCATMARK`. @errno EOPNOTSUPP - only streams have urgent bytes. */
   protected atMark(): number {
-    const { first } = this.receiveQueue;
-    return first !== null && first.len === first.consumed ? 1 : 0;
+    return -Errno.EOPNOTSUPP;
   }
 
   /**
    * `unix_ioctl`.
    *
-   * @errno EFAULT - the pointer. EINVAL - FIONREAD on a listening socket.
+   * @errno EFAULT - the pointer. EINVAL - FIONREAD on a listening socket. EOPNOTSUPP - SIOCATMARK on other than a stream.
    * @behaviour U-07
    */
   override ioctl(task: Task, request: number, arg: number): number {
