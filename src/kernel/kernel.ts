@@ -20,6 +20,7 @@ import type { KernelObserver } from "./observer.ts";
 import type { KernelProfile } from "./profile.ts";
 import type { Mutex } from "./sched/mutex.ts";
 import type { Pid } from "./sched/pid.ts";
+import type { Exploration } from "./sched/preempt.ts";
 import { Process, UserStruct } from "./sched/process.ts";
 import { BLOCKED, type SleepingCall, Task, TaskState } from "./sched/task.ts";
 import { UserExit } from "./signal/deliver.ts";
@@ -51,6 +52,8 @@ export class Kernel {
   readonly runqueue: List<Task> = new List<Task>();
   readonly net: Net;
   observer: KernelObserver | null = null;
+  /** Set while somebody goes through schedules: opens the preemption points inside calls. */
+  exploring: Exploration | null = null;
   /** Inode of every anonymous file. */
   readonly anonInode: Inode;
   /** What epoll keeps for the whole machine: the nesting checks. */
@@ -173,7 +176,10 @@ export class Kernel {
     assert(task.state === TaskState.RUNNING && call !== null, "kernel: a runnable task has a call to go on with");
     const result = call.step(task);
     if (result === BLOCKED) {
-      assert(task.state !== TaskState.RUNNING, "kernel: a call that blocked left its task running");
+      assert(
+        task.state !== TaskState.RUNNING || this.exploring !== null,
+        "kernel: a call that blocked left its task running",
+      );
       return;
     }
     if (call instanceof UserExit) {

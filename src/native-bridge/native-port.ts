@@ -14,11 +14,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Port, type PortProgram, type PortResult, UserLayout } from "../syscalls/port.ts";
+import { type Port, type PortProgram, type PortResult, type RaceTally, UserLayout } from "../syscalls/port.ts";
 import {
   decodeGreeting,
   decodeResult,
+  decodeTally,
   encodeProgram,
+  encodeTally,
   FRAME_HEADER_BYTES,
   FrameType,
   type Greeting,
@@ -58,13 +60,18 @@ const DEFAULT_WATCHDOG_NS = 10e9;
 
 const STDERR_KEPT = 2000;
 
+/** Of many runs that are one request: how many may end by their watchdog. */
+const TALLY_SILENCE = 20;
+
 /** The agent that the set-up step builds: the same path from `src` and from `dist`. */
 export function defaultAgentPath(): string {
   return fileURLToPath(new URL("../../dist/native-bridge/agent/epollsim-agent", import.meta.url));
 }
 
 interface Pending {
-  readonly resolve: (result: PortResult) => void;
+  /** Takes the body of the answer. */
+  readonly resolve: (body: Buffer) => void;
+  readonly answer: number;
   readonly reject: (error: Error) => void;
   readonly silenceMs: number;
 }
@@ -176,11 +183,20 @@ class Agent {
   }
 
   run(frame: Buffer, watchdogNs: number): Promise<PortResult> {
-    return new Promise((resolve, reject) => {
-      const silenceMs = (watchdogNs || DEFAULT_WATCHDOG_NS) / 1e6 + GRACE_MS;
+    return this.#ask(frame, FrameType.RESULT, watchdogNs || DEFAULT_WATCHDOG_NS, decodeResult);
+  }
+
+  tally(frame: Buffer, watchdogNs: number): Promise<RaceTally> {
+    return this.#ask(frame, FrameType.TALLIED, TALLY_SILENCE * (watchdogNs || DEFAULT_WATCHDOG_NS), decodeTally);
+  }
+
+  #ask<T>(frame: Buffer, answer: number, patienceNs: number, decode: (body: Buffer) => T): Promise<T> {
+    return new Promise((take, reject) => {
+      const resolve = (body: Buffer): void => take(decode(body));
+      const silenceMs = patienceNs / 1e6 + GRACE_MS;
       const id = this.#nextId;
       this.#nextId = (id % 0xffff_ffff) + 1;
-      this.#pending.set(id, { resolve, reject, silenceMs });
+      this.#pending.set(id, { resolve, answer, reject, silenceMs });
       if (this.#pending.size === 1) this.#expectAnswer();
       setFrameId(frame, id);
       this.#child.stdin?.write(frame);
@@ -236,12 +252,11 @@ class Agent {
       return;
     }
     const pending = this.#pending.get(id);
-    if (frame[8] !== FrameType.RESULT || pending === undefined)
+    if (frame[8] !== pending?.answer || pending === undefined)
       throw new AgentFailed("the agent answered nothing asked");
-    const result = decodeResult(body);
+    pending.resolve(body);
     this.#pending.delete(id);
     this.#expectAnswer();
-    pending.resolve(result);
   }
 
   #epitaph(code: number | null, signal: string | null): string {
@@ -319,17 +334,34 @@ export class NativePort implements Port {
    * @throws AgentFailed if the agent dies before the answer; the next program gets a new agent.
    */
   async run(program: PortProgram): Promise<PortResult> {
-    if (this.#closed) throw new AgentFailed("this port is closed");
-    if (!this.#agent.alive) {
-      this.#agent = new Agent(this.#options);
-      this.#greeting = await this.#agent.greeting;
-    }
+    const agent = await this.#living();
     let frame = this.#frames.get(program);
     if (frame === undefined) {
       frame = encodeProgram(program);
       this.#frames.set(program, frame);
     }
-    return this.#agent.run(Buffer.from(frame), program.setup.watchdogNs);
+    return agent.run(Buffer.from(frame), program.setup.watchdogNs);
+  }
+
+  /**
+   * Runs a program many times in one request; the calls of its race are staggered differently each time.
+   *
+   * @param seed - a whole number: the same one staggers in the same way.
+   * @throws AgentFailed if the agent dies before the answer.
+   */
+  async tally(program: PortProgram, runs: number, seed: number): Promise<RaceTally> {
+    const agent = await this.#living();
+    return agent.tally(encodeTally(program, runs, seed), program.setup.watchdogNs);
+  }
+
+  /** The agent, or a new one if it has died. */
+  async #living(): Promise<Agent> {
+    if (this.#closed) throw new AgentFailed("this port is closed");
+    if (!this.#agent.alive) {
+      this.#agent = new Agent(this.#options);
+      this.#greeting = await this.#agent.greeting;
+    }
+    return this.#agent;
   }
 
   /** Ends the agent, behind the programs that it has. */

@@ -12,19 +12,23 @@
  * Results: `u32` steps, each `u8 flags` (1: `i64 ret` follows; 2: `u32 length, bytes`; 4: `u16` woken tasks, each `u16`);
  * then `u8 end, u16 length, reason`.
  *
+ * Type 3 asks for many runs: `u32 runs, u64 seed`, then a program. The answer, type 4: `u32 runs, u32` different results, each
+ * `u32 count, u32 length`, and the body of a type 2. The seed staggers the calls of a race, run by run. Of an fdinfo these
+ * results have the item lines only, as far as they are the same in every run.
+ *
  * Counterpart: `agent/agent.c`, "The protocol".
  */
 import { Nr } from "../kernel/uapi/unistd.ts";
-import type { PortProgram, PortResult, Register, Setup, Step, StepResult } from "../syscalls/port.ts";
+import type { PortProgram, PortResult, RaceTally, Register, Setup, Step, StepResult } from "../syscalls/port.ts";
 
 /** Version of the protocol; the greeting of an agent must name the same one. */
-export const PROTOCOL_VERSION = 1;
+export const PROTOCOL_VERSION = 2;
 
 /** Longest frame that an agent accepts or sends, in bytes. */
 export const MAX_FRAME_BYTES: number = 64 * 1024 * 1024;
 
 /** Frame types. */
-export const FrameType = { GREETING: 0, RUN: 1, RESULT: 2 } as const;
+export const FrameType = { GREETING: 0, RUN: 1, RESULT: 2, TALLY: 3, TALLIED: 4 } as const;
 
 /** Bytes in front of a frame's body: length, id, type. */
 export const FRAME_HEADER_BYTES = 9;
@@ -42,6 +46,7 @@ const Op = {
   fdinfo: 10,
   pollMask: 11,
   settle: 12,
+  race: 13,
 } as const;
 
 const ENDS = ["done", "unsupported", "timeout", "crashed"] as const;
@@ -171,6 +176,14 @@ function writeStep(out: FrameWriter, step: Step): void {
       break;
     case "settle":
       break;
+    case "race":
+      out.u16(step.lanes.length);
+      for (const { task, steps, spins } of step.lanes) {
+        out.u16(task);
+        out.u32(steps);
+        out.u32(spins);
+      }
+      break;
   }
 }
 
@@ -189,10 +202,23 @@ function writeSetup(out: FrameWriter, setup: Setup): void {
 /** The frame that asks for a run of the program. Its id is still 0; see `setFrameId`. */
 export function encodeProgram(program: PortProgram): Buffer {
   const out = new FrameWriter();
+  writeProgram(out, program);
+  return out.finish(FrameType.RUN);
+}
+
+/** The frame that asks for many runs. @param seed - a whole number */
+export function encodeTally(program: PortProgram, runs: number, seed: number): Buffer {
+  const out = new FrameWriter();
+  out.u32(runs);
+  out.u64(seed);
+  writeProgram(out, program);
+  return out.finish(FrameType.TALLY);
+}
+
+function writeProgram(out: FrameWriter, program: PortProgram): void {
   writeSetup(out, program.setup);
   out.u32(program.steps.length);
   for (const step of program.steps) writeStep(out, step);
-  return out.finish(FrameType.RUN);
 }
 
 /** Put the id into a frame. */
@@ -330,4 +356,15 @@ export function decodeResult(body: Buffer): PortResult {
   const end = ENDS[from.u8()];
   if (end === undefined) throw new Error("the agent ended a program in an unknown way");
   return { steps, end, reason: Buffer.from(from.bytes(from.u16())).toString() };
+}
+
+/** @throws Error if the body is not what an agent sends. */
+export function decodeTally(body: Buffer): RaceTally {
+  const from = new FrameReader(body);
+  const runs = from.u32();
+  const results = Array.from({ length: from.u32() }, () => {
+    const count = from.u32();
+    return { count, result: decodeResult(Buffer.from(from.bytes(from.u32()))) };
+  });
+  return { runs, results };
 }

@@ -10,7 +10,7 @@ import { NullFile } from "../kernel/fs/mem.ts";
 import { fdinfoText } from "../kernel/fs/proc.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { KernelBug, Unmodelled } from "../kernel/lib/assert.ts";
-import { copyBytes, Prot } from "../kernel/mm/mm.ts";
+import { copyBytes, type Mm, Prot } from "../kernel/mm/mm.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
 import { BLOCKED, type Task, TaskState } from "../kernel/sched/task.ts";
 import { Open } from "../kernel/uapi/fcntl.ts";
@@ -26,9 +26,12 @@ import {
   type StepResult,
   UserLayout,
 } from "./port.ts";
+import { Race, type RaceHost, type RaceScheduler } from "./race.ts";
 import { syscallTable } from "./table.ts";
 
 const DEFAULT_NOFILE = 1024;
+/** Pages that a compact machine has behind what its program names. */
+const SPARE_PAGES = 4;
 /** The machine has been up for a while: no time is 0, none is negative. */
 const BOOT_NS = 1_000_000_000;
 /** 2026-01-01, so that CLOCK_REALTIME is the same in every run. */
@@ -48,6 +51,20 @@ const POLL_ALL =
 export interface ModelOptions {
   readonly profile: KernelProfile;
   readonly chooser: Chooser;
+  /** Who runs in a race; default: as the chooser says. */
+  readonly scheduler?: RaceScheduler;
+  /** Map only the memory that the program names: the machine is made much faster. */
+  readonly compact?: boolean;
+}
+
+/** The chooser as a scheduler of races. */
+function chosenScheduler(chooser: Chooser): RaceScheduler {
+  return {
+    timeRaces: false,
+    begin: () => {},
+    pick: (enabled) => (enabled.length === 1 ? 0 : chooser.choose("schedule", enabled.length)),
+    end: () => {},
+  };
 }
 
 /** Follows a program from step to step: `run` draws its picture from it. */
@@ -78,11 +95,18 @@ export class ModelPort implements Port {
     const run = new ProgramRun(program, this.#options);
     watcher?.begin(run.kernel, run.tasks);
     const steps: StepResult[] = [];
-    for (const [index, step] of program.steps.entries()) {
+    while (steps.length < program.steps.length) {
+      const index = steps.length;
+      const step = program.steps[index] as Step;
       try {
         const result = run.step(step);
         steps.push(result);
         watcher?.step(index, step, result);
+        if (step.op !== "race") continue;
+        for (const inner of run.race(step, program.steps)) {
+          watcher?.step(steps.length, program.steps[steps.length] as Step, inner);
+          steps.push(inner);
+        }
       } catch (error) {
         if (error instanceof Unmodelled) return { steps, end: "unsupported", reason: error.message };
         if (error instanceof Asleep) return { steps, end: "timeout", reason: error.message };
@@ -99,12 +123,14 @@ export class ModelPort implements Port {
 class Asleep extends Error {}
 
 /** The machine of one program, and what its tasks have come to. */
-class ProgramRun {
+class ProgramRun implements RaceHost {
   readonly kernel: Kernel;
   readonly tasks: Task[];
   /** Result of each task's latest call; null while it sleeps. */
   readonly #returned: (number | null)[] = [0];
   readonly #slots: number[];
+  readonly #resultSlots: (number | null)[] = [];
+  readonly #scheduler: RaceScheduler;
   #woke: number[] = [];
 
   constructor(program: PortProgram, options: ModelOptions) {
@@ -116,13 +142,33 @@ class ProgramRun {
     const devNull = new NullFile(this.kernel, Open.RDWR);
     for (const fd of [0, 1, 2]) files.replace(fd, fd === 0 ? devNull : devNull.get(), false);
     first.process.sighand.ignore(Sig.PIPE);
-    mm.map(UserLayout.arena, UserLayout.arenaBytes, Prot.RW);
-    mm.map(UserLayout.edge, UserLayout.edgeEnd - UserLayout.edge, Prot.RW);
-    mm.map(UserLayout.readOnly, UserLayout.pageSize, Prot.READ);
-    mm.map(UserLayout.frozen, UserLayout.frozenPages * UserLayout.pageSize, Prot.RW, true);
+    mapUserMemory(mm, options.compact === true ? compactMemory(program) : null);
     this.tasks = [];
     this.#adopt(0, first);
     this.#slots = new Array<number>(slots).fill(0);
+    this.#scheduler = options.scheduler ?? chosenScheduler(options.chooser);
+  }
+
+  /** Runs the steps behind a `race` step. @param steps - of the whole program. */
+  race(step: Step & { op: "race" }, steps: readonly Step[]): StepResult[] {
+    const from = steps.indexOf(step) + 1;
+    const count = step.lanes.reduce((sum, lane) => sum + lane.steps, 0);
+    const race = new Race(this, step.lanes, steps.slice(from, from + count));
+    race.run(this.#scheduler);
+    this.kernel.settle();
+    return race.results;
+  }
+
+  memory(step: Step): StepResult {
+    return { ret: null, bytes: this.#memory(step), woke: [] };
+  }
+
+  returned(task: number): number | null {
+    return this.#returned[task] ?? null;
+  }
+
+  bind(slot: number, value: number): void {
+    this.#slots[slot] = value;
   }
 
   #adopt(index: number, task: Task): void {
@@ -153,28 +199,21 @@ class ProgramRun {
     let bytes: Uint8Array | null = null;
     switch (step.op) {
       case "poke":
-        this.#poke(step.addr, step.bytes);
-        break;
       case "pokeSlot":
-        this.#poke(step.addr, littleEndian(this.#slots[step.slot] ?? 0, step.size));
+      case "peek":
+      case "peekSlot":
+        bytes = this.#memory(step);
         break;
       case "call":
         ret = this.#call(step.task, step);
         break;
       case "await":
         ret = this.#await(step.task);
+        this.#bindResult(step.task, ret);
         break;
       case "blocked":
         ret = this.#isGone(step.task) ? 0 : (this.#returned[step.task] ?? null);
         break;
-      case "peek":
-        bytes = this.#peek(step.addr, step.length);
-        break;
-      case "peekSlot": {
-        const word = this.#peek(step.addr, 4);
-        if (word !== null) this.#slots[step.slot] = new DataView(word.buffer).getInt32(0, true);
-        break;
-      }
       case "thaw":
         this.#task(0).process.mm.provide(UserLayout.frozen + step.page * UserLayout.pageSize);
         ret = 0;
@@ -197,6 +236,7 @@ class ProgramRun {
         ret = this.#pollMask(step.task, this.#value(step.fd));
         break;
       case "settle":
+      case "race":
         break;
     }
     this.kernel.settle();
@@ -206,6 +246,22 @@ class ProgramRun {
   }
 
   #call(index: number, step: Step & { op: "call" }): number | null {
+    this.enter(step);
+    const ret = step.wait ? this.#await(index) : (this.#returned[index] ?? null);
+    this.#resultSlots[index] = step.slot;
+    this.#bindResult(index, ret);
+    return ret;
+  }
+
+  /** The slot of a task's newest call receives its result: when it is entered, or awaited. */
+  #bindResult(index: number, ret: number | null): void {
+    const slot = this.#resultSlots[index] ?? null;
+    if (slot !== null && ret !== null) this.#slots[slot] = ret;
+  }
+
+  /** Enters a call: `returned` says what came of it. */
+  enter(step: Step & { op: "call" }): void {
+    const { task: index } = step;
     const task = this.#task(index);
     if (task.state === TaskState.DEAD) throw new RangeError(`port program: task ${index} is no more`);
     if (task.state === TaskState.STOPPED) throw new Unmodelled("a call by a task that has been stopped");
@@ -215,9 +271,6 @@ class ProgramRun {
     const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = step.args.map((register) => this.#value(register));
     const result = doSyscall(task, syscall, a, b, c, d, e, f);
     this.#returned[index] = result === BLOCKED ? null : result;
-    const ret = step.wait ? this.#await(index) : (this.#returned[index] ?? null);
-    if (step.slot !== null && ret !== null) this.#slots[step.slot] = ret;
-    return ret;
   }
 
   #isGone(index: number): boolean {
@@ -243,6 +296,27 @@ class ProgramRun {
     return mask & POLL_ALL;
   }
 
+  /** A step that only touches memory. @returns what it read, or null. */
+  #memory(step: Step): Uint8Array | null {
+    switch (step.op) {
+      case "poke":
+        this.#poke(step.addr, step.bytes);
+        return null;
+      case "pokeSlot":
+        this.#poke(step.addr, littleEndian(this.#slots[step.slot] ?? 0, step.size));
+        return null;
+      case "peek":
+        return this.#peek(step.addr, step.length);
+      case "peekSlot": {
+        const word = this.#peek(step.addr, 4);
+        if (word !== null) this.#slots[step.slot] = new DataView(word.buffer).getInt32(0, true);
+        return null;
+      }
+      default:
+        throw new RangeError(`port program: '${step.op}' in a race`);
+    }
+  }
+
   /** As much as is mapped: protection does not matter, this is the debugger's way in. */
   #poke(addr: number, bytes: Uint8Array): void {
     const vma = this.#task(0).process.mm.find(addr);
@@ -254,6 +328,53 @@ class ProgramRun {
     if (vma === null || addr + length > vma.end) return null;
     return vma.bytes.slice(addr - vma.start, addr - vma.start + length);
   }
+}
+
+/** What a program needs of the user memory; made once, and used by one run after the other. */
+interface CompactMemory {
+  readonly arena: Uint8Array;
+  /** It names an address outside of the arena: the other ranges are there too. */
+  readonly others: boolean;
+}
+
+const compactMemories: WeakMap<PortProgram, CompactMemory> = new WeakMap<PortProgram, CompactMemory>();
+
+function compactMemory(program: PortProgram): CompactMemory {
+  let memory = compactMemories.get(program);
+  if (memory === undefined) {
+    memory = { arena: new Uint8Array(arenaBytesOf(program)), others: program.steps.some(leavesArena) };
+    compactMemories.set(program, memory);
+  } else memory.arena.fill(0);
+  return memory;
+}
+
+function leavesArena(step: Step): boolean {
+  const leaves = (value: Register): boolean => typeof value === "number" && value >= UserLayout.edge;
+  if (step.op === "call") return step.args.some(leaves);
+  return (step.op === "poke" || step.op === "peek") && leaves(step.addr);
+}
+
+/** How much of the arena a program needs: whatever its steps put there or read, and some pages behind. */
+function arenaBytesOf(program: PortProgram): number {
+  let top: number = UserLayout.arena;
+  for (const step of program.steps) {
+    if (step.op !== "poke" && step.op !== "peek") continue;
+    const end = step.addr + (step.op === "poke" ? step.bytes.length : step.length);
+    if (end <= UserLayout.arena + UserLayout.arenaBytes) top = Math.max(top, end);
+  }
+  const pages = Math.ceil((top - UserLayout.arena) / UserLayout.pageSize) + SPARE_PAGES;
+  return Math.min(UserLayout.arenaBytes, pages * UserLayout.pageSize);
+}
+
+/** `UserLayout`. @param compact - null for all of it */
+function mapUserMemory(mm: Mm, compact: CompactMemory | null): void {
+  const { arena, arenaBytes, edge, edgeEnd, readOnly, frozen, frozenPages, pageSize } = UserLayout;
+  if (compact === null) mm.map(arena, arenaBytes, Prot.RW);
+  else mm.map(arena, compact.arena.length, Prot.RW, false, compact.arena);
+  if (compact?.others === false) return;
+  mm.map(edge, edgeEnd - edge, Prot.RW);
+  mm.map(readOnly, pageSize, Prot.READ);
+  mm.map(frozen, frozenPages * pageSize, Prot.RW, true);
 }
 
 function littleEndian(value: number, size: 4 | 8): Uint8Array {

@@ -52,6 +52,10 @@ export type Registers = readonly Register[];
  * - `fdinfo`: text of /proc/self/fdinfo of descriptor `fd` in the task's process.
  * - `pollMask`: what poll(2) reports for `fd` with every event asked, without sleeping.
  * - `settle`: wait until every task has returned or sleeps.
+ * - `race`: the steps behind it have no order between the lanes: the first `lanes[0].steps` of them belong to the first lane, the
+ *   next to the second, and so on; only calls and memory steps may stand there. The step ends when every lane is at its end
+ *   or sleeps for ever. Inside, `wait` says that a call comes back by itself at last (a time-out). A call that sleeps at the
+ *   end, and one behind it, have a null `ret`.
  */
 export type Step =
   | { readonly op: "poke"; readonly addr: number; readonly bytes: Uint8Array }
@@ -72,7 +76,17 @@ export type Step =
   | { readonly op: "spawn"; readonly task: number; readonly parent: number; readonly as: "thread" | "process" }
   | { readonly op: "fdinfo"; readonly task: number; readonly fd: Register }
   | { readonly op: "pollMask"; readonly task: number; readonly fd: Register }
-  | { readonly op: "settle" };
+  | { readonly op: "settle" }
+  | { readonly op: "race"; readonly lanes: readonly RaceLane[] };
+
+/** The calls of one task in a race. */
+export interface RaceLane {
+  readonly task: number;
+  /** How many of the following steps are its own. */
+  readonly steps: number;
+  /** Rounds of a busy loop in front of its first call, on a real kernel. */
+  readonly spins: number;
+}
 
 /** What the machine must look like before the first step; everything is undone after the last. */
 export interface Setup {
@@ -113,6 +127,12 @@ export interface PortResult {
   readonly end: "done" | "unsupported" | "timeout" | "crashed";
   /** Why, in words, unless `done`. */
   readonly reason: string;
+}
+
+/** Many runs of one program: the different results, and how often each came up. */
+export interface RaceTally {
+  readonly runs: number;
+  readonly results: readonly { readonly count: number; readonly result: PortResult }[];
 }
 
 /** A world that can execute programs: the model (`ModelPort`) or a real kernel (`NativePort`). */

@@ -3,10 +3,11 @@
  *
  * Every argument gets memory of its own, its content is put there before the call, and what the call may write is filled
  * with 0xAA before and read back behind it. Names travel through slots. Lines are executed in their order; while calls of
- * other tasks are under way, each line ends with a `settle`, so that what it set off has happened before the next.
+ * other tasks are under way, each line ends with a `settle`, so that what it set off has happened before the next. The lines
+ * between `#! par` and `#! join` become one race: sorted by task, each with memory of its own.
  */
 import { Errno } from "../kernel/uapi/errno.ts";
-import type { PortProgram, Register, Step } from "../syscalls/port.ts";
+import type { PortProgram, RaceLane, Register, Step } from "../syscalls/port.ts";
 import { UserLayout } from "../syscalls/port.ts";
 import type { WordType } from "./abi/context.ts";
 import type { Word } from "./abi/image.ts";
@@ -17,9 +18,10 @@ import { CallEncoder, type EncoderHost } from "./encoder.ts";
 import { ParseError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { joinArgs } from "./pairs.ts";
+import { endsByItself, withProbes } from "./par.ts";
 import { Arena, frozenPage, readableBytes } from "./places.ts";
 import { printExpr } from "./printer.ts";
-import type { Script, ScriptLine } from "./script.ts";
+import type { ParallelPart, Script, ScriptLine } from "./script.ts";
 import type { CallPlan, Lowered, Peek, Plan, QueryName, StepRange } from "./source-map.ts";
 
 /** How to lower. */
@@ -34,7 +36,7 @@ const QUERY_ARGS: Readonly<Record<QueryName, number>> = { fdinfo: 1, poll_mask: 
 
 /** Lowers a script. @throws ParseError for the first thing that has no meaning. */
 export function lower(script: Script, options: LowerOptions = {}): Lowered {
-  return new Lowering(script).run(options.watchdogNs ?? WATCHDOG_NS);
+  return new Lowering(withProbes(script)).run(options.watchdogNs ?? WATCHDOG_NS);
 }
 
 /** A call that has been entered and not yet waited for. */
@@ -61,6 +63,12 @@ class Lowering implements EncoderHost {
   #index = 0;
   /** Below this address the arena stays as it is. */
   #kept = this.arena.top;
+  #raceStep: number | null = null;
+  /** Tasks with lines in the part without order. */
+  readonly #racing = new Set<number>();
+  /** Who binds which name in the part without order; and who is being lowered there, or -1. */
+  readonly #boundBy = new Map<string, number>();
+  #lane = -1;
 
   constructor(script: Script) {
     this.#script = script;
@@ -68,7 +76,11 @@ class Lowering implements EncoderHost {
   }
 
   run(watchdogNs: number): Lowered {
+    const { par } = this.#script;
     for (const [index, { line }] of this.#script.lines.entries()) {
+      this.#index = index;
+      if (index === par?.from) this.#race(par);
+      if (par !== null && index >= par.from && index < par.to) continue;
       this.#index = index;
       if (line.type === "call") this.#call(line);
       else if (line.type === "resumed") this.#resumed(line);
@@ -78,18 +90,24 @@ class Lowering implements EncoderHost {
     const { uid, nofile, sysctls } = this.#script;
     const setup = { uid, nofile, sysctls, slots: this.#slots.size, watchdogNs };
     const program: PortProgram = { setup, steps: this.#steps };
-    return { script: this.#script, program, plans: this.#plans, tasks: this.#tasks, slots: this.#slots };
+    const plans = this.#plans.sort((a, b) => a.line - b.line);
+    return { script: this.#script, program, plans, tasks: this.#tasks, slots: this.#slots, raceStep: this.#raceStep };
   }
 
   // what encoders ask for
 
   slotOf(name: string): number | null {
+    const binder = this.#boundBy.get(name);
+    if (this.#lane >= 0 && binder !== undefined && binder !== this.#lane) {
+      this.#complain(`$${name}`, `'$${name}', which another task binds at the same time`, "a name of this task");
+    }
     return this.#slots.get(name) ?? null;
   }
 
   bind(name: string): number {
     const slot = this.#slots.get(name) ?? this.#slots.size;
     this.#slots.set(name, slot);
+    if (this.#lane >= 0) this.#boundBy.set(name, this.#lane);
     return slot;
   }
 
@@ -149,6 +167,7 @@ class Lowering implements EncoderHost {
       callStep,
       resultStep: wait ? callStep : null,
       blockedStep: null,
+      par: false,
       steps: { from, to: this.#steps.length },
       resumedSteps: null,
     };
@@ -156,6 +175,97 @@ class Lowering implements EncoderHost {
     if (declared.noReturn) this.#ended.set(task, line.line);
     else if (wait) this.#release(declared, top);
     else this.#flights.set(task, { plan: this.#plans.length - 1, line: this.#script.lines[this.#index]!, encoder });
+  }
+
+  // the part without order
+
+  /** Lowers the lines between `#! par` and `#! join`, task by task. */
+  #race({ from, to }: ParallelPart): void {
+    const byTask = new Map<number, number[]>();
+    for (let index = from; index < to; index += 1) {
+      const { line } = this.#script.lines[index]!;
+      this.#index = index;
+      if (line.type === "comment" || line.type === "blank") continue;
+      if (line.type !== "call") this.#complain("", "this line in a part without order", "whole calls only");
+      const task = this.#task(line.task);
+      this.#enter(line);
+      const indices = byTask.get(task);
+      if (indices === undefined) byTask.set(task, [index]);
+      else indices.push(index);
+    }
+    for (const { line } of this.#script.lines.slice(to)) if (line.type === "call") this.#task(line.task);
+    const lanes: RaceLane[] = [];
+    this.#raceStep = this.#steps.length;
+    this.#steps.push({ op: "race", lanes });
+    for (const [task, indices] of byTask) {
+      const first = this.#steps.length;
+      this.#lane = task;
+      for (const index of indices) this.#racingCall(index, task);
+      lanes.push({ task, steps: this.#steps.length - first, spins: 0 });
+      this.#racing.add(task);
+    }
+    this.#lane = -1;
+    this.#kept = this.arena.top;
+    this.#sleepers();
+  }
+
+  #racingCall(index: number, task: number): void {
+    this.#index = index;
+    const line = this.#script.lines[index]!.line as CallLine;
+    const { args, result: expected } = line;
+    if (QUERIES.some((name) => name === line.name)) {
+      this.#complain(line.name, `'${line.name}' in a part without order`, "its place behind '#! join'");
+    }
+    const declared = this.#signature(line.name);
+    if (declared.noReturn) this.#complain(line.name, `'${line.name}' in a part without order`, "a call that returns");
+    if (line.unfinished) this.#complain("<unfinished", "half a call in a part without order", "the whole call, '= ?'");
+    const [value] = expected?.values ?? [];
+    if (value !== undefined && value.kind !== "var" && printExpr(value) !== "?") {
+      this.#complain(printExpr(value), "a result in a part without order", "'= ?', or '= $name'");
+    }
+    const from = this.#steps.length;
+    const encoder = new CallEncoder(this, args, []);
+    const registers = this.#registers(declared, args, false, encoder);
+    this.#steps.push(...encoder.steps);
+    const callStep = this.#steps.length;
+    const slot = this.#resultSlot(expected);
+    const wait = endsByItself(declared.name, registers);
+    this.#steps.push({ op: "call", task, name: declared.name, args: registers, wait, slot });
+    const peeks = this.#readBack(encoder);
+    this.#plans.push({
+      kind: "call",
+      line: index,
+      resumedLine: null,
+      task,
+      signature: declared,
+      args,
+      registers,
+      inputs: encoder.inputs,
+      peeks,
+      slotPeeks: encoder.slotPeeks,
+      slot,
+      expected,
+      callStep,
+      resultStep: callStep,
+      blockedStep: null,
+      par: true,
+      steps: { from, to: this.#steps.length },
+      resumedSteps: null,
+    });
+  }
+
+  /** Who slept when the race began, and is never resumed: what has become of them belongs to the outcome. */
+  #sleepers(): void {
+    for (const [task, { plan, encoder }] of this.#flights) {
+      const call = this.#plans[plan] as CallPlan;
+      if (call.resumedLine !== null) continue;
+      const resultStep = this.#steps.length;
+      this.#steps.push({ op: "blocked", task });
+      const peeks = this.#readBack(encoder);
+      this.#plans[plan] = { ...call, peeks, resultStep, par: true };
+      this.#flights.delete(task);
+      this.#racing.add(task);
+    }
   }
 
   /** Memory of a call that is over is free again, unless the kernel may still look at it (pages given to a pipe). */
@@ -181,6 +291,13 @@ class Lowering implements EncoderHost {
         line.name,
         `a call of a task that is inside ${name} since line ${since}`,
         "its resumed line first",
+      );
+    }
+    if (this.#racing.has(task)) {
+      this.#complain(
+        line.task ?? line.name,
+        "a task that may still sleep",
+        "another task for the lines behind the race",
       );
     }
     const ended = this.#ended.get(task);

@@ -6,6 +6,7 @@
  */
 import type { Kernel } from "../kernel.ts";
 import type { IovIter } from "../mm/iov-iter.ts";
+import { wakeLast } from "../sched/preempt.ts";
 import { SleepingCall, type Task } from "../sched/task.ts";
 import { WaitQueueHead } from "../sched/wait.ts";
 import { waitEventLocked } from "../sched/wait-event.ts";
@@ -108,7 +109,7 @@ export class EventfdCtx extends File {
     const low = scratchView.getUint32(0, true);
     const high = scratchView.getUint32(4, true);
     if (low === WORD_MAX && high === WORD_MAX) return EINVAL;
-    if (this.fits(low, high)) return this.add(low, high);
+    if (this.fits(low, high)) return this.add(task, low, high);
     if (nonblock) return EAGAIN;
     return waitEventLocked(task, this.wqh, new EventfdWrite(this, low, high));
   }
@@ -121,13 +122,13 @@ export class EventfdCtx extends File {
     return sumHigh < WORD_MAX || (sumHigh === WORD_MAX && sumLow - carry * WORD < WORD_MAX);
   }
 
-  add(low: number, high: number): number {
+  /** The addition and its wake-up, with a preemption point between them. */
+  add(task: Task, low: number, high: number): number {
     const sumLow = this.low + low;
     const carry = sumLow > WORD_MAX ? 1 : 0;
     this.low = sumLow - carry * WORD;
     this.high += high + carry;
-    this.wakeUp(this.wqh, 1, EPOLLIN);
-    return COUNT_SIZE;
+    return wakeLast(this.kernel, task, this, this.wqh, EPOLLIN, COUNT_SIZE);
   }
 
   /** `eventfd_signal_mask`: the kernel's own increment; it stops at 2^64-1. @behaviour V-11 */
@@ -195,6 +196,6 @@ class EventfdWrite extends SleepingCall {
   override step(task: Task): number {
     if (!this.ctx.fits(this.low, this.high)) return waitEventLocked(task, this.ctx.wqh, this);
     task.finishWait();
-    return this.ctx.add(this.low, this.high);
+    return this.ctx.add(task, this.low, this.high);
   }
 }

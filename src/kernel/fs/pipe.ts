@@ -14,6 +14,7 @@ import { assert } from "../lib/assert.ts";
 import type { IovIter } from "../mm/iov-iter.ts";
 import { PAGE_SIZE } from "../mm/mm.ts";
 import type { Page } from "../mm/page.ts";
+import { wakeLast } from "../sched/preempt.ts";
 import type { Process, UserStruct } from "../sched/process.ts";
 import { BLOCKED, SleepingCall, type Task } from "../sched/task.ts";
 import { WaitQueueHead } from "../sched/wait.ts";
@@ -375,11 +376,11 @@ export class PipeFile extends File {
     const { pipe } = this;
     if (pipe.readers === 0) {
       this.kernel.sigpipe(task);
-      return this.#finishWrite(EPIPE, false, false);
+      return this.#finishWrite(task, EPIPE, false, false);
     }
     const wasEmpty = pipe.empty;
     const merged = pipe.merge(from);
-    if (merged < 0 || from.count === 0) return this.#finishWrite(merged, wasEmpty, false);
+    if (merged < 0 || from.count === 0) return this.#finishWrite(task, merged, wasEmpty, false);
     return this.fill(task, from, merged, wasEmpty, nonblock, null);
   }
 
@@ -394,13 +395,13 @@ export class PipeFile extends File {
     const slept = call !== null;
     const packetized = (this.flags & Open.DIRECT) !== 0;
     const total = done + pipe.append(from, packetized ? PACKET : CAN_MERGE);
-    if (from.count === 0) return this.#finishWrite(total, wasEmpty, slept);
+    if (from.count === 0) return this.#finishWrite(task, total, wasEmpty, slept);
     if (!pipe.full) {
       const fault = from.fault();
-      return this.#finishWrite(total === 0 ? fault : total, wasEmpty, slept);
+      return this.#finishWrite(task, total === 0 ? fault : total, wasEmpty, slept);
     }
-    if (nonblock) return this.#finishWrite(total === 0 ? EAGAIN : total, wasEmpty, slept);
-    if (task.signalPending) return this.#finishWrite(total === 0 ? -Errno.ERESTARTSYS : total, wasEmpty, slept);
+    if (nonblock) return this.#finishWrite(task, total === 0 ? EAGAIN : total, wasEmpty, slept);
+    if (task.signalPending) return this.#finishWrite(task, total === 0 ? -Errno.ERESTARTSYS : total, wasEmpty, slept);
     if (wasEmpty || (total > done && this.kernel.profile.pipeWriteWakes === "slot")) {
       this.wakeUp(pipe.rdWait, 1, IN2);
     }
@@ -416,16 +417,17 @@ export class PipeFile extends File {
     const wasEmpty = pipe.empty;
     if (pipe.readers === 0) {
       this.kernel.sigpipe(task);
-      return this.#finishWrite(done === 0 ? EPIPE : done, wasEmpty, true);
+      return this.#finishWrite(task, done === 0 ? EPIPE : done, wasEmpty, true);
     }
     return this.fill(task, task.iter, done, wasEmpty, this.nonblock, call);
   }
 
   /** The wakes at the end of a write. P-20: a failed one wakes too, once somebody has polled the pipe. */
-  #finishWrite(result: number, wasEmpty: boolean, slept: boolean): number {
+  #finishWrite(task: Task, result: number, wasEmpty: boolean, slept: boolean): number {
     const { pipe } = this;
     const { pipeWriteWakes } = this.kernel.profile;
     const wakes = pipeWriteWakes === "slot" ? result > 0 : wasEmpty || (pipeWriteWakes === "write" && pipe.pollUsage);
+    if (wakes && !slept) return wakeLast(this.kernel, task, this, pipe.rdWait, IN2, result);
     if (wakes) this.wakeUp(pipe.rdWait, 1, IN2);
     if (slept && !pipe.full) this.wakeUp(pipe.wrWait, 1, OUT2);
     return result;

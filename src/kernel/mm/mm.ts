@@ -124,11 +124,16 @@ export class Mm {
   missingAt = -1;
   #last: Vma | null = null;
 
-  /** `mmap(MAP_FIXED)` of anonymous memory. @throws KernelBug when it overlaps another mapping. */
-  map(start: number, length: number, prot: number, missing = false): Vma {
+  /**
+   * `mmap(MAP_FIXED)` of anonymous memory.
+   *
+   * @param bytes - the pages, all zeros.
+   * @throws KernelBug when it overlaps another mapping.
+   */
+  map(start: number, length: number, prot: number, missing = false, bytes: Uint8Array = new Uint8Array(length)): Vma {
     const pages = missing ? new Set<number>() : null;
     for (let page = start; pages !== null && page < start + length; page += PAGE_SIZE) pages.add(page);
-    const vma = new Vma(start, new Uint8Array(length), prot, pages);
+    const vma = new Vma(start, bytes, prot, pages);
     for (const other of this.vmas) assert(vma.end <= other.start || other.end <= start, "mm: mappings overlap");
     this.vmas.push(vma);
     return vma;

@@ -92,11 +92,14 @@ export class EppollEntry extends WaitQueueEntry {
   override wake(key: number): boolean {
     const { base } = this;
     const { ep, events } = base;
+    const { exploring } = ep.kernel;
     let taken = false;
     if ((events & POLL_BITS) === 0 || (key !== 0 && (key & events) === 0)) {
       const { observer } = ep.kernel;
+      if (exploring !== null) exploring.touch(ep, false);
       if (observer !== null) observer.filtered(base, key, (events & POLL_BITS) === 0 ? "disarmed" : "mask");
     } else {
+      if (exploring !== null) exploring.touch(ep, true);
       ep.queueArrival(base, key);
       if (ep.wq.active) {
         if ((events & EPOLLEXCLUSIVE) !== 0 && (key & POLLFREE) === 0) taken = takesExclusive(events, key);

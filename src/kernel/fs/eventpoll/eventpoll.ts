@@ -144,6 +144,8 @@ export class Eventpoll {
   /** `ep_item_poll`: an item whose description is going away reports nothing. @returns a mask, or `CONTENDED`. */
   itemPoll(task: Task, epi: Epitem, pt: PollTable | null): number {
     if (epi.file.refs === 0) return 0;
+    const { exploring } = this.kernel;
+    if (exploring !== null) exploring.touch(epi.file, false);
     const mask = epi.file.poll(task, pt);
     return mask === CONTENDED ? CONTENDED : mask & epi.events;
   }
@@ -156,6 +158,8 @@ export class Eventpoll {
    *   hold this instance's `mtx` while it waits for the inner one's; here it is free meanwhile.
    */
   readyPoll(task: Task): number {
+    const { exploring } = this.kernel;
+    if (exploring !== null) exploring.touch(this, true);
     if (this.mtx.owner !== null) {
       this.kernel.contended = this.mtx;
       return CONTENDED;
