@@ -66,7 +66,7 @@ function userString(task: Task, addr: number, max: number): string | number {
 }
 
 /** A path. @errno ENOENT - it is empty; EFAULT, ENAMETOOLONG as `userString`. */
-function getname(task: Task, addr: number): string | number {
+export function getname(task: Task, addr: number): string | number {
   const path = userString(task, addr, PATH_MAX);
   return path === "" ? -Errno.ENOENT : path;
 }

@@ -5,8 +5,10 @@
  */
 import type { Task } from "../kernel/sched/task.ts";
 import type { SyscallName } from "../kernel/uapi/unistd.ts";
+import { sysGeteuid, sysGetppid, sysGetuid, sysSetresuid, sysSetuid } from "./cred.ts";
 import { sysEpollCreate, sysEpollCreate1, sysEpollCtl, sysEpollPwait, sysEpollPwait2, sysEpollWait } from "./epoll.ts";
 import { sysEventfd, sysEventfd2 } from "./eventfd.ts";
+import { sysExit, sysExitGroup, sysWait4, sysWaitid } from "./exit.ts";
 import {
   sysClose,
   sysCloseRange,
@@ -21,11 +23,16 @@ import {
   sysFtruncate,
   sysLseek,
 } from "./fd.ts";
+import { sysFutex } from "./futex.ts";
+import { sysInotifyAddWatch, sysInotifyInit, sysInotifyInit1, sysInotifyRmWatch } from "./inotify.ts";
 import { sysIoctl } from "./ioctl.ts";
+import { sysAlarm, sysGetitimer, sysSetitimer } from "./itimer.ts";
 import { sysKcmp } from "./kcmp.ts";
 import { sysRecvfrom, sysRecvmmsg, sysRecvmsg, sysSendmmsg, sysSendmsg, sysSendto } from "./msg.ts";
 import { sysMemfdCreate, sysMkdir, sysMknod, sysMknodat, sysOpen, sysOpenat, sysUnlink, sysUnlinkat } from "./open.ts";
+import { sysPidfdOpen, sysPidfdSendSignal } from "./pidfd.ts";
 import { sysPipe, sysPipe2 } from "./pipe.ts";
+import { sysTimerCreate, sysTimerDelete, sysTimerGetoverrun, sysTimerGettime, sysTimerSettime } from "./posix-timer.ts";
 import { sysPrctl } from "./prctl.ts";
 import { sysGetpid, sysGettid, sysPrlimit64 } from "./process.ts";
 import {
@@ -41,6 +48,19 @@ import {
   sysWritev,
 } from "./rw.ts";
 import { sysPoll, sysPpoll, sysPselect6, sysSelect } from "./select.ts";
+import {
+  sysKill,
+  sysPause,
+  sysRtSigaction,
+  sysRtSigpending,
+  sysRtSigprocmask,
+  sysRtSigqueueinfo,
+  sysRtSigsuspend,
+  sysRtSigtimedwait,
+  sysTgkill,
+  sysTkill,
+} from "./signal.ts";
+import { sysSignalfd, sysSignalfd4 } from "./signalfd.ts";
 import {
   sysAccept,
   sysAccept4,
@@ -64,6 +84,7 @@ export type Syscall = (task: Task, a: number, b: number, c: number, d: number, e
 export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   accept: sysAccept,
   accept4: sysAccept4,
+  alarm: sysAlarm,
   bind: sysBind,
   clock_gettime: sysClockGettime,
   clock_nanosleep: sysClockNanosleep,
@@ -81,19 +102,31 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   epoll_wait: sysEpollWait,
   eventfd: sysEventfd,
   eventfd2: sysEventfd2,
+  exit: sysExit,
+  exit_group: sysExitGroup,
   fallocate: sysFallocate,
   fchmod: sysFchmod,
   fcntl: sysFcntl,
   fstat: sysFstat,
   fsync: sysFsync,
   ftruncate: sysFtruncate,
+  futex: sysFutex,
+  geteuid: sysGeteuid,
+  getitimer: sysGetitimer,
   getpeername: sysGetpeername,
   getpid: sysGetpid,
+  getppid: sysGetppid,
   getsockname: sysGetsockname,
   getsockopt: sysGetsockopt,
   gettid: sysGettid,
+  getuid: sysGetuid,
+  inotify_add_watch: sysInotifyAddWatch,
+  inotify_init: sysInotifyInit,
+  inotify_init1: sysInotifyInit1,
+  inotify_rm_watch: sysInotifyRmWatch,
   ioctl: sysIoctl,
   kcmp: sysKcmp,
+  kill: sysKill,
   listen: sysListen,
   lseek: sysLseek,
   memfd_create: sysMemfdCreate,
@@ -103,14 +136,17 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   nanosleep: sysNanosleep,
   open: sysOpen,
   openat: sysOpenat,
+  pause: sysPause,
+  pidfd_open: sysPidfdOpen,
+  pidfd_send_signal: sysPidfdSendSignal,
   pipe: sysPipe,
   pipe2: sysPipe2,
   poll: sysPoll,
   ppoll: sysPpoll,
+  prctl: sysPrctl,
   pread64: sysPread64,
   preadv: sysPreadv,
   preadv2: sysPreadv2,
-  prctl: sysPrctl,
   prlimit64: sysPrlimit64,
   pselect6: sysPselect6,
   pwrite64: sysPwrite64,
@@ -121,24 +157,44 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   recvfrom: sysRecvfrom,
   recvmmsg: sysRecvmmsg,
   recvmsg: sysRecvmsg,
+  rt_sigaction: sysRtSigaction,
+  rt_sigpending: sysRtSigpending,
+  rt_sigprocmask: sysRtSigprocmask,
+  rt_sigqueueinfo: sysRtSigqueueinfo,
+  rt_sigsuspend: sysRtSigsuspend,
+  rt_sigtimedwait: sysRtSigtimedwait,
   select: sysSelect,
   sendfile: sysSendfile,
   sendmmsg: sysSendmmsg,
   sendmsg: sysSendmsg,
   sendto: sysSendto,
+  setitimer: sysSetitimer,
+  setresuid: sysSetresuid,
   setsockopt: sysSetsockopt,
+  setuid: sysSetuid,
   shutdown: sysShutdown,
+  signalfd: sysSignalfd,
+  signalfd4: sysSignalfd4,
   socket: sysSocket,
   socketpair: sysSocketpair,
   splice: sysSplice,
   tee: sysTee,
+  tgkill: sysTgkill,
   time: sysTime,
+  timer_create: sysTimerCreate,
+  timer_delete: sysTimerDelete,
+  timer_getoverrun: sysTimerGetoverrun,
+  timer_gettime: sysTimerGettime,
+  timer_settime: sysTimerSettime,
   timerfd_create: sysTimerfdCreate,
   timerfd_gettime: sysTimerfdGettime,
   timerfd_settime: sysTimerfdSettime,
+  tkill: sysTkill,
   unlink: sysUnlink,
   unlinkat: sysUnlinkat,
   vmsplice: sysVmsplice,
+  wait4: sysWait4,
+  waitid: sysWaitid,
   write: sysWrite,
   writev: sysWritev,
 };

@@ -15,7 +15,9 @@ import type { Task } from "../sched/task.ts";
 import type { WaitQueueHead } from "../sched/wait.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Open, Seek } from "../uapi/fcntl.ts";
+import { In } from "../uapi/inotify.ts";
 import type { Eventpoll } from "./eventpoll/eventpoll.ts";
+import { type Dentry, type FsnotifyMark, fsnotifyFile, fsnotifyInodeGone } from "./fsnotify.ts";
 
 /** `poll_table`: where a `poll` method names the wait queues that will announce a change. */
 export abstract class PollTable {
@@ -50,6 +52,10 @@ export class Inode {
   readonly rdev: number;
   uid: number;
   nlink: number;
+  /** Descriptions of this inode that were opened by name. */
+  opens: number;
+  /** `i_fsnotify_marks`: who watches the inode; null when nobody ever did. */
+  marks: Set<FsnotifyMark> | null;
 
   constructor(ino: number, mode: number, dev: number, rdev = 0) {
     this.ino = ino;
@@ -58,6 +64,8 @@ export class Inode {
     this.rdev = rdev;
     this.uid = 0;
     this.nlink = 1;
+    this.opens = 0;
+    this.marks = null;
   }
 
   /** `i_size` in bytes. */
@@ -285,10 +293,21 @@ export abstract class File {
 /** A description opened by its path. */
 export abstract class NamedFile extends File {
   readonly path: string;
+  /** The name that it was opened by; null when there was none. */
+  dentry: Dentry | null;
 
   constructor(kernel: Kernel, inode: Inode, flags: number, path: string) {
     super(kernel, inode, flags);
     this.path = path;
+    this.dentry = null;
+    inode.opens += 1;
+  }
+
+  /** What `__fput` tells watchers; the inode may go with its last description. */
+  override release(): void {
+    if ((this.flags & Open.PATH) === 0) fsnotifyFile(this, this.canWrite ? In.CLOSE_WRITE : In.CLOSE_NOWRITE);
+    this.inode.opens -= 1;
+    if (this.inode.opens === 0 && this.inode.nlink === 0) fsnotifyInodeGone(this.inode);
   }
 
   override get link(): string {

@@ -8,9 +8,11 @@ import { Unmodelled } from "../lib/assert.ts";
 import type { Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Mode, NAME_MAX, Open } from "../uapi/fcntl.ts";
+import { In } from "../uapi/inotify.ts";
 import { DirInode, SystemDir, TreeDir } from "./dir.ts";
 import { fifoOpen } from "./fifo.ts";
 import { type File, Inode, NamedFile } from "./file.ts";
+import { fsnotifyDirent, fsnotifyFile, fsnotifyInode, fsnotifyInodeGone } from "./fsnotify.ts";
 import { PipeFile, PipeInode } from "./pipe.ts";
 import { FdLinkInode } from "./procfs.ts";
 import { RegularInode } from "./regular.ts";
@@ -114,7 +116,7 @@ export function doFilpOpen(task: Task, start: DirInode, path: string, flags: num
     // The permissions of a file that is just being created do not bind its creator.
     if (!creates) return -ENOENT;
     const made = create(task, parent, new RegularInode(task.kernel, mode & ~UMASK, parent.dir.dev));
-    return typeof made === "number" ? made : vfsOpen(task, made, flags, linkText(task, parent, made));
+    return typeof made === "number" ? made : opened(vfsOpen(task, made, flags, linkText(task, parent, made)), parent);
   }
   if (inode instanceof FdLinkInode) {
     if (creates && (flags & Open.EXCL) !== 0) return -EEXIST;
@@ -145,8 +147,11 @@ function openChecked(task: Task, parent: Parent, inode: Inode, flags: number, te
   if ((flags & Open.TRUNC) !== 0) mask |= May.WRITE;
   if (isDir && (mask & May.WRITE) !== 0) return -EISDIR;
   if (!inodePermission(task, inode, mask)) return -EACCES;
-  const file = vfsOpen(task, inode, flags, text);
-  if (typeof file !== "number" && (flags & Open.TRUNC) !== 0 && inode instanceof RegularInode) inode.resize(0);
+  const file = opened(vfsOpen(task, inode, flags, text), parent);
+  if (typeof file !== "number" && (flags & Open.TRUNC) !== 0 && inode instanceof RegularInode) {
+    inode.resize(0);
+    fsnotifyInode(inode, parent, In.MODIFY);
+  }
   return file;
 }
 
@@ -162,12 +167,22 @@ function vfsOpen(task: Task, inode: Inode, flags: number, text: string): File | 
   return -EINVAL;
 }
 
+/** Remembers the name that a description was opened by, and tells watchers. */
+function opened(file: File | number, parent: Parent): File | number {
+  if (file instanceof NamedFile) {
+    if (parent.type === LastType.NORM) file.dentry = parent;
+    fsnotifyFile(file, In.OPEN);
+  }
+  return file;
+}
+
 /** Gives a new inode its name. @errno EACCES - the directory may not be changed. */
 function create(task: Task, { dir, name }: Parent, inode: Inode): Inode | number {
   if (!(dir instanceof TreeDir)) throw new Unmodelled(`a new file in ${dir.text(task)}`);
   if (!inodePermission(task, dir, May.WRITE | May.EXEC)) return -EACCES;
   inode.uid = task.process.user.uid;
   dir.add(name, inode);
+  fsnotifyDirent(dir, name, inode, In.CREATE);
   return inode;
 }
 
@@ -261,6 +276,9 @@ function remove(task: Task, { dir, name }: Parent, inode: Inode, directory: bool
   if (inode instanceof SystemDir) throw new Unmodelled(`rmdir of ${inode.text(task)}`);
   if (inode instanceof TreeDir && inode.children.size > 0) return -Errno.ENOTEMPTY;
   dir.remove(name, inode);
+  if (!directory) fsnotifyInode(inode, null, In.ATTRIB);
+  if (inode.opens === 0) fsnotifyInodeGone(inode);
+  fsnotifyDirent(dir, name, inode, In.DELETE);
   return 0;
 }
 

@@ -10,9 +10,11 @@ import type { IovIter } from "../mm/iov-iter.ts";
 import type { Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Mode, Open, Seek } from "../uapi/fcntl.ts";
+import { In } from "../uapi/inotify.ts";
 import { DEFAULT_POLLMASK } from "../uapi/poll.ts";
 import { Ioctl } from "../uapi/socket.ts";
 import { type File, Inode, NamedFile } from "./file.ts";
+import { fsnotifyFile } from "./fsnotify.ts";
 
 /** No test needs more, and one typing error in a size must not take the machine's memory. */
 const SIZE_MAX = 64 * 1024 * 1024;
@@ -99,6 +101,7 @@ export class RegularFile extends NamedFile {
     if (want <= 0) return 0;
     const copied = to.copyTo(bytes, this.pos, want);
     this.pos += copied;
+    if (copied > 0) fsnotifyFile(this, In.ACCESS);
     return copied === 0 ? to.fault() : copied;
   }
 
@@ -112,6 +115,7 @@ export class RegularFile extends NamedFile {
     if (copied === 0) return from.fault();
     this.pos += copied;
     if (this.pos > regular.size) regular.resize(this.pos);
+    fsnotifyFile(this, In.MODIFY);
     return copied;
   }
 
