@@ -9,15 +9,16 @@ import { EventpollFile } from "../kernel/fs/eventpoll/eventpoll-file.ts";
 import { EpollWaitCall, FOREVER } from "../kernel/fs/eventpoll/send-events.ts";
 import type { File } from "../kernel/fs/file.ts";
 import { accessOk } from "../kernel/mm/mm.ts";
-import type { Task } from "../kernel/sched/task.ts";
+import { BLOCKED, type Task } from "../kernel/sched/task.ts";
+import { restoreSavedSigmask, setUserSigmask } from "../kernel/signal/sigmask.ts";
 import { EPOLL_CLOEXEC, EPOLL_EVENT_SIZE } from "../kernel/uapi/epoll.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
-import { toInt, toSize } from "./registers.ts";
+import { toInt } from "./registers.ts";
 import { holdIfBlocked } from "./rw.ts";
+import { importSigset } from "./signal.ts";
 
 /** `EP_MAX_EVENTS` where an event takes 12 bytes: E-101. */
 const EP_MAX_EVENTS = Math.floor(0x7fffffff / EPOLL_EVENT_SIZE);
-const SIGSET_SIZE = 8;
 const TIMESPEC_SIZE = 16;
 const NSEC_PER_SEC = 1e9;
 const NSEC_PER_MSEC = 1e6;
@@ -109,8 +110,9 @@ export function sysEpollPwait(
   sigmask: number,
   sigsetsize: number,
 ): number {
-  const error = checkSigmask(task, sigmask, sigsetsize);
-  return error !== 0 ? error : sysEpollWait(task, epfd, events, maxevents, timeoutMs);
+  const error = importSigmask(task, sigmask, sigsetsize);
+  if (error !== 0) return error;
+  return withSigmask(task, sysEpollWait(task, epfd, events, maxevents, timeoutMs));
 }
 
 /**
@@ -139,15 +141,29 @@ export function sysEpollPwait2(
     if (seconds < 0 || nanoseconds < 0 || nanoseconds >= NSEC_PER_SEC) return -Errno.EINVAL;
     timeoutNs = seconds * NSEC_PER_SEC + nanoseconds;
   }
-  const error = checkSigmask(task, sigmask, sigsetsize);
-  return error !== 0 ? error : doEpollWait(task, epfd, events, maxevents, timeoutNs);
+  const error = importSigmask(task, sigmask, sigsetsize);
+  if (error !== 0) return error;
+  return withSigmask(task, doEpollWait(task, epfd, events, maxevents, timeoutNs));
 }
 
-/** `set_user_sigmask`, its checks. @errno EINVAL - the size. EFAULT - the mask. */
-export function checkSigmask(task: Task, sigmask: number, sigsetsize: number): number {
+/**
+ * `set_user_sigmask`: puts a mask in force for the time of this call; none at address 0.
+ *
+ * @errno EINVAL - the size. EFAULT - the mask.
+ * @behaviour E-118, E-124, E-126
+ */
+export function importSigmask(task: Task, sigmask: number, sigsetsize: number): number {
   if (sigmask === 0) return 0;
-  if (toSize(sigsetsize) !== SIGSET_SIZE) return -Errno.EINVAL;
-  return task.process.mm.copyFromUser(scratch, 0, sigmask, SIGSET_SIZE) < SIGSET_SIZE ? -Errno.EFAULT : 0;
+  const mask = importSigset(task, sigmask, sigsetsize);
+  if (typeof mask === "number") return mask;
+  setUserSigmask(task, mask);
+  return 0;
+}
+
+/** The end of a call whose mask `importSigmask` has set, unless it sleeps: then the kernel restores the mask when it ends. */
+export function withSigmask(task: Task, result: number): number {
+  if (result !== BLOCKED && task.restoreSigmask) restoreSavedSigmask(task, result);
+  return result;
 }
 
 function doEpollWait(task: Task, epfd: number, events: number, maxevents: number, timeoutNs: number): number {

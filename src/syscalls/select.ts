@@ -5,7 +5,7 @@
  */
 import { PollCall, SelectCall, TimeLeft } from "../kernel/fs/select.ts";
 import type { Task } from "../kernel/sched/task.ts";
-import { checkSigmask } from "./epoll.ts";
+import { importSigmask, withSigmask } from "./epoll.ts";
 import { toInt, toUint } from "./registers.ts";
 
 const TIME_SIZE = 16;
@@ -56,9 +56,9 @@ export function sysPpoll(
 ): number {
   const call = task.kernel.pollFree.pop() ?? new PollCall();
   let error = importTimespec(task, call, tsp);
-  if (error === 0) error = checkSigmask(task, sigmask, sigsetsize);
+  if (error === 0) error = importSigmask(task, sigmask, sigsetsize);
   if (error !== 0) return call.abandon(task, error);
-  return call.start(task, ufds, toUint(nfds), false);
+  return withSigmask(task, call.start(task, ufds, toUint(nfds), false));
 }
 
 /**
@@ -113,9 +113,9 @@ export function sysPselect6(
   }
   const call = task.kernel.selectFree.pop() ?? new SelectCall();
   let error = importTimespec(task, call, tsp);
-  if (error === 0) error = checkSigmask(task, sigmask, sigsetsize);
+  if (error === 0) error = importSigmask(task, sigmask, sigsetsize);
   if (error !== 0) return call.abandon(task, error);
-  return call.start(task, toInt(n), inp, outp, exp);
+  return withSigmask(task, call.start(task, toInt(n), inp, outp, exp));
 }
 
 /** `get_timespec64` and the time-out it sets; none at address 0. */

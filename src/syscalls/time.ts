@@ -4,7 +4,7 @@
  * Counterpart: `kernel/time/posix-timers.c`, `kernel/time/posix-stubs.c`, `kernel/time/hrtimer.c` (`do_nanosleep`).
  */
 import { Unmodelled } from "../kernel/lib/assert.ts";
-import { SleepingCall, type Task, TaskState } from "../kernel/sched/task.ts";
+import { SleepingCall, type SyscallRegs, type Task, TaskState } from "../kernel/sched/task.ts";
 import { clockNow, clockOffset, NSEC_PER_SEC, timespecValid, toKtime } from "../kernel/time/timekeeping.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
 import { ClockId, TIMER_ABSTIME } from "../kernel/uapi/time.ts";
@@ -109,8 +109,8 @@ export function sysNanosleep(task: Task, rqtp: number, rmtp: number): number {
   return sysClockNanosleep(task, ClockId.MONOTONIC, 0, rqtp, rmtp);
 }
 
-/** `do_nanosleep`. */
-class Nanosleep extends SleepingCall {
+/** `do_nanosleep`, and `hrtimer_nanosleep_restart`. */
+class Nanosleep extends SleepingCall implements SyscallRegs {
   /** ns since boot. */
   readonly expires: bigint;
   readonly absolute: boolean;
@@ -135,6 +135,12 @@ class Nanosleep extends SleepingCall {
   #interrupted(task: Task, left: bigint): number {
     if (this.absolute) return -Errno.ERESTARTNOHAND;
     const error = this.rmtp === 0 ? 0 : putTimespec(task, this.rmtp, left);
-    return error === 0 ? -Errno.ERESTART_RESTARTBLOCK : error;
+    if (error !== 0) return error;
+    task.restartBlock = this;
+    return -Errno.ERESTART_RESTARTBLOCK;
+  }
+
+  execute(task: Task): number {
+    return this.step(task);
   }
 }

@@ -7,7 +7,7 @@
  */
 import { assert } from "../lib/assert.ts";
 import { type Mm, PAGE_SIZE } from "../mm/mm.ts";
-import { BLOCKED, SleepingCall, type Task } from "../sched/task.ts";
+import { BLOCKED, SleepingCall, type SyscallRegs, type Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Poll } from "../uapi/poll.ts";
 import { CONTENDED } from "./file.ts";
@@ -77,6 +77,12 @@ abstract class LookingCall extends SleepingCall {
     if (seconds === 0 && nanoseconds === 0) this.deadlineNs = NOW;
     else this.deadlineNs = Number.isSafeInteger(end) ? end : FOREVER;
     return 0;
+  }
+
+  /** The same deadline as an earlier call, which a signal has stopped. */
+  setDeadline(deadlineNs: number): void {
+    this.deadlineNs = deadlineNs;
+    this.#timeLeft = TimeLeft.NONE;
   }
 
   /** The call fails before it begins. */
@@ -239,11 +245,32 @@ export class PollCall extends LookingCall {
       pollfdView.setUint16(0, this.#revents[i] as number, true);
       if (mm.copyToUser(this.#ufds + i * POLLFD_SIZE + REVENTS_OFFSET, pollfds, 0, 2) < 2) return mm.fault();
     }
-    return count === ERESTARTNOHAND && this.#restarts ? -Errno.ERESTART_RESTARTBLOCK : count;
+    if (count !== ERESTARTNOHAND || !this.#restarts) return count;
+    task.restartBlock = new PollRestart(this.#ufds, this.#nfds, this.deadlineNs);
+    return -Errno.ERESTART_RESTARTBLOCK;
   }
 
   protected override recycle(task: Task): void {
     task.kernel.pollFree.push(this);
+  }
+}
+
+/** `do_restart_poll`: poll goes on with the time that is left. */
+class PollRestart implements SyscallRegs {
+  readonly #ufds: number;
+  readonly #nfds: number;
+  readonly #deadlineNs: number;
+
+  constructor(ufds: number, nfds: number, deadlineNs: number) {
+    this.#ufds = ufds;
+    this.#nfds = nfds;
+    this.#deadlineNs = deadlineNs;
+  }
+
+  execute(task: Task): number {
+    const call = task.kernel.pollFree.pop() ?? new PollCall();
+    call.setDeadline(this.#deadlineNs);
+    return call.start(task, this.#ufds, this.#nfds, true);
   }
 }
 

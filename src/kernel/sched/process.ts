@@ -75,6 +75,8 @@ export class Process {
   itimers: Itimers | null = null;
   /** `posix_timers` by id. */
   readonly posixTimers: Map<number, PosixTimer> = new Map();
+  /** `next_posix_timer_id`. */
+  nextTimerId = 0;
   /**
    * A recording tells what happens to this process: a call ends with the result that a tracer sees (`ERESTARTSYS`), and a
    * signal that is not blocked is left to the recording.

@@ -47,6 +47,11 @@ export function sendToProcess(target: Process, sig: number, info: SigInfo | null
   if (sig !== 0 && leader !== null) sendSignal(leader, sig, info, false);
 }
 
+/** To the process of a thread that its sender has named, which is then asked first. Signal 0 sends nothing. */
+export function sendToGroup(target: Task, sig: number, info: SigInfo | null): void {
+  if (sig !== 0) sendSignal(target, sig, info, false);
+}
+
 /**
  * `__send_signal_locked`.
  *
