@@ -12,7 +12,7 @@ import { generated } from "./generated.ts";
 import { EXIT_INTERRUPTED, type Io } from "./io.ts";
 import { type WorldOptions, wholeNumber, worldOptions } from "./options.ts";
 import { progress } from "./progress.ts";
-import { modelFor, openTarget, profileOf, type Target } from "./worlds.ts";
+import { modelFor, openTarget, otherModels, profileOf, type Target } from "./worlds.ts";
 
 /** What the command line says. */
 export interface DiffOptions extends WorldOptions {
@@ -97,6 +97,7 @@ export function worldsOf(reached: Target, options: WorldOptions & { readonly sta
   const version = profileOf(reached.traits);
   return {
     model: (script: Script) => modelFor(script, options, version),
+    otherModels: (script: Script) => otherModels(script, options, version),
     targets: reached.ports,
     traits: reached.traits,
     state: options.state ?? false,

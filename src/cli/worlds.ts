@@ -44,6 +44,16 @@ export function modelFor(script: Script, options: WorldOptions, fallback: string
   return new ModelPort({ profile, chooser: chooserFor(script, options) });
 }
 
+/** Choices to try where the first one is not what a target shows. */
+const OTHER_SEEDS = 16;
+
+/** Models like `modelFor`'s that make other choices. */
+export function* otherModels(script: Script, options: WorldOptions, fallback: string): Generator<ModelPort, void> {
+  for (let seed = 0; seed < OTHER_SEEDS; seed += 1) {
+    yield modelFor(script, { ...options, seed: `${options.seed ?? script.seed ?? ""}/${seed}` }, fallback);
+  }
+}
+
 /** The version that a model for a script has. */
 export function modelVersion(script: Script, options: WorldOptions, fallback: string): string {
   return options.kernel ?? versionFor(script, fallback);

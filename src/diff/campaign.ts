@@ -73,8 +73,8 @@ async function shrinkNew(
 }
 
 /**
- * A divergence counts if it is there again each time. Sleepers run on other processors, so now and then one is quicker than the
- * model's, which waits for the end of the call that wakes it.
+ * A divergence counts if it is there again each time, whatever the model chooses. Sleepers run on other processors, so now and
+ * then one is quicker than the model's, which wait for the end of the call that wakes them.
  */
 async function confirmed(report: ScriptReport, index: number, seed: number, worlds: Worlds): Promise<ScriptReport> {
   const [kind] = kindsOf(report);

@@ -440,7 +440,7 @@ const pollMask = pick.map(
 );
 
 const weighted: readonly (readonly [number, fc.Arbitrary<ScriptCommand>])[] = [
-  [1, newEpoll],
+  [2, newEpoll],
   [2, newEventfd],
   [1, newPipe],
   [1, newSocketpair],
@@ -454,7 +454,7 @@ const weighted: readonly (readonly [number, fc.Arbitrary<ScriptCommand>])[] = [
   [1, drain],
   [1, shutdown],
   [5, add],
-  [1, nest],
+  [3, nest],
   [3, modify],
   [1, remove],
   [1, badCtl],

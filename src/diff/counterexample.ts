@@ -11,7 +11,7 @@ import { outcome } from "../trace/outcome.ts";
 import { printLine } from "../trace/printer.ts";
 import { parseScript, type Script, type ScriptLine } from "../trace/script.ts";
 import type { Lowered } from "../trace/source-map.ts";
-import { diffLowered, type Worlds } from "./engine.ts";
+import { diffLowered, diffOtherChoices, type Worlds } from "./engine.ts";
 import { isBetweenWorlds, kindOf, kindsOf, sleepsForEver } from "./kinds.ts";
 import type { ScriptReport } from "./report.ts";
 import { dropLines, shrinkScript } from "./shrink.ts";
@@ -99,7 +99,8 @@ export async function judgeText(
   // the target most likely sleeps where the model does, and there a sleep takes time
   if (!asleep && (await worlds.model(script).run(lowered.program)).end === "timeout") return null;
   const report = await diffLowered(lowered, worlds.model(script), target, worlds.state ?? false);
-  return !asleep && sleepsForEver(report) ? null : report;
+  if (!asleep && sleepsForEver(report)) return null;
+  return report.diverged === 0 ? report : ((await diffOtherChoices(lowered, worlds, target)) ?? report);
 }
 
 function parseOrNull(text: string, file: string): Script | null {

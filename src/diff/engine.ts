@@ -22,6 +22,11 @@ export interface TargetTraits {
 export interface Worlds {
   /** A model for this script: a script may ask for a seed of its own. */
   readonly model: (script: Script) => Port;
+  /**
+   * Models that make other choices where Linux leaves one: a target that does as one of them is right. Asked about generated
+   * scripts only; a script that somebody wrote says itself where it grants freedom.
+   */
+  readonly otherModels?: (script: Script) => Iterable<Port>;
   /** Ports to the same kind of machine; scripts are spread over them. */
   readonly targets: readonly Port[];
   readonly traits: TargetTraits;
@@ -55,6 +60,22 @@ export async function diffLowered(lowered: Lowered, model: Port, target: Port, s
   }
   const [inModel, inTarget] = await Promise.all([model.run(lowered.program), runOn(target, lowered.program)]);
   return inTarget.end === "unsupported" ? refused(lowered, inTarget) : judge(lowered, inModel, inTarget);
+}
+
+/**
+ * Whether the target does as one of the model's other choices has it.
+ *
+ * @returns the report of that choice; null if there is none.
+ */
+export async function diffOtherChoices(lowered: Lowered, worlds: Worlds, target: Port): Promise<ScriptReport | null> {
+  // with one task there is nothing to choose
+  if (lowered.tasks.length < 2) return null;
+  const inTarget = await runOn(target, lowered.program);
+  for (const model of worlds.otherModels?.(lowered.script) ?? []) {
+    const report = judge(lowered, await model.run(lowered.program), inTarget);
+    if (report.diverged === 0) return report;
+  }
+  return null;
 }
 
 /** What a target cannot do proves nothing. */
