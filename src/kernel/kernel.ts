@@ -31,7 +31,7 @@ import { Clock } from "./time/hrtimer.ts";
 import { Sig } from "./uapi/signal.ts";
 
 /** Where every anonymous inode lives: E-008. */
-const ANON_INODE_DEV = 0xd;
+const ANON_INODE_DEV = 0x10;
 const ANON_INODE_MODE = 0o600;
 
 export interface KernelOptions {
