@@ -16,6 +16,8 @@ import { matches, sameItems } from "./compare.ts";
 import { fdinfoItems, latin1, portableFdinfo, printItems } from "./fdinfo.ts";
 import { printExpr } from "./printer.ts";
 import {
+  diedLine,
+  diesInside,
   failure,
   firstHalf,
   printOutput,
@@ -137,37 +139,40 @@ class OutcomeReader {
     const rendered = render(run);
     const call = this.#lowered.script.lines[plan.line]!.line as CallLine;
     const returned = rendered.result !== null;
-    if (plan.resumedLine === null) {
+    if (returned && diesInside(call)) {
+      made.set(plan.line, diedLine(call, rendered));
+    } else if (plan.resumedLine === null) {
       const whole = returned && (!call.unfinished || plan.blockedStep !== null);
       made.set(plan.line, whole ? wholeLine(call, rendered) : firstHalf(call, rendered, true));
-      return;
+    } else {
+      made.set(plan.line, firstHalf(call, rendered, false));
+      const at = this.#lowered.script.lines[plan.resumedLine]!.line.line;
+      if (returned) made.set(plan.resumedLine, secondHalf(call, at, rendered));
     }
-    made.set(plan.line, firstHalf(call, rendered, false));
-    const at = this.#lowered.script.lines[plan.resumedLine]!.line.line;
-    if (returned) made.set(plan.resumedLine, secondHalf(call, at, rendered));
   }
 
   // calls
 
   #call(run: CallRun, variables: Variables): void {
-    const { plan, decoder } = run;
+    const { plan } = run;
     const stuck = this.#isStuck(plan);
     if (!run.entered && !stuck) return;
     this.#runs.push(run);
     if (plan.par) return; // an outcome, not an expectation
     if (plan.blockedStep !== null) {
-      if (!run.ended) return;
-      this.#check(
-        plan.line,
-        plan.signature.name,
-        "blocked",
-        () => ASLEEP,
-        decoder.ret === null,
-        () => resultText(run),
-      );
+      if (run.ended) this.#compareEnd(run);
     } else if (plan.expected !== null && (run.ended || stuck)) {
       this.#compareCall(run, plan.expected, variables);
     }
+  }
+
+  /** A call that never returns: it sleeps, or its task has ended. */
+  #compareEnd(run: CallRun): void {
+    const { plan, decoder } = run;
+    const died = diesInside(this.#lowered.script.lines[plan.line]!.line as CallLine);
+    const same = died ? decoder.ret !== null : decoder.ret === null;
+    const expected = (): string => (died ? "its task has ended" : ASLEEP);
+    this.#check(plan.line, plan.signature.name, "blocked", expected, same, () => resultText(run));
   }
 
   /** The run ended because this call never returned. */

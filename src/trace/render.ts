@@ -86,8 +86,20 @@ export function wholeLine(line: CallLine, { args, result }: Rendered): CallLine 
 
 /** The line of a call that other lines follow before its end; `asleep`: it never ends. */
 export function firstHalf(line: CallLine, { args, inputs }: Rendered, asleep: boolean): CallLine {
-  if (asleep && line.result !== null) return { ...line, args, unfinished: true, result: ASLEEP };
+  if (asleep && line.result !== null && !diesInside(line)) return { ...line, args, unfinished: true, result: ASLEEP };
   return { ...line, args: args.slice(0, inputs), unfinished: true, result: null };
+}
+
+const DIED: Result = { values: [sym("?")], errnos: [null], text: null, output: null };
+
+/** Whether a line says that its task ended inside the call: `f(3 <unfinished ...>) = ?`. */
+export function diesInside(line: CallLine): boolean {
+  return line.unfinished && line.result !== null && line.result.text !== ASLEEP.text;
+}
+
+/** The line of a call whose task ended inside. */
+export function diedLine(line: CallLine, { args, inputs }: Rendered): CallLine {
+  return { ...line, args: args.slice(0, inputs), unfinished: true, result: DIED };
 }
 
 /** The line of its end. */

@@ -55,7 +55,7 @@ export interface CallPlan {
   readonly callStep: number;
   /** The step that gives its result: `callStep`, or an `await`; null when the script never waits for it. */
   readonly resultStep: number | null;
-  /** The `blocked` step at the end of the script, for a call that should sleep for ever; null for the others. */
+  /** The `blocked` step at the end of the script, for a call that never returns; null for the others. */
   readonly blockedStep: number | null;
   /** It is part of the outcome, not an expectation: a call without order, or one that slept when those began. */
   readonly par: boolean;

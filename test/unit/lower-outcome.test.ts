@@ -177,6 +177,18 @@ describe("calls of several tasks", () => {
     expect(lines.at(-1)).toBe("C  epoll_wait(3, 0x200004000, 2, -1) = 0");
   });
 
+  test("a call whose task ends inside", () => {
+    const script = "A  close(3) = 0\nB  read(3,  <unfinished ...>)  = ?\nA  close(4) = 0";
+    expect(run(script, [0, null, 0, 0])).toEqual({
+      lines: ["A  close(3) = 0", "B  read(3 <unfinished ...>) = ?", "A  close(4) = 0"],
+      wrong: [],
+      checked: 3,
+    });
+    const asleep = run(script, [0, null, 0, null]);
+    expect(asleep.lines[1]).toBe("B  read(3 <unfinished ...>");
+    expect(asleep.wrong).toEqual(["2 blocked: its task has ended <> asleep"]);
+  });
+
   test("a call that should have returned, and a run that ends there", () => {
     const { lines, wrong } = run(text, [3, null, -9], "timeout");
     expect(lines.slice(-2)).toEqual([
