@@ -31,6 +31,12 @@ export function wholeNumber(min: number): (text: string) => number {
   };
 }
 
+/** Reads a target. */
+export function targetText(text: string): string {
+  if (/^exec:\s*\S/.test(text)) return text;
+  throw new InvalidArgumentError("Expected exec:COMMAND, such as 'exec:ssh host epollsim-agent'.");
+}
+
 function kernelVersion(text: string): string {
   try {
     kernelProfile(text);

@@ -7,6 +7,7 @@ import { checkCommand } from "./check.ts";
 import { diffCommand } from "./diff.ts";
 import { Exit, reportError } from "./errors.ts";
 import type { Io } from "./io.ts";
+import { litmusCommand } from "./litmus.ts";
 import { replayCommand } from "./replay.ts";
 import { runCommand } from "./run.ts";
 import { version } from "./version.ts";
@@ -14,7 +15,7 @@ import { version } from "./version.ts";
 /** Adds one command to the program. `finish` takes its exit code. */
 export type AddCommand = (program: Command, io: Io, finish: (code: number) => void) => void;
 
-const commands: readonly AddCommand[] = [runCommand, diffCommand, replayCommand, checkCommand, behavioursCommand];
+const commands: readonly AddCommand[] = [runCommand, diffCommand, litmusCommand, replayCommand, checkCommand, behavioursCommand];
 
 const EXAMPLES = `
 Examples:

@@ -28,6 +28,14 @@ export function progress(io: Io, what: string, total: number): Progress {
     },
     cliProgress.Presets.shades_classic,
   );
+  const showCursor = (): void => void process.stderr.write("\u001b[?25h");
+  process.once("exit", showCursor);
   bar.start(total, 0, { note: "" });
-  return { update: (done, note = "") => bar.update(done, { note }), stop: () => bar.stop() };
+  return {
+    update: (done, note = "") => bar.update(done, { note }),
+    stop: () => {
+      process.off("exit", showCursor);
+      bar.stop();
+    },
+  };
 }

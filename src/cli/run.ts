@@ -1,16 +1,21 @@
 /**
  * `epollsim run`: what happens, step by step, and why?
  */
-import type { Command } from "commander";
+import { existsSync, readFileSync } from "node:fs";
+import { type Command, Option } from "commander";
+import seedrandom from "seedrandom";
+import { POLICIES, type Policy, parseSchedule, policyScheduler, Replay } from "../explore/index.ts";
 import { type Story, tellStory } from "../export/story.ts";
 import { NEWEST } from "../kernel/profile.ts";
+import type { RaceScheduler } from "../syscalls/race.ts";
 import { lower } from "../trace/lower.ts";
 import { printLine } from "../trace/printer.ts";
 import { kernelFits, parseScript, type Script } from "../trace/script.ts";
-import { Exit } from "./errors.ts";
+import type { Lowered } from "../trace/source-map.ts";
+import { Exit, UserError } from "./errors.ts";
 import { expandScripts, readSource } from "./files.ts";
 import type { Io } from "./io.ts";
-import { type WorldOptions, worldOptions } from "./options.ts";
+import { type WorldOptions, wholeNumber, worldOptions } from "./options.ts";
 import { storyJson } from "./run-json.ts";
 import { timeline } from "./timeline.ts";
 import { modelFor, modelVersion } from "./worlds.ts";
@@ -20,6 +25,9 @@ interface RunOptions extends WorldOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly trace?: boolean;
+  readonly schedule?: string;
+  readonly policy?: Policy;
+  readonly depth: number;
 }
 
 const EXAMPLES = `
@@ -48,8 +56,27 @@ export function runCommand(program: Command, io: Io, finish: (code: number) => v
     .option("-q, --quiet", "print only what is not as the script expects")
     .option("--trace", "print only the calls, as strace would")
     .option("--json", "one JSON object a line; see docs/json.md")
+    .option("--schedule <schedule>", "replay this schedule of the lines behind '#! par': its text, or a file")
+    .addOption(new Option("--policy <policy>", "who runs next behind '#! par'").choices(POLICIES))
+    .option("--depth <n>", "for --policy pct: priority changes, plus one", wholeNumber(1), PCT_DEPTH)
     .addHelpText("after", EXAMPLES);
   worldOptions(command).action(async (names: string[], options: RunOptions) => finish(await run(names, options, io)));
+}
+
+const PCT_DEPTH = 3;
+
+/** Who runs in a race, where the command line says it. @throws UserError for a schedule that cannot be read */
+function schedulerFor(lowered: Lowered, options: RunOptions): RaceScheduler | undefined {
+  const { schedule, policy, depth, seed } = options;
+  if (schedule !== undefined && policy !== undefined) {
+    throw new UserError("run: --schedule and --policy together", "a schedule leaves nothing to a policy");
+  }
+  if (policy !== undefined) {
+    return policyScheduler(policy, { random: seedrandom(seed ?? lowered.script.seed ?? ""), depth });
+  }
+  if (schedule === undefined) return undefined;
+  const text = existsSync(schedule) ? readFileSync(schedule, "utf8") : schedule;
+  return new Replay(parseSchedule(text, lowered.tasks), lowered.tasks);
 }
 
 interface Sums {
@@ -70,7 +97,7 @@ async function run(names: readonly string[], options: RunOptions, io: Io): Promi
       io.err(`${script.file}: not run: its '#! kernel' line excludes ${options.kernel}\n`);
       continue;
     }
-    const story = tellStory(lowered, modelFor(script, options));
+    const story = tellStory(lowered, modelFor(script, options, NEWEST, schedulerFor(lowered, options)));
     sums.scripts += 1;
     sums.calls += story.calls;
     sums.diverged += story.diverged;
