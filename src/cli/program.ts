@@ -15,7 +15,14 @@ import { version } from "./version.ts";
 /** Adds one command to the program. `finish` takes its exit code. */
 export type AddCommand = (program: Command, io: Io, finish: (code: number) => void) => void;
 
-const commands: readonly AddCommand[] = [runCommand, diffCommand, litmusCommand, replayCommand, checkCommand, behavioursCommand];
+const commands: readonly AddCommand[] = [
+  runCommand,
+  diffCommand,
+  litmusCommand,
+  replayCommand,
+  checkCommand,
+  behavioursCommand,
+];
 
 const EXAMPLES = `
 Examples:

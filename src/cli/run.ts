@@ -4,7 +4,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import seedrandom from "seedrandom";
-import { POLICIES, type Policy, parseSchedule, policyScheduler, Replay } from "../explore/index.ts";
+import { POLICIES, type Policy, parseSchedule, policyScheduler, Replay, ScheduleError } from "../explore/index.ts";
 import { type Story, tellStory } from "../export/story.ts";
 import { NEWEST } from "../kernel/profile.ts";
 import type { RaceScheduler } from "../syscalls/race.ts";
@@ -65,8 +65,18 @@ export function runCommand(program: Command, io: Io, finish: (code: number) => v
 
 const PCT_DEPTH = 3;
 
+/** @throws UserError for a schedule that does not fit the script. */
+function tell(script: Script, lowered: Lowered, options: RunOptions): Story {
+  try {
+    return tellStory(lowered, modelFor(script, options, NEWEST, schedulerFor(lowered, options)));
+  } catch (error) {
+    if (!(error instanceof ScheduleError)) throw error;
+    throw new UserError(`${script.file}: ${error.message}`, "`epollsim litmus --witness N` prints schedules that fit");
+  }
+}
+
 /** Who runs in a race, where the command line says it. @throws UserError for a schedule that cannot be read */
-function schedulerFor(lowered: Lowered, options: RunOptions): RaceScheduler | undefined {
+function schedulerFor(lowered: Lowered, options: RunOptions): RaceScheduler | null {
   const { schedule, policy, depth, seed } = options;
   if (schedule !== undefined && policy !== undefined) {
     throw new UserError("run: --schedule and --policy together", "a schedule leaves nothing to a policy");
@@ -74,7 +84,7 @@ function schedulerFor(lowered: Lowered, options: RunOptions): RaceScheduler | un
   if (policy !== undefined) {
     return policyScheduler(policy, { random: seedrandom(seed ?? lowered.script.seed ?? ""), depth });
   }
-  if (schedule === undefined) return undefined;
+  if (schedule === undefined) return null;
   const text = existsSync(schedule) ? readFileSync(schedule, "utf8") : schedule;
   return new Replay(parseSchedule(text, lowered.tasks), lowered.tasks);
 }
@@ -97,7 +107,7 @@ async function run(names: readonly string[], options: RunOptions, io: Io): Promi
       io.err(`${script.file}: not run: its '#! kernel' line excludes ${options.kernel}\n`);
       continue;
     }
-    const story = tellStory(lowered, modelFor(script, options, NEWEST, schedulerFor(lowered, options)));
+    const story = tell(script, lowered, options);
     sums.scripts += 1;
     sums.calls += story.calls;
     sums.diverged += story.diverged;

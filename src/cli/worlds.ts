@@ -3,10 +3,12 @@
  */
 import seedrandom from "seedrandom";
 import type { TargetTraits } from "../diff/engine.ts";
+import { Replay } from "../explore/index.ts";
 import { type Chooser, firstChoice, seededChoice } from "../kernel/choice.ts";
 import { kernelProfile, NEWEST, parseVersion } from "../kernel/profile.ts";
 import { AgentUnavailable, type Greeting, NativePort } from "../native-bridge/index.ts";
 import { ModelPort } from "../syscalls/model-port.ts";
+import type { RaceScheduler } from "../syscalls/race.ts";
 import { kernelFits, type Script } from "../trace/script.ts";
 import { UserError } from "./errors.ts";
 import type { WorldOptions } from "./options.ts";
@@ -38,10 +40,20 @@ const RELEASES = [
   "4.4",
 ];
 
-/** A model for a script: the version and seed of the command line, else those of the script. */
-export function modelFor(script: Script, options: WorldOptions, fallback: string = NEWEST): ModelPort {
+/**
+ * A model for a script: the version and seed of the command line, else those of the script.
+ *
+ * @param scheduler - who runs in a race; a replayed schedule makes the other choices, too.
+ */
+export function modelFor(
+  script: Script,
+  options: WorldOptions,
+  fallback: string = NEWEST,
+  scheduler: RaceScheduler | null = null,
+): ModelPort {
   const profile = kernelProfile(modelVersion(script, options, fallback));
-  return new ModelPort({ profile, chooser: chooserFor(script, options) });
+  const chooser = scheduler instanceof Replay ? scheduler : chooserFor(script, options);
+  return new ModelPort({ profile, chooser, ...(scheduler === null ? {} : { scheduler }) });
 }
 
 /** Choices to try where the first one is not what a target shows. */

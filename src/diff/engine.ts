@@ -37,10 +37,10 @@ export interface Worlds {
 /** Programs that a target has at hand, so that it never waits for us. */
 const IN_FLIGHT = 4;
 
-/** Why a target does not run a script; null if it does. */
-export function skipReason(script: Script, traits: TargetTraits): string | null {
+/** Why a target does not run a script; null if it does. @param races - it is run many times, as a race */
+export function skipReason(script: Script, traits: TargetTraits, races = false): string | null {
   if (script.modelOnly !== null) return `on the model only: ${script.modelOnly}`;
-  if (script.litmus) return "a litmus script: its lines have no order";
+  if (script.litmus && !races) return "a litmus script: its lines have no order";
   if (traits.release !== null && !kernelFits(script, traits.release)) {
     return `needs kernel ${script.kernel.map(({ op, version }) => `${op} ${version}`).join(", ")}`;
   }

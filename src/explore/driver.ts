@@ -122,7 +122,10 @@ export class Driver implements Chooser, RaceScheduler, Exploration {
   }
 
   choose(_site: string, count: number): number {
-    if (count === 1 || !this.#racing) return 0;
+    return count === 1 || !this.#racing ? 0 : this.#chosen(count);
+  }
+
+  #chosen(count: number): number {
     const node = this.#path[this.#depth];
     assert(node !== undefined, "explore: a choice outside a section");
     const at = this.#choice;
@@ -139,7 +142,7 @@ export class Driver implements Chooser, RaceScheduler, Exploration {
   preempt(site: string): boolean {
     if (this.#preemptions >= this.#options.preemptionsMax) {
       this.bounded = true;
-      return false;
+      return this.#chosen(1) === 1; // written down all the same: a schedule does not depend on the bound
     }
     if (this.choose(site, 2) === 0) return false;
     this.#preemptions += 1;
