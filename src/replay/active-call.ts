@@ -15,6 +15,7 @@ import { printExpr } from "../trace/printer.ts";
 import { type EncodedCall, encodeCall, TraceDecoder, UNKNOWN_BYTE, Unreadable, unflatten } from "./arguments.ts";
 import { CONSUMERS } from "./knowledge.ts";
 import type { ReplayTask } from "./machine.ts";
+import type { PortMap } from "./ports.ts";
 
 /** `idle`: not begun on the model. `sleeping`: the model's task sleeps in it. `refused`: not modelled. */
 export type Progress = "idle" | "sleeping" | "returned" | "refused";
@@ -51,10 +52,14 @@ export class ActiveCall {
   reason = "";
   readonly #signature: Signature;
   readonly #run: Syscall;
+  readonly #ports: PortMap;
+  /** The recording has told something here that it had not told before: an ephemeral port. */
+  learnt = false;
   #encoded: EncodedCall | null = null;
 
-  constructor(record: CallRecord, known: { readonly signature: Signature; readonly run: Syscall }) {
+  constructor(record: CallRecord, known: { readonly signature: Signature; readonly run: Syscall }, ports: PortMap) {
     this.record = record;
+    this.#ports = ports;
     this.#signature = known.signature;
     this.#run = known.run;
   }
@@ -77,7 +82,13 @@ export class ActiveCall {
   /** Enters the call on the model. */
   start(owner: ReplayTask): void {
     try {
-      this.#encoded ??= encodeCall(this.#signature, this.record.args, owner.area, this.#recordedErrno() === "EFAULT");
+      this.#encoded ??= encodeCall(
+        this.#signature,
+        this.record.args,
+        owner.area,
+        this.#ports,
+        this.#recordedErrno() === "EFAULT",
+      );
       const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
       const ret = this.#run(owner.task, a, b, c, d, e, f);
       this.progress = ret === BLOCKED ? "sleeping" : "returned";
@@ -146,8 +157,10 @@ export class ActiveCall {
     for (const [index, type] of encoded.types.entries()) {
       const recorded = this.record.args[index];
       if (recorded === undefined || !type.output) continue;
-      const actual = unflatten(type.fromWord(BigInt(encoded.registers[index] ?? 0), decoder));
       const expected = exitOf(recorded);
+      const found = unflatten(type.fromWord(BigInt(encoded.registers[index] ?? 0), decoder));
+      if (this.#ports.learn(expected, found)) this.learnt = true;
+      const actual = this.#ports.toRecorded(found);
       if (isAddress(expected) || matches(expected, actual) || (opaque && matchesKnown(expected, actual))) continue;
       const { name } = this.#signature.params[index] as { readonly name: string };
       return { field: name, recorded: shorten(printExpr(expected)), predicted: shorten(printExpr(actual)) };

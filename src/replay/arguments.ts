@@ -11,6 +11,7 @@ import type { AtExpr, Expr, StrExpr } from "../trace/ast.ts";
 import { hex } from "../trace/build.ts";
 import { printExpr } from "../trace/printer.ts";
 import { NAMED_BY_PATH } from "./knowledge.ts";
+import type { PortMap } from "./ports.ts";
 import { BUFFER_MAX, type UserArea } from "./user-area.ts";
 
 /** Stands for bytes that the recording cut off (`"abc"...`). A read of such bytes proves nothing about them. */
@@ -67,13 +68,20 @@ export interface EncodedCall {
  * @param faulted - the recording ended in EFAULT: addresses stay what they are, and point nowhere.
  * @throws Unreadable
  */
-export function encodeCall(signature: Signature, args: readonly Expr[], area: UserArea, faulted: boolean): EncodedCall {
+export function encodeCall(
+  signature: Signature,
+  args: readonly Expr[],
+  area: UserArea,
+  ports: PortMap,
+  faulted: boolean,
+): EncodedCall {
   area.reset();
   const pathIndex = NAMED_BY_PATH.get(signature.name);
   const completed = args.map((arg, index) => {
     return index === pathIndex && arg.kind === "str" ? flatten(arg) : complete(arg, args[index + 1]);
   });
-  const prepared = faulted ? completed : completed.map(relocate);
+  const mapped = completed.map((arg) => ports.toModel(arg));
+  const prepared = faulted ? mapped : mapped.map(relocate);
   const encoder = new TraceEncoder(prepared, signature, area);
   const types = paramTypes(signature, (index) => encoder.argValue(index));
   const registers = types.map((type, index) => {
@@ -84,7 +92,8 @@ export function encodeCall(signature: Signature, args: readonly Expr[], area: Us
     if (typeof word !== "bigint") throw new Unreadable("a name in a recording");
     return Number(BigInt.asIntN(64, word));
   });
-  return { types, registers, opaque: completed.some((arg, index) => arg !== args[index] && index !== pathIndex) };
+  const opaque = completed.some((arg, index) => arg !== args[index] && index !== pathIndex);
+  return { types, registers, opaque };
 }
 
 /** Recorded addresses mean nothing here: an argument that shows only one gets fresh memory of the right size. */

@@ -13,6 +13,7 @@ import type { Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { ExternalFile } from "./external.ts";
+import { PortMap } from "./ports.ts";
 import { type UserArea, UserSpace } from "./user-area.ts";
 
 /** The recorded programs met no limit, as far as their recordings show: EMFILE is theirs to prove. */
@@ -42,6 +43,8 @@ export class Machine {
   readonly tasks: Map<string | null, ReplayTask> = new Map();
   /** Paths of the sockets and FIFOs that the recording has made. */
   readonly names: Set<string> = new Set();
+  /** Which of the model's ephemeral ports stands for which recorded one. */
+  readonly ports: PortMap = new PortMap();
   readonly #byTask = new WeakMap<Task, ReplayTask>();
   readonly #space: UserSpace = new UserSpace(new Mm());
   /** Processes that use a table: threads share it, and so do clones with CLONE_FILES. */
@@ -106,12 +109,12 @@ export class Machine {
     if (id === "" || this.tasks.has(id)) return;
     const { process } = parent.task;
     if (hasFlag(call.args, "CLONE_THREAD")) {
-      this.#adopt(id, process);
+      this.#adopt(id, process).task.blocked.set(parent.task.blocked);
       return;
     }
     const files = hasFlag(call.args, "CLONE_FILES") ? process.files : process.files.clone();
     const child = new Process(this.#pid(id), process, files, this.#space.mm, process.user);
-    this.#adopt(id, child);
+    this.#adopt(id, child).task.blocked.set(parent.task.blocked);
     if (files !== process.files) this.#seen.set(files, new Set(this.#seenOf(process.files)));
   }
 
@@ -122,12 +125,16 @@ export class Machine {
     if (users !== undefined && [...users].some((other) => other.task.process !== process)) {
       users.delete(task);
       const own = new Process(process.tgid, process.parent, process.files.clone(), this.#space.mm, process.user);
-      task.task = new Task(this.kernel, own, task.task.tid, task.task.comm);
+      const { blocked, tid, comm } = task.task;
+      task.task = new Task(this.kernel, own, tid, comm);
+      task.task.blocked.set(blocked);
+      own.sighand = process.sighand.clone();
       this.#byTask.set(task.task, task);
       this.#users.set(own.files, new Set([task]));
       this.#seen.set(own.files, new Set(this.#seenOf(process.files)));
     }
-    const { files } = task.task.process;
+    const { files, sighand } = task.task.process;
+    sighand.flushHandlers();
     for (let fd = 0; fd < files.end; fd += 1) if (files.cloexec(fd)) files.take(fd)?.put();
   }
 

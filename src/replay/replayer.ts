@@ -116,7 +116,7 @@ export class Replayer {
     if (this.#lowestFreeIsHigher(machine, owner, record)) this.#inferred.add(record);
     const known = knownCall(name);
     if (known === null || this.#isContent(owner, record)) return;
-    const call = new ActiveCall(record, known);
+    const call = new ActiveCall(record, known, machine.ports);
     owner.active = call;
     const whole = record.exitLine === record.entryLine;
     if (whole || !call.isConsumer || !isAvailable(owner, record)) this.#attempt(owner, call);
@@ -144,6 +144,12 @@ export class Replayer {
       machine.advance(ns);
       call.interrupt(owner);
       this.tally.count("assumed");
+      return;
+    }
+    if (isUnknown(record)) {
+      machine.advance(ns);
+      call.interrupt(owner);
+      this.tally.count("ignored");
       return;
     }
     this.#complete(machine, owner, call, ns);
@@ -205,13 +211,17 @@ export class Replayer {
     }
     const difference = call.difference(owner, this.#opaque);
     if (call.progress === "sleeping") call.interrupt(owner);
+    if (difference !== null && isForeign(firstFile(owner, record))) {
+      this.#unsupported(machine, owner, record);
+      return;
+    }
     if (this.#guessed(owner, record)) {
       this.tally.count("assumed");
       return;
     }
     if (difference === null) {
       noteName(machine, record);
-      this.tally.count(this.#inferred.has(record) ? "assumed" : "agreed");
+      this.tally.count(this.#inferred.has(record) || call.learnt ? "assumed" : "agreed");
       return;
     }
     const file = firstFile(owner, record);
@@ -393,6 +403,11 @@ function openFlags(record: CallRecord): number | null {
   return flags === undefined ? null : evalInt(flags);
 }
 
+/** `= ?`: the task ended inside the call, and nobody saw a result. */
+function isUnknown(record: CallRecord): boolean {
+  return isSymbol(record.result?.values[0], "?") && (record.result?.errnos[0] ?? null) === null;
+}
+
 const NOTHING: Expr = { kind: "ellipsis" };
 
 /** The number in the first argument, if that is a descriptor; null otherwise. */
@@ -407,6 +422,11 @@ function firstFd(record: CallRecord): number | null {
 function firstFile(owner: ReplayTask, record: CallRecord): File | null {
   const fd = firstFd(record);
   return fd === null ? null : owner.task.process.files.getRaw(fd);
+}
+
+/** A description of a kind that the model does not know: what calls on it answer is not predicted. */
+function isForeign(file: File | null): boolean {
+  return file instanceof ExternalFile && file.kind === "other";
 }
 
 /** The numbers that a recorded call gave, in the order of their allocation. */

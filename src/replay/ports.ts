@@ -1,0 +1,103 @@
+/**
+ * Ephemeral ports: Linux picks them at random, so the model's are others than the recorded ones. Each recorded port stands for
+ * one of the model's, from the first line that shows it on.
+ */
+import { evalInt } from "../trace/abi/evaluate.ts";
+import type { Expr, NamedExpr } from "../trace/ast.ts";
+import { call, int } from "../trace/build.ts";
+
+/** `ip_local_port_range`. */
+const LOW = 32_768;
+const HIGH = 60_999;
+
+export class PortMap {
+  readonly #toModel = new Map<number, number>();
+  readonly #toRecorded = new Map<number, number>();
+
+  /** An input as the model must see it. */
+  toModel(expr: Expr): Expr {
+    return this.#translate(expr, this.#toModel);
+  }
+
+  /** An output as the recording would show it. */
+  toRecorded(expr: Expr): Expr {
+    return this.#translate(expr, this.#toRecorded);
+  }
+
+  /** Takes over what a recorded output says of ephemeral ports. @returns whether there was something new. */
+  learn(recorded: Expr, actual: Expr): boolean {
+    let learnt = false;
+    for (const [index, child] of childrenOf(recorded).entries()) {
+      const other = counterpart(child, childrenOf(actual), index);
+      if (other === null) continue;
+      if (child.kind === "named" && other.kind === "named" && isPort(child) && isPort(other)) {
+        learnt = this.#pair(portOf(child), portOf(other)) || learnt;
+      } else learnt = this.learn(child, other) || learnt;
+    }
+    return learnt;
+  }
+
+  #pair(recorded: number | null, model: number | null): boolean {
+    if (recorded === null || model === null || recorded === model || !isEphemeral(recorded) || !isEphemeral(model)) {
+      return false;
+    }
+    if (this.#toModel.has(recorded) || this.#toRecorded.has(model)) return false;
+    this.#toModel.set(recorded, model);
+    this.#toRecorded.set(model, recorded);
+    return true;
+  }
+
+  #translate(expr: Expr, map: ReadonlyMap<number, number>): Expr {
+    if (map.size === 0) return expr;
+    switch (expr.kind) {
+      case "named":
+        return { ...expr, value: isPort(expr) ? translatePort(expr, map) : this.#translate(expr.value, map) };
+      case "struct":
+        return { ...expr, fields: expr.fields.map((field) => this.#translate(field, map)) };
+      case "array":
+        return { ...expr, items: expr.items.map((item) => this.#translate(item, map)) };
+      default:
+        return expr;
+    }
+  }
+}
+
+function translatePort(expr: NamedExpr, map: ReadonlyMap<number, number>): Expr {
+  const port = map.get(portOf(expr) ?? -1);
+  return port === undefined ? expr.value : call("htons", [int(port)]);
+}
+
+function isEphemeral(port: number): boolean {
+  return port >= LOW && port <= HIGH;
+}
+
+function isPort(expr: Expr): boolean {
+  return expr.kind === "named" && (expr.name === "sin_port" || expr.name === "sin6_port");
+}
+
+/** The number in `sin_port=htons(80)`. */
+function portOf({ value }: NamedExpr): number | null {
+  const [number] = value.kind === "call" ? value.args : [];
+  return number === undefined ? null : evalInt(number);
+}
+
+function childrenOf(expr: Expr): readonly Expr[] {
+  switch (expr.kind) {
+    case "named":
+      return [expr.value];
+    case "struct":
+      return expr.fields;
+    case "array":
+      return expr.items;
+    default:
+      return [];
+  }
+}
+
+/** The part of the other side that has the same name, or else the same place. */
+function counterpart(child: Expr, others: readonly Expr[], index: number): Expr | null {
+  if (child.kind === "named") {
+    return others.find((other) => other.kind === "named" && other.name === child.name) ?? null;
+  }
+  return others[index] ?? null;
+}
