@@ -37,6 +37,8 @@ const { ERR: EPOLLERR, HUP: EPOLLHUP, RDHUP: EPOLLRDHUP, PRI: EPOLLPRI } = Poll;
 const FRAGS_BYTES = 32768;
 /** What the cutting of pieces leaves below half of sndbuf. */
 const PIECE_MARGIN = 64;
+/** Deadline of a send that has not slept for the present piece. */
+const NOT_WAITING = -2;
 
 export class UnixStreamSock extends UnixSock {
   /** `oob_skb`: the queued buffer whose only byte is urgent. */
@@ -139,22 +141,33 @@ export class UnixStreamSock extends UnixSock {
   ): number {
     const other = this.peer as UnixStreamSock;
     let sent = alreadySent;
+    let size = waiting === null ? 0 : waiting.size;
     for (;;) {
       const urgent = sent === length;
       if (urgent && (flags & MSG_OOB) === 0) break;
+      if (size === 0) size = urgent ? 1 : this.#pieceSize(length - sent);
       let err = this.#admit(flags, waiting, task);
       if (err === BLOCKED) {
         const call = waiting ?? new UnixStreamSend(this, from, flags, msg, scm, length);
         call.sent = sent;
+        call.size = size;
         return this.#waitForRoom(task, call);
       }
-      if (err === 0) err = this.#sendPiece(task, other, from, flags, scm, sent, urgent ? 1 : length - sent, urgent);
+      if (err === 0) err = this.#sendPiece(task, other, from, flags, scm, sent, size, urgent);
       if (err < 0) return this.#sendEnd(scm, sent > 0 ? sent : err);
-      sent += err;
-      if (waiting !== null) waiting.deadlineNs = -2;
+      sent += size;
+      size = 0;
+      if (waiting !== null) waiting.deadlineNs = NOT_WAITING;
       if (urgent) break;
     }
     return this.#sendEnd(scm, sent);
+  }
+
+  /** Bytes of the next piece: settled before there is room for it. */
+  #pieceSize(left: number): number {
+    const { skbConfig } = this.net;
+    const most = skbConfig.pageBytes - skbConfig.sharedInfoBytes + FRAGS_BYTES;
+    return Math.min(left, (this.sndbuf >> 1) - PIECE_MARGIN, most);
   }
 
   /**
@@ -174,13 +187,13 @@ export class UnixStreamSock extends UnixSock {
 
   /** `sock_wait_for_wmem`. The timeout counts for one piece. */
   #waitForRoom(task: Task, call: UnixStreamSend): number {
-    if (call.deadlineNs === -2) call.deadlineNs = this.deadline(this.opts.sndtimeo);
+    if (call.deadlineNs === NOT_WAITING) call.deadlineNs = this.deadline(this.opts.sndtimeo);
     task.wait.mask = 0;
     this.wq.add(task.wait);
     return task.sleep(call, TaskState.INTERRUPTIBLE, call.deadlineNs);
   }
 
-  /** One piece: cut, charged, filled, queued. @returns its size or a negative errno. */
+  /** One piece: charged, filled, queued. @returns 0 or a negative errno. */
   #sendPiece(
     task: Task,
     other: UnixStreamSock,
@@ -188,22 +201,19 @@ export class UnixStreamSock extends UnixSock {
     flags: number,
     scm: Scm | null,
     sent: number,
-    left: number,
+    size: number,
     urgent: boolean,
   ): number {
     const { net } = this;
     const { skbConfig } = net;
-    let size = Math.min(left, (this.sndbuf >> 1) - PIECE_MARGIN);
     const headMax = skbConfig.pageBytes - skbConfig.sharedInfoBytes;
     let truesize: number;
     if (size <= headMax) {
       truesize = headTruesize(skbConfig, size);
     } else {
-      size = Math.min(size, headMax + FRAGS_BYTES);
       const page = skbConfig.pageBytes;
       const paged = Math.ceil((size - headMax) / page) * page;
-      const inPages = Math.min(size, paged);
-      truesize = headTruesize(skbConfig, size - inPages) + paged;
+      truesize = headTruesize(skbConfig, size - Math.min(size, paged)) + paged;
     }
     const skb = net.skbs.alloc(size);
     this.charge(skb, truesize);
@@ -231,7 +241,7 @@ export class UnixStreamSock extends UnixSock {
     other.#inq += size;
     if (urgent) other.oobSkb = skb;
     other.dataReady();
-    return size;
+    return 0;
   }
 
   /** A send that slept, woken or timed out. */
@@ -440,6 +450,8 @@ class UnixStreamSend extends SockCall {
   readonly scm: Scm | null;
   readonly length: number;
   sent = 0;
+  /** Bytes of the piece that waits. */
+  size = 0;
 
   constructor(sk: UnixStreamSock, from: IovIter, flags: number, msg: MsgHdr | null, scm: Scm | null, length: number) {
     super();
@@ -449,7 +461,7 @@ class UnixStreamSend extends SockCall {
     this.msg = msg;
     this.scm = scm;
     this.length = length;
-    this.deadlineNs = -2;
+    this.deadlineNs = NOT_WAITING;
   }
 
   protected override section(task: Task): number {
