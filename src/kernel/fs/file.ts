@@ -319,8 +319,3 @@ export abstract class NamedFile extends File {
 export function noopSeek(pos: number, whence: number): number {
   return whence >= Seek.SET && whence <= Seek.HOLE ? pos : -Errno.EINVAL;
 }
-
-/** Refuses what a file type cannot do yet, by name. */
-export function unmodelledFile(file: File, operation: string): never {
-  throw new Unmodelled(`${operation} on ${file.link}`);
-}
