@@ -6,7 +6,7 @@
  */
 import { copyBytes } from "../../mm/mm.ts";
 import type { SkBuff } from "../skbuff.ts";
-import { RCV_SHUTDOWN, SkState } from "../sock.ts";
+import { RCV_SHUTDOWN, SkState, SOCK_RCVBUF_LOCK } from "../sock.ts";
 import { tcpAckAfterRead, tcpEventAckSent, tcpEventDataSent } from "./tcp-ack.ts";
 import { TcpFlag, TcpSegment } from "./tcp-segment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
@@ -16,6 +16,8 @@ const { FIN, SYN, RST, PSH, ACK, URG } = TcpFlag;
 const MSS4 = 65_483;
 const MSS6 = 65_463;
 const MSS_DEFAULT = 536;
+/** `tcp_rmem[2]`. */
+const RMEM_MAX = 33_554_432;
 
 /** `tcp_current_mss`: no more than half of the largest window that the peer ever offered. */
 export function tcpCurrentMss(sk: TcpSock): number {
@@ -25,13 +27,22 @@ export function tcpCurrentMss(sk: TcpSock): number {
   return Math.min(mss, Math.max(maxWindow > MSS_DEFAULT ? maxWindow >> 1 : maxWindow, 1));
 }
 
+/** `rcv_wscale`: windows are announced in units of 2 to this power, enough for the largest that the buffer may become. */
+function windowScale(sk: TcpSock): number {
+  const largest = (sk.opts.userlocks & SOCK_RCVBUF_LOCK) !== 0 ? sk.rcvbuf >> 1 : RMEM_MAX;
+  return Math.min(Math.max(31 - Math.clz32(largest) - 15, 0), 14);
+}
+
 /**
- * `__tcp_select_window`: half of the free receive buffer, or nothing when that is too little to be worth announcing.
+ * `__tcp_select_window`: half of the free receive buffer in whole units, or nothing when that is too little to be worth
+ * announcing.
  */
 export function tcpSelectWindow(sk: TcpSock): number {
   const full = sk.rcvbuf >> 1;
   const free = Math.max(0, (sk.rcvbuf - sk.rmemAlloc) >> 1);
-  return free < full >> 4 || free < Math.min(sk.rcvMss, full) ? 0 : free;
+  if (free < full >> 4 || free < Math.min(sk.rcvMss, full)) return 0;
+  const unit = 1 << windowScale(sk);
+  return Math.min(Math.ceil(free / unit) * unit, full);
 }
 
 /** `tcp_select_window`: what the next segment announces. A window once announced is never taken back. */

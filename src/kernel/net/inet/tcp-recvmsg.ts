@@ -152,10 +152,11 @@ function take(state: RecvState, task: Task, skb: SkBuff): number {
   let used = Math.min(skb.seq + skb.len - state.seq, to.count);
   if (sk.urgData !== 0) {
     const ahead = sk.urgSeq - state.seq;
-    if (ahead === 0 && !sk.opts.urginline) {
+    if (ahead > 0 && ahead < used) used = ahead;
+    else if (ahead === 0 && used > 0 && !sk.opts.urginline) {
       state.advance(1);
       used -= 1;
-    } else if (ahead > 0 && ahead < used) used = ahead;
+    }
   }
   if (used > 0) {
     if ((flags & Msg.TRUNC) !== 0) to.advance(used);

@@ -71,10 +71,11 @@ function sendLocked(
     if (err !== 0) return err === BLOCKED ? BLOCKED : sendError(sk, task, flags, copied, err);
   }
   let sizeGoal = sizeGoalOf(sk, flags);
-  while (from.count > 0) {
+  do {
     if (sk.err !== 0 || (sk.shutdown & SEND_SHUTDOWN) !== 0) {
       return sendError(sk, task, flags, copied, -Errno.EPIPE);
     }
+    if (from.count === 0) break;
     const fresh = sk.tailLength === 0 || sk.tailLength >= sizeGoal;
     if (fresh) {
       if (!sk.memoryFree(0)) {
@@ -98,7 +99,7 @@ function sendLocked(
     if (err < 0) return sendError(sk, task, flags, copied, err);
     copied += size;
     if (from.count > 0 && sk.tailLength >= sizeGoal && (flags & Msg.OOB) === 0) tcpPushPendingFrames(sk, Nagle.PUSH);
-  }
+  } while (from.count > 0);
   push(sk, flags, copied);
   return copied;
 }
