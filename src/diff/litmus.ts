@@ -50,7 +50,7 @@ export interface LitmusOptions {
   readonly prune: boolean;
   readonly preemptions: number;
   readonly stopped: () => boolean;
-  /** Told how many runs there have been. */
+  /** Told how many runs there have been; those that the watchdog cut short do not count. */
   readonly onRuns: (runs: number) => void;
 }
 
@@ -78,8 +78,9 @@ export async function litmus(
   const seen = new Map<string, number>();
   let runs = 0;
   await tallyAll(lowered.program, ports, options, (tally) => {
-    runs += tally.runs;
     for (const { count, result } of tally.results) {
+      if (result.end === "timeout") continue; // cut short by the watchdog: it has no outcome
+      runs += count;
       const outcome = outcomeText(lowered, result);
       seen.set(outcome, (seen.get(outcome) ?? 0) + count);
     }

@@ -161,6 +161,7 @@ export class Tracker {
     const footprint = this.#current;
     const before = goesOn ? this.#ofCall.get(task) : undefined;
     if (before !== undefined) footprint.addAll(before);
+    else if (goesOn) footprint.add(EVERYTHING, true); // its call began before the race
     this.#ofCall.set(task, footprint);
     this.#current = new Footprint();
     return footprint;

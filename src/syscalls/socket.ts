@@ -8,7 +8,8 @@
 import { sockCreate } from "../kernel/net/create.ts";
 import type { AcceptArg, Sock } from "../kernel/net/sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
-import { BLOCKED, type Task } from "../kernel/sched/task.ts";
+import { preempted } from "../kernel/sched/preempt.ts";
+import { BLOCKED, SleepingCall, type Task } from "../kernel/sched/task.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
 import { Sock as SockType } from "../kernel/uapi/socket.ts";
 import { toInt, toUint } from "./registers.ts";
@@ -216,8 +217,29 @@ export function sysAccept4(task: Task, fd: number, addr: number, lengthAddr: num
   if (!(file instanceof SocketFile)) return -Errno.ENOTSOCK;
   files.reserve(newFd);
   const arg = new Accept(flags, addr, lengthAddr, newFd);
+  if (task.kernel.exploring?.preempt("accept") === true) {
+    return holdIfBlocked(task, file, preempted(task, new LateAccept(file, arg)));
+  }
   const result = file.sk.accept(task, file.nonblock, arg);
   return result === BLOCKED ? holdIfBlocked(task, file, result) : arg.finish(task, result);
+}
+
+/** An accept that has its number, and has not looked at the queue yet. */
+class LateAccept extends SleepingCall {
+  readonly #file: SocketFile;
+  readonly #arg: Accept;
+
+  constructor(file: SocketFile, arg: Accept) {
+    super();
+    this.#file = file;
+    this.#arg = arg;
+  }
+
+  override step(task: Task): number {
+    task.call = null; // if it sleeps now, then as the socket's own call
+    const result = this.#file.sk.accept(task, this.#file.nonblock, this.#arg);
+    return result === BLOCKED ? BLOCKED : this.#arg.finish(task, result);
+  }
 }
 
 /**

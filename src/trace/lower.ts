@@ -31,12 +31,16 @@ export interface LowerOptions {
 }
 
 const WATCHDOG_NS = 20_000_000_000;
+/** A race is short, and run many times. */
+const RACE_WATCHDOG_NS = 3_000_000_000;
 const QUERIES: readonly QueryName[] = ["fdinfo", "poll_mask", "blocked", "peek", "thaw"];
 const QUERY_ARGS: Readonly<Record<QueryName, number>> = { fdinfo: 1, poll_mask: 1, blocked: 1, peek: 2, thaw: 1 };
 
 /** Lowers a script. @throws ParseError for the first thing that has no meaning. */
 export function lower(script: Script, options: LowerOptions = {}): Lowered {
-  return new Lowering(withProbes(script)).run(options.watchdogNs ?? WATCHDOG_NS);
+  return new Lowering(withProbes(script)).run(
+    options.watchdogNs ?? (script.par === null ? WATCHDOG_NS : RACE_WATCHDOG_NS),
+  );
 }
 
 /** A call that has been entered and not yet waited for. */

@@ -5,6 +5,7 @@
  * call can be observed there is a point with a name. Outside exploration (`Kernel.exploring` is null) nothing happens there.
  *
  * - `ep_send_events`: before the re-poll of each item of a scan; arrivals go to `ovflist`, others wait for `mtx`.
+ * - `accept`: the new number is taken, and the queue of connections not looked at.
  * - `wake`: what was written can be read and polled, and its waiters have not been told.
  */
 import type { File } from "../fs/file.ts";

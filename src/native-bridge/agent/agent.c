@@ -13,6 +13,9 @@
  * process of the agent shares, so a script owns no descriptor that its program did not open. Coordinator and script
  * are pinned to one CPU: then handing over is a context switch (6 us), and not an interrupt to a sleeping CPU (46 us).
  *
+ * A race is the exception: its tasks are spread over the CPUs, leave a barrier together, and execute several calls each
+ * without being asked back. It is over when each is at its end, or asleep in a call.
+ *
  * A call has blocked when its task sleeps inside that very call: /proc/PID/task/TID/syscall names the call only while
  * the task is off the CPU and not runnable. No step waits for a fixed time.
  *
@@ -60,7 +63,7 @@
 #error "the native agent knows the system calls of x86-64 only"
 #endif
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 
 /* ---- The user address space of a script: UserLayout in src/syscalls/port.ts ---- */
 
@@ -250,7 +253,7 @@ static const struct call *find_call(unsigned nr)
 
 enum op {
 	OP_POKE = 1, OP_POKE_SLOT, OP_CALL, OP_AWAIT, OP_BLOCKED, OP_PEEK, OP_PEEK_SLOT, OP_THAW, OP_SPAWN, OP_FDINFO,
-	OP_POLL_MASK, OP_SETTLE,
+	OP_POLL_MASK, OP_SETTLE, OP_RACE,
 };
 
 struct reg {
@@ -272,6 +275,19 @@ struct step {
 	const uint8_t *bytes; /* in the request buffer, which every process of the agent sees at the same address */
 	const struct call *call;
 	struct reg args[6];
+	/* in a race: */
+	uint32_t spins; /* rounds of a busy loop before the call */
+	_Atomic uint32_t progress;
+	long ret;
+};
+
+/* What has become of a call in a race. */
+enum { NOT_ENTERED, ENTERED, LEFT };
+
+struct lane {
+	uint16_t task;
+	uint32_t nsteps;
+	uint32_t spins;
 };
 
 struct setting {
@@ -292,12 +308,15 @@ struct setup {
 	int needs_processes;
 	int needs_inet; /* 1: internet sockets, 2 or 3: net sysctls */
 	uint16_t proc_of[MAX_TASKS];
+	unsigned nlanes;
+	unsigned nracing; /* steps of all lanes */
+	struct lane lanes[MAX_TASKS];
 	unsigned last_use[MAX_TASKS + 1];	/* by process: the last step that needs one of its tasks to be awake */
 };
 
 /* ---- Memory shared by all processes of the agent ---- */
 
-enum kind { K_CALL, K_STEPS, K_CLONE, K_POLL };
+enum kind { K_CALL, K_STEPS, K_CLONE, K_POLL, K_RACE };
 
 /* The kernel's struct sigaction. */
 struct ksigaction {
@@ -312,7 +331,8 @@ struct ctl {
 	_Atomic uint32_t command; /* futex of the task: number of the newest command */
 	_Atomic uint32_t done;	  /* futex of the coordinator: number of the newest finished one */
 	uint32_t kind;
-	uint32_t first, last; /* K_STEPS: which steps */
+	_Atomic uint32_t first; /* K_STEPS, K_RACE: which steps; in a race the present one */
+	uint32_t last;
 	int nr;
 	long args[6];
 	long ret;
@@ -333,6 +353,8 @@ struct shared {
 	_Atomic uint64_t results;	   /* number of results (high half) and bytes of results (low half) so far */
 	_Atomic uint32_t step;		   /* the step being executed */
 	_Atomic uint32_t overflow;	   /* the results did not fit */
+	_Atomic uint32_t race_missing;	   /* tasks that have not reached the barrier */
+	_Atomic uint32_t race_over;	   /* no further calls */
 	_Atomic uint32_t stage;		   /* futex: hand-over of a userfaultfd */
 	uint32_t thawed;		   /* bit set of frozen pages */
 	uint32_t frozen_armed;
@@ -543,7 +565,7 @@ static int thread_entry(void *arg)
 /* A number of steps in one go; the coordinator saw to it that nobody else is inside a call. */
 static void task_steps(struct ctl *c)
 {
-	for (uint32_t i = c->first; i <= c->last; i++) {
+	for (uint32_t i = atomic_load(&c->first); i <= c->last; i++) {
 		const struct step *s = &sh->steps[i];
 		struct result r = { 0 };
 		long a[6], ret;
@@ -560,6 +582,53 @@ static void task_steps(struct ctl *c)
 			sh->slots[s->slot] = ret;
 		r.ret = &ret;
 		put_result(&r);
+	}
+}
+
+static void spin(uint32_t rounds)
+{
+	for (uint32_t i = 1; i <= rounds; i++) {
+		__asm__ volatile("pause");
+		if (i % 128 == 0) /* another task of the race may share this CPU */
+			raw(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	}
+}
+
+/* The calls of one task in a race. What they read was put there before, what they write is read behind the race. */
+static void task_race(struct ctl *c)
+{
+	uint32_t end = c->last;
+
+	atomic_fetch_sub(&sh->race_missing, 1);
+	for (uint32_t i = 1; atomic_load(&sh->race_missing) != 0; i++) {
+		__asm__ volatile("pause");
+		if (i % 64 == 0)
+			raw(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	}
+	for (uint32_t i = atomic_load(&c->first); i <= end; i++) {
+		struct step *s = &sh->steps[i];
+		long a[6];
+		int32_t number;
+
+		if (s->op == OP_POKE_SLOT)
+			user_poke(s->addr, &sh->slots[s->slot], s->size);
+		if (s->op == OP_PEEK_SLOT && user_read(s->addr, &number, sizeof(number)) == 0)
+			sh->slots[s->slot] = number;
+		if (s->op != OP_CALL)
+			continue;
+		for (int k = 0; k < 6; k++)
+			a[k] = value_of(&s->args[k]);
+		spin(s->spins);
+		if (atomic_load(&sh->race_over))
+			return;
+		atomic_store(&c->first, i);
+		atomic_store(&s->progress, ENTERED);
+		s->ret = raw(s->call->nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+		if (s->slot >= 0)
+			sh->slots[s->slot] = s->ret;
+		if (atomic_load(&sh->race_over))
+			return;
+		atomic_store(&s->progress, LEFT);
 	}
 }
 
@@ -625,6 +694,9 @@ static void task_main(unsigned self)
 			break;
 		case K_STEPS:
 			task_steps(c);
+			break;
+		case K_RACE:
+			task_race(c);
 			break;
 		case K_CLONE:
 			next = task_clone(c, self);
@@ -1496,6 +1568,12 @@ static enum look look(struct task *t)
 
 	if (is_done(t))
 		return RETURNED;
+	if (ctl_of(t)->kind == K_RACE) {
+		const struct step *s = &sh->steps[atomic_load(&ctl_of(t)->first)];
+		if (s->op != OP_CALL || atomic_load(&s->progress) != ENTERED)
+			return RUNNING;
+		t->call = s->call;
+	}
 	l = world.proc_syscall ? look_at_syscall(t) : look_at_state(t);
 	return l == ASLEEP && is_transient(t) ? RUNNING : l;
 }
@@ -1600,6 +1678,13 @@ static int await_done(struct task *t)
 }
 
 /* ---- Steps ---- */
+
+/* How the runs of one program differ: a generator of numbers, and how long the busy loops of this run may be. */
+static struct {
+	int on;
+	uint64_t state;
+	uint32_t scale;
+} stagger;
 
 enum end { END_DONE, END_UNSUPPORTED, END_TIMEOUT, END_CRASHED, CONTINUE };
 
@@ -1937,6 +2022,8 @@ static void read_fdinfo_elsewhere(const struct task *t, long number)
 		relax(round);
 }
 
+static int shared_text(char *text, uint32_t length);
+
 static enum end step_fdinfo(const struct step *s)
 {
 	struct task *t = &tasks[s->task < MAX_TASKS ? s->task : 0];
@@ -1952,6 +2039,8 @@ static enum end step_fdinfo(const struct step *s)
 		r.bytes = sh->text;
 		r.length = sh->text_bytes;
 	}
+	if (stagger.on)
+		r.length = shared_text(sh->text, r.length);
 	if (!fired)
 		put_result(&r);
 	return CONTINUE;
@@ -1983,6 +2072,224 @@ static enum end step_poll_mask(const struct step *s)
 	return finish_step(&r, pending, NULL);
 }
 
+/* ---- A race ---- */
+
+static uint32_t stagger_next(uint32_t count)
+{
+	stagger.state ^= stagger.state << 13;
+	stagger.state ^= stagger.state >> 7;
+	stagger.state ^= stagger.state << 17;
+	return (stagger.state >> 20) % count;
+}
+
+static void stagger_begin(uint64_t seed)
+{
+	static const uint32_t scales[] = { 1, 8, 64, 256, 1024 };
+
+	stagger.state = seed * 0x9e3779b97f4a7c15UL + 0x2545f4914f6cdd1dUL;
+	for (int i = 0; i < 4; i++)
+		stagger_next(2);
+	stagger.scale = scales[stagger_next(sizeof(scales) / sizeof(scales[0]))];
+}
+
+/* Most calls follow each other at once, some after a while. */
+static uint32_t stagger_spins(void)
+{
+	return stagger_next(3) == 0 ? stagger_next(2 * stagger.scale) : stagger_next(1 + stagger.scale / 8);
+}
+
+static cpu_set_t all_cpus;
+
+/* The tasks of a race do not share one CPU, as far as there are others. */
+static void spread(const struct task *t, unsigned lane)
+{
+	unsigned ncpus = CPU_COUNT(&all_cpus), wanted;
+	cpu_set_t one;
+
+	if (ncpus < 2)
+		return;
+	wanted = (stagger.on ? lane + stagger_next(ncpus) : lane) % ncpus;
+	CPU_ZERO(&one);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all_cpus) || wanted-- > 0)
+			continue;
+		CPU_SET(cpu, &one);
+		break;
+	}
+	sched_setaffinity(t->tid, sizeof(one), &one);
+}
+
+/* May a task of a race execute this call? It is checked before the race, with the slots as they are then. */
+static const char *check_racing_call(const struct step *s, struct ctl *c)
+{
+	long a[6];
+
+	if (!s->call)
+		return "not a call of the language";
+	switch ((enum check)s->call->check) {
+	case C_EXIT:
+	case C_EXIT_GROUP:
+	case C_SIGACTION:
+	case C_OPEN:
+	case C_OPENAT:
+	case C_MKNOD:
+	case C_MKNODAT:
+	case C_MQ:
+		return refuse("not in a race");
+	default:
+		break;
+	}
+	for (int k = 0; k < 6; k++) {
+		if (s->args[k].slot >= 0 && (s->call->pointers & 1 << k || s->call->check != C_NONE))
+			return refuse("argument %d is not known before the race", k);
+		a[k] = value_of(&s->args[k]);
+	}
+	return check_call(s->call, a, c);
+}
+
+/* Prepares the steps of a lane. */
+static enum end prepare_lane(const struct lane *lane, uint32_t first)
+{
+	struct task *t = &tasks[lane->task];
+	uint32_t spins = lane->spins;
+	const char *why;
+
+	for (uint32_t i = first; i < first + lane->nsteps; i++) {
+		struct step *s = &sh->steps[i];
+		if (s->op == OP_POKE)
+			user_poke(s->addr, s->bytes, s->length);
+		if (is_memory_step(s))
+			continue;
+		if (s->op != OP_CALL || s->task != lane->task)
+			return stop(END_UNSUPPORTED, "step %u cannot stand in a race", i);
+		why = check_racing_call(s, ctl_of(t));
+		if (why)
+			return stop(END_UNSUPPORTED, "%s: %s", s->call ? s->call->name : "?", why);
+		atomic_store(&s->progress, NOT_ENTERED);
+		s->ret = 0;
+		if (stagger.on)
+			spins = stagger_spins();
+		s->spins = spins;
+		spins = 0;
+	}
+	return CONTINUE;
+}
+
+/* A task of the race: 1 while it may go on without help from outside. */
+static int is_racing(struct task *t)
+{
+	uint32_t at = atomic_load(&ctl_of(t)->first);
+
+	switch (look(t)) {
+	case RETURNED:
+	case DEAD:
+		return 0;
+	case RUNNING:
+		return 1;
+	case ASLEEP:
+		break;
+	}
+	/* asleep in the very call that it was in, and not in one that comes back by itself */
+	return at != atomic_load(&ctl_of(t)->first) || sh->steps[at].wait;
+}
+
+/*
+ * A task that another CPU is about to wake is no longer asleep, and not running yet: its system call can be seen as that of
+ * a sleeper. Its state letter is R.
+ */
+static int nobody_wakes_up(void)
+{
+	for (int i = 0; i < ntasks; i++)
+		if (tasks[i].state == PENDING && !is_done(&tasks[i]) && task_state(&tasks[i]) == 'R')
+			return 0;
+	return 1;
+}
+
+/* Until all tasks are at their end, or sleep. 0 if the watchdog fired. */
+static int await_race(void)
+{
+	int quiet = 0;
+
+	for (unsigned round = 0; !fired; round++) {
+		int racing = 0;
+
+		for (unsigned i = 0; i < setup.nlanes && !racing; i++)
+			racing = is_racing(&tasks[setup.lanes[i].task]);
+		for (int i = 0; i < ntasks && !racing; i++)
+			racing = tasks[i].state == PENDING && look(&tasks[i]) == RUNNING;
+		quiet = racing ? 0 : quiet + 1;
+		if (quiet >= 3 && nobody_wakes_up())
+			return 1;
+		if (racing)
+			relax(round);
+	}
+	return 0;
+}
+
+/* Tells what the steps of a race gave. */
+static void put_race_results(uint32_t first)
+{
+	for (unsigned l = 0; l < setup.nlanes; l++) {
+		int left = 1;
+		for (uint32_t end = first + setup.lanes[l].nsteps; first < end; first++) {
+			const struct step *s = &sh->steps[first];
+			struct result r = { 0 };
+			if (s->op == OP_CALL) {
+				left = atomic_load(&s->progress) == LEFT;
+				r.ret = left ? &s->ret : NULL;
+			}
+			if (s->op == OP_PEEK && left && user_readable(s->addr, s->length)) {
+				r.bytes = (void *)s->addr;
+				r.length = s->length;
+			}
+			put_result(&r);
+		}
+	}
+}
+
+static enum end step_race(uint32_t index)
+{
+	struct result r = { 0 };
+	uint8_t pending[MAX_TASKS];
+	uint32_t first = index + 1;
+	enum end end = CONTINUE;
+
+	note_pending(pending);
+	for (unsigned l = 0; l < setup.nlanes && end == CONTINUE; l++) {
+		const struct lane *lane = &setup.lanes[l];
+		struct task *t = &tasks[lane->task];
+		const struct step as_step = { .task = lane->task };
+
+		end = need_idle(&as_step, t);
+		if (end == CONTINUE)
+			end = prepare_lane(lane, first);
+		if (end != CONTINUE)
+			return end;
+		atomic_store(&ctl_of(t)->first, first);
+		ctl_of(t)->last = first + lane->nsteps - 1;
+		if (pending[lane->task]++)
+			return stop(END_UNSUPPORTED, "task %u has two lanes", lane->task);
+		first += lane->nsteps;
+	}
+	atomic_store(&sh->race_over, 0);
+	atomic_store(&sh->race_missing, setup.nlanes);
+	for (unsigned l = 0; l < setup.nlanes; l++) {
+		struct task *t = &tasks[setup.lanes[l].task];
+		pending[setup.lanes[l].task] = 0;
+		spread(t, l);
+		t->call = find_call(SYS_sched_yield);
+		t->state = PENDING;
+		submit(t, K_RACE);
+	}
+	if (!await_race())
+		return CONTINUE; /* the main loop reports the watchdog */
+	atomic_store(&sh->race_over, 1);
+	end = finish_step(&r, pending, NULL);
+	if (end == CONTINUE && !fired)
+		put_race_results(index + 1);
+	return end;
+}
+
 static enum end one_step(uint32_t index)
 {
 	const struct step *s = &sh->steps[index];
@@ -2012,6 +2319,8 @@ static enum end one_step(uint32_t index)
 	case OP_SETTLE:
 		note_pending(pending);
 		return finish_step(&r, pending, NULL);
+	case OP_RACE:
+		return step_race(index);
 	}
 	return stop(END_UNSUPPORTED, "unknown step");
 }
@@ -2079,6 +2388,15 @@ static enum end many_steps(uint32_t first, uint32_t last, uint32_t *next)
 	return CONTINUE;
 }
 
+/* The first step behind a race and its lanes. */
+static uint32_t behind_race(uint32_t i)
+{
+	i++;
+	for (unsigned l = 0; l < setup.nlanes; l++)
+		i += setup.lanes[l].nsteps;
+	return i;
+}
+
 static enum end run_steps(void)
 {
 	uint32_t i = 0;
@@ -2096,6 +2414,8 @@ static enum end run_steps(void)
 		} else {
 			atomic_store(&sh->step, i);
 			end = one_step(i);
+			if (s->op == OP_RACE)
+				next = behind_race(i);
 		}
 		if (fired)
 			return stop(END_TIMEOUT, "the watchdog ended the script in step %u", atomic_load(&sh->step));
@@ -2332,19 +2652,18 @@ static void unlock_the_machine(void)
 
 static void stay_on_this_cpu(int yes)
 {
-	static cpu_set_t all;
 	static int known;
 	cpu_set_t one;
 	int cpu = sched_getcpu();
 
 	if (!known)
-		known = sched_getaffinity(0, sizeof(all), &all) == 0;
+		known = sched_getaffinity(0, sizeof(all_cpus), &all_cpus) == 0;
 	world.pinned = 0;
 	if (!known || cpu < 0)
 		return;
 	CPU_ZERO(&one);
 	CPU_SET(cpu, &one);
-	world.pinned = sched_setaffinity(0, sizeof(one), yes ? &one : &all) == 0 && yes && world.proc_syscall;
+	world.pinned = sched_setaffinity(0, sizeof(one), yes ? &one : &all_cpus) == 0 && yes && world.proc_syscall;
 }
 
 static enum end start_script(void)
@@ -2479,9 +2798,8 @@ static void end_script(void)
 	}
 }
 
-static void clean_up(void)
+static void clean_up_memory(void)
 {
-	restore_sysctls();
 	if (used.touched_dir)
 		empty_directory(work_dir);
 	if (setup.uid > 0 && fchown(work_dir, geteuid(), getegid()) < 0)
@@ -2497,16 +2815,46 @@ static void clean_up(void)
 		madvise((void *)FROZEN, FROZEN_BYTES, MADV_REMOVE);
 }
 
-static enum end run_program(void)
+static void clean_up(void)
 {
-	enum end end;
+	restore_sysctls();
+	clean_up_memory();
+}
 
+/* The script once, from its birth to its death. */
+static enum end run_once(void)
+{
+	enum end end = start_script();
+
+	if (end == CONTINUE)
+		end = run_steps();
+	set_watchdog(0);
+	forget_time_wait();
+	end_script();
+	return end;
+}
+
+static enum end check_abilities(void)
+{
 	if (setup.uid > 0 && !world.set_uid)
 		return stop(END_UNSUPPORTED, "only root can run a script as another user");
 	if (setup.needs_frozen && !world.uffd)
 		return stop(END_UNSUPPORTED, "userfaultfd is not permitted here");
 	if (setup.needs_frozen && setup.needs_processes && setup.uid > 0)
 		return stop(END_UNSUPPORTED, "frozen pages and forks together need root");
+	return CONTINUE;
+}
+
+/* The program @runs times; @each is told of each end. */
+static void run_program(unsigned runs, void (*each)(enum end end))
+{
+	enum end end;
+
+	end = check_abilities();
+	if (end != CONTINUE) {
+		each(end);
+		return;
+	}
 	end = lock_the_machine();
 	stay_on_this_cpu(1);
 	fired = 0;
@@ -2515,23 +2863,124 @@ static enum end run_program(void)
 		end = set_machine_sysctls();
 	if (end == CONTINUE)
 		end = enter_script_net();
-	if (end == CONTINUE)
-		end = start_script();
-	if (end == CONTINUE)
-		end = run_steps();
-	set_watchdog(0);
-	forget_time_wait();
-	end_script();
+	if (end != CONTINUE) {
+		set_watchdog(0);
+		each(end);
+		runs = 0;
+	}
+	for (unsigned i = 0; i < runs && end != END_UNSUPPORTED; i++) {
+		if (i > 0) {
+			fired = 0;
+			reason[0] = 0;
+			clean_up_memory();
+			set_watchdog(setup.watchdog_ns ? setup.watchdog_ns : DEFAULT_WATCHDOG_NS);
+		}
+		end = run_once();
+		each(end);
+	}
 	leave_script_net();
 	clean_up();
 	stay_on_this_cpu(0);
 	unlock_the_machine();
-	return end;
+}
+
+/* ---- Many runs of one program ---- */
+
+static void *shared_map(size_t bytes);
+
+#define TALLY_BYTES (16UL << 20)
+#define TALLY_MAX 4096
+#define TALLY_PREFIX 12 /* number of runs, seed */
+
+/* The different results of the runs so far, and how often each came up. */
+static struct {
+	unsigned runs;
+	unsigned n;
+	size_t bytes;
+	struct {
+		uint64_t hash;
+		uint32_t count;
+		uint32_t at, length;
+	} entries[TALLY_MAX];
+	uint8_t *data;
+} tally;
+
+static enum end single_end;
+
+static void note_end(enum end end)
+{
+	single_end = end;
+}
+
+/* What two runs may share of an epoll's fdinfo: the item lines, without inode numbers. Returns the new length. */
+static int shared_text(char *text, uint32_t length)
+{
+	char *to = text, *end = text + length;
+
+	for (char *line = text, *next; line < end; line = next) {
+		char *stop_at = memchr(line, '\n', end - line);
+		next = stop_at ? stop_at + 1 : end;
+		if (!stop_at || strncmp(line, "tfd:", 4) != 0)
+			continue;
+		*stop_at = 0;
+		if (strstr(line, " pos:"))
+			stop_at = strstr(line, " pos:");
+		memmove(to, line, stop_at - line);
+		to += stop_at - line;
+		*to++ = '\n';
+	}
+	return to - text;
+}
+
+/* Puts end and reason behind the results. Returns the length of the body. */
+static size_t close_results(enum end end)
+{
+	uint64_t results = atomic_load(&sh->results);
+	uint32_t count = results >> 32, bytes = (uint32_t)results;
+	uint16_t length = strlen(reason);
+	uint8_t *p;
+
+	if (bytes > MAX_MESSAGE - 2048) /* a script that overwrote its agent's memory */
+		count = bytes = 0;
+	memcpy(out_buffer + 9, &count, 4);
+	p = out_buffer + OUT_HEADER + bytes;
+	*p++ = end;
+	memcpy(p, &length, 2);
+	memcpy(p + 2, reason, length);
+	return p + 2 + length - (out_buffer + 9);
+}
+
+static void tally_end(enum end end)
+{
+	size_t length = close_results(end);
+	const uint8_t *body = out_buffer + 9;
+	uint64_t hash = 14695981039346656037UL;
+	unsigned i;
+
+	for (size_t k = 0; k < length; k++)
+		hash = (hash ^ body[k]) * 1099511628211UL;
+	tally.runs++;
+	stagger_begin(stagger.state + tally.runs);
+	for (i = 0; i < tally.n; i++) {
+		if (tally.entries[i].hash == hash && tally.entries[i].length == length) {
+			tally.entries[i].count++;
+			return;
+		}
+	}
+	if (i == TALLY_MAX || tally.bytes + length > TALLY_BYTES) /* the rest is not told apart */
+		return;
+	tally.entries[i].hash = hash;
+	tally.entries[i].count = 1;
+	tally.entries[i].at = tally.bytes;
+	tally.entries[i].length = length;
+	memcpy(tally.data + tally.bytes, body, length);
+	tally.bytes += length;
+	tally.n++;
 }
 
 /* ---- The protocol: see ../protocol.ts ---- */
 
-enum message { M_GREETING = 0, M_RUN = 1, M_RESULT = 2 };
+enum message { M_GREETING = 0, M_RUN = 1, M_RESULT = 2, M_TALLY = 3, M_TALLIED = 4 };
 
 struct reader {
 	const uint8_t *at, *end;
@@ -2622,6 +3071,21 @@ static void take_call(struct reader *r, struct step *s)
 		setup.needs_inet = 1;
 }
 
+static void take_race(struct reader *r)
+{
+	unsigned nlanes = take(r, 2);
+
+	r->bad |= setup.nlanes > 0 || nlanes > MAX_TASKS;
+	for (unsigned l = 0; l < nlanes && !r->bad; l++) {
+		struct lane *lane = &setup.lanes[setup.nlanes++];
+		lane->task = take(r, 2);
+		lane->nsteps = take(r, 4);
+		lane->spins = take(r, 4);
+		setup.nracing += lane->nsteps;
+		r->bad |= lane->task >= MAX_TASKS || lane->nsteps == 0 || lane->nsteps > MAX_STEPS;
+	}
+}
+
 static void take_step(struct reader *r, struct step *s)
 {
 	memset(s, 0, sizeof(*s));
@@ -2673,6 +3137,9 @@ static void take_step(struct reader *r, struct step *s)
 		return;
 	case OP_SETTLE:
 		return;
+	case OP_RACE:
+		take_race(r);
+		return;
 	}
 	r->bad = 1;
 }
@@ -2710,8 +3177,10 @@ static int parse_program(const uint8_t *body, size_t length)
 	setup.nsteps = take(&r, 4);
 	if (r.bad || setup.nsteps > MAX_STEPS)
 		return -1;
-	for (unsigned i = 0; i < setup.nsteps && !r.bad; i++)
+	for (unsigned i = 0; i < setup.nsteps && !r.bad; i++) {
 		take_step(&r, &sh->steps[i]);
+		r.bad |= sh->steps[i].op == OP_RACE && setup.nracing > setup.nsteps - 1 - i;
+	}
 	plan_processes();
 	return r.bad || r.at != r.end ? -1 : 0;
 }
@@ -2757,21 +3226,49 @@ static void send_message(uint8_t *buffer, uint32_t id, uint8_t type, size_t leng
 
 static void send_result(uint32_t id, enum end end)
 {
-	uint64_t results = atomic_load(&sh->results);
-	uint32_t count = results >> 32, bytes = (uint32_t)results;
-	uint16_t length = strlen(reason);
-	uint8_t *p;
+	size_t bytes = close_results(end);
 
-	if (bytes > MAX_MESSAGE - 2048) /* a script that overwrote its agent's memory */
-		count = bytes = 0;
-	memcpy(out_buffer + 9, &count, 4);
-	p = out_buffer + OUT_HEADER + bytes;
-	*p++ = end;
-	memcpy(p, &length, 2);
-	memcpy(p + 2, reason, length);
-	send_message(out_buffer, id, M_RESULT, p + 2 + length - out_buffer);
+	send_message(out_buffer, id, M_RESULT, 9 + bytes);
 	if (bytes > (4U << 20)) /* do not keep what one large result needed */
 		madvise(out_buffer, MAX_MESSAGE, MADV_REMOVE);
+}
+
+static void send_tally(uint32_t id)
+{
+	uint8_t *p = out_buffer + 9;
+
+	memcpy(p, &tally.runs, 4);
+	memcpy(p + 4, &tally.n, 4);
+	p += 8;
+	for (unsigned i = 0; i < tally.n; i++) {
+		memcpy(p, &tally.entries[i].count, 4);
+		memcpy(p + 4, &tally.entries[i].length, 4);
+		memcpy(p + 8, tally.data + tally.entries[i].at, tally.entries[i].length);
+		p += 8 + tally.entries[i].length;
+	}
+	send_message(out_buffer, id, M_TALLIED, p - out_buffer);
+}
+
+/* The request began with the number of runs and a seed. */
+static void run_tally(uint32_t id, int malformed)
+{
+	uint32_t runs;
+	uint64_t seed;
+
+	memcpy(&runs, in_buffer, 4);
+	memcpy(&seed, in_buffer + 4, 8);
+	tally.runs = tally.n = 0;
+	tally.bytes = 0;
+	if (!tally.data)
+		tally.data = shared_map(TALLY_BYTES);
+	stagger.on = 1;
+	stagger_begin(seed);
+	if (malformed)
+		tally_end(END_UNSUPPORTED);
+	else
+		run_program(runs, tally_end);
+	stagger.on = 0;
+	send_tally(id);
 }
 
 static void greet(void)
@@ -2807,9 +3304,10 @@ static void serve(void)
 	greet();
 	while (read_full(head, sizeof(head)) == 0 && read_full(&type, 1) == 0) {
 		uint32_t length = head[0] - 5;
-		enum end end;
+		size_t prefix = type == M_TALLY ? TALLY_PREFIX : 0;
+		int malformed;
 
-		if (head[0] < 5 || length > MAX_MESSAGE || type != M_RUN) {
+		if (head[0] < 5 || length > MAX_MESSAGE || length < prefix || (type != M_RUN && type != M_TALLY)) {
 			fprintf(stderr, "epollsim-agent: not a request: length %u, type %u\n", head[0], type);
 			return;
 		}
@@ -2817,11 +3315,18 @@ static void serve(void)
 			return;
 		reason[0] = 0;
 		atomic_store(&sh->results, 0);
-		if (parse_program(in_buffer, length) < 0)
-			end = stop(END_UNSUPPORTED, "the program is malformed, or too large");
-		else
-			end = run_program();
-		send_result(head[1], end);
+		malformed = parse_program(in_buffer + prefix, length - prefix) < 0;
+		if (malformed)
+			stop(END_UNSUPPORTED, "the program is malformed, or too large");
+		if (type == M_TALLY) {
+			run_tally(head[1], malformed);
+		} else {
+			if (malformed)
+				note_end(END_UNSUPPORTED);
+			else
+				run_program(1, note_end);
+			send_result(head[1], single_end);
+		}
 		if (length > (4U << 20))
 			madvise(in_buffer, MAX_MESSAGE, MADV_REMOVE);
 	}
