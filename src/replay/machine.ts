@@ -6,6 +6,7 @@ import { FdTable } from "../kernel/fs/fdtable.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { Mm } from "../kernel/mm/mm.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
+import { beginNewExec } from "../kernel/sched/exec.ts";
 import { Process } from "../kernel/sched/process.ts";
 import { Task } from "../kernel/sched/task.ts";
 import { evalBig } from "../trace/abi/evaluate.ts";
@@ -133,9 +134,7 @@ export class Machine {
       this.#users.set(own.files, new Set([task]));
       this.#seen.set(own.files, new Set(this.#seenOf(process.files)));
     }
-    const { files, sighand } = task.task.process;
-    sighand.flushHandlers();
-    for (let fd = 0; fd < files.end; fd += 1) if (files.cloexec(fd)) files.take(fd)?.put();
+    beginNewExec(task.task.process);
   }
 
   /** exit or exit_group was entered. The only user of a table closes everything before its end is shown. */

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { beginNewExec } from "../../src/kernel/sched/exec.ts";
 import { TaskState } from "../../src/kernel/sched/task.ts";
 import { Sig } from "../../src/kernel/uapi/signal.ts";
 import { ARENA, BAD } from "../helpers/files.ts";
@@ -87,6 +88,20 @@ describe("exit and wait", () => {
     f.sys(f.child, "exit_group", 4);
     expect(other.state).toBe(TaskState.DEAD);
     expect([f.call("wait4", -1, ARENA, 0, 0), f.status()]).toEqual([f.child.tid, 4 << 8]);
+  });
+
+  it("execve closes what is marked, forgets handlers and timers, keeps the mask and SIG_IGN", () => {
+    const f = new Family();
+    const [kept, closed] = [f.call("eventfd2", 0, 0) as number, f.call("eventfd2", 0, 0o2000000) as number];
+    f.handle(TERM);
+    f.handle(CHLD, 1);
+    f.block(f.task, TERM);
+    f.call("timer_create", 1, 0, ARENA);
+    beginNewExec(f.task.process);
+    const { files, sighand } = f.task.process;
+    expect([files.get(kept) !== null, files.get(closed)]).toEqual([true, null]);
+    expect([sighand.action(TERM).handler, sighand.action(CHLD).handler]).toEqual([0n, 1n]);
+    expect([f.blocked(f.task), f.call("timer_delete", 0)]).toEqual([[TERM], "EINVAL"]);
   });
 
   it("a child of the dead belongs to somebody outside", () => {

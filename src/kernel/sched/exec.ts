@@ -1,0 +1,14 @@
+/**
+ * What a process does not take along into another program.
+ *
+ * Counterpart: `fs/exec.c` (`begin_new_exec`), `fs/file.c` (`do_close_on_exec`), `kernel/signal.c` (`flush_signal_handlers`).
+ * The signal mask, pending signals and the interval timer stay. Other threads are the caller's business: Linux ends them first.
+ */
+import type { Process } from "./process.ts";
+
+/** execve has succeeded: close-on-exec descriptors, handlers and timers that send signals are gone. */
+export function beginNewExec({ files, posixTimers, sighand }: Process): void {
+  for (const timer of posixTimers.values()) timer.delete();
+  for (let fd = 0; fd < files.end; fd += 1) if (files.cloexec(fd)) files.take(fd)?.put();
+  sighand.flushHandlers();
+}
