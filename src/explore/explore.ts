@@ -22,7 +22,7 @@ export interface ExploreOptions {
   readonly prune?: boolean;
   /** Most preemptions inside calls in one schedule; default 2. */
   readonly preemptions?: number;
-  /** Most runs in all; default 150000. */
+  /** Most runs in all; default 50000. */
   readonly schedulesMax?: number;
   /** Asked now and then; true ends the exploration with what it has. */
   readonly stopped?: () => boolean;
@@ -50,7 +50,7 @@ export interface Exploration {
 }
 
 const PREEMPTIONS = 2;
-const SCHEDULES_MAX = 150_000;
+const SCHEDULES_MAX = 50_000;
 const ASK_EVERY = 256;
 
 /** Explores a lowered script. @throws Unmodelled when a schedule leads to what the model does not know. */

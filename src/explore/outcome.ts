@@ -6,6 +6,7 @@ import type { PortResult, StepResult } from "../syscalls/port.ts";
 import { paramTypes } from "../trace/abi/index.ts";
 import type { Expr } from "../trace/ast.ts";
 import { type CallRun, readRun } from "../trace/call-decoder.ts";
+import { UNTOUCHED } from "../trace/encoder.ts";
 import { fdinfoItems, latin1 } from "../trace/fdinfo.ts";
 import { portable } from "../trace/freedom.ts";
 import { printExpr } from "../trace/printer.ts";
@@ -84,11 +85,18 @@ export function resultKey(lowered: Lowered, result: PortResult): string {
   let key = "";
   for (let i = lowered.raceStep ?? 0; i < steps.length; i += 1) {
     const { ret, bytes } = steps[i] as StepResult;
-    key += ret === null ? "z" : ret;
-    key += bytes === null || bytes.length > KEY_BYTES_MAX ? "," : `:${String.fromCharCode(...bytes)}`;
-    if (bytes !== null && bytes.length > KEY_BYTES_MAX) key += bytes.join(" ");
+    key += ret === null ? "z," : `${ret},`;
+    if (bytes !== null) key += bytesKey(bytes);
   }
   return key;
+}
+
+/** Without the filler at their end: how long they are is the same in every run. */
+function bytesKey(bytes: Uint8Array): string {
+  let length = Math.min(bytes.length, KEY_BYTES_MAX);
+  if (length === bytes.length) while (length > 0 && bytes[length - 1] === UNTOUCHED) length -= 1;
+  const key = String.fromCharCode(...bytes.subarray(0, length));
+  return `${length}:${key}${bytes.length > KEY_BYTES_MAX ? bytes.subarray(KEY_BYTES_MAX).join(" ") : ""}`;
 }
 
 /** Longer memories are not spread on the stack. */

@@ -70,6 +70,23 @@ describe("the outcomes of a race", () => {
     ]);
   });
 
+  it("a poll that waits behind a scan keeps its place when an arrival wakes it", () => {
+    const race = lowered(
+      "A  epoll_create1(0) = 3",
+      "A  eventfd2(0, EFD_NONBLOCK) = 4",
+      "A  eventfd2(0, EFD_NONBLOCK) = 5",
+      "A  epoll_ctl(3, EPOLL_CTL_ADD, 4, {events=EPOLLIN, data={u32=4, u64=4}}) = 0",
+      "A  epoll_ctl(3, EPOLL_CTL_ADD, 5, {events=EPOLLIN, data={u32=5, u64=5}}) = 0",
+      "#! par",
+      wait("B"),
+      "C  poll([{fd=3, events=POLLIN}], 1, -1) = ?",
+      write("D"),
+      `D  write(5, ${ONE}, 8) = ?`,
+    );
+    const texts = explore(race, { profile }).outcomes.map(({ outcome }) => outcome);
+    expect(texts.filter((text) => text.includes("crashed"))).toEqual([]);
+  });
+
   it("three tasks of four calls end within the bound, which is told", () => {
     const calls = (task: string): string[] => [wait(task, 0), `${task}  read(4, ?, 8) = ?`, write(task), wait(task, 0)];
     const race = lowered(...watching("EPOLLIN|EPOLLET"), "#! par", ...calls("B"), ...calls("C"), ...calls("D"));

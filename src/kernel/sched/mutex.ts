@@ -6,7 +6,7 @@
  */
 import { assert } from "../lib/assert.ts";
 import { type SleepingCall, type Task, TaskState } from "./task.ts";
-import { WaitQueueHead } from "./wait.ts";
+import { detach, WaitQueueHead } from "./wait.ts";
 
 export class Mutex {
   owner: Task | null = null;
@@ -22,7 +22,8 @@ export class Mutex {
   /** `mutex_lock` when `tryLock` failed: an uninterruptible sleep, after which `call` tries again. */
   sleep(task: Task, call: SleepingCall): number {
     assert(this.owner !== null && this.owner !== task, "mutex: nobody else holds it");
-    this.#wait.addExclusive(task.wait);
+    // Whoever was woken by something else (`pollwake`) has kept its place.
+    if (task.wait.entry.list !== this.#wait.head) this.#wait.addExclusive(task.wait);
     return task.sleep(call, TaskState.UNINTERRUPTIBLE, -1);
   }
 
@@ -31,6 +32,8 @@ export class Mutex {
     this.owner = null;
     // Linux hands the lock from one sleeper to the next. Here most of them need it for one section only, and never hold
     // it: all are woken and try in the order in which they came.
-    if (this.#wait.active) this.#wait.wakeUp(0, 0);
+    if (!this.#wait.active) return;
+    this.#wait.wakeUp(0, 0);
+    for (let node = this.#wait.head.first; node !== null; node = this.#wait.head.first) detach(node.owner); // awake already
   }
 }

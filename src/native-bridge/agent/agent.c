@@ -1628,6 +1628,18 @@ static int all_asleep(void)
 }
 
 /*
+ * A task that another CPU is about to wake is no longer asleep, and not running yet: its system call can be seen as that of
+ * a sleeper. Its state letter is R.
+ */
+static int nobody_wakes_up(void)
+{
+	for (int i = 0; i < ntasks; i++)
+		if (tasks[i].state == PENDING && !is_done(&tasks[i]) && task_state(&tasks[i]) == 'R')
+			return 0;
+	return 1;
+}
+
+/*
  * Wait until every task has returned from its call or sleeps in it. Returns 0 if the watchdog fired.
  *
  * Looking at one after the other proves nothing if they run meanwhile: the second may wake the first before it goes to
@@ -1646,7 +1658,9 @@ static int settle(void)
 			quiet++;
 			if (quiet_since == 0)
 				quiet_since = now_ns();
-			if (quiet >= 1 + !world.pinned && (!used.slow || now_ns() - quiet_since > SLOW_NS))
+			if (setup.nlanes > 0 && !nobody_wakes_up()) /* those who raced are on other CPUs */
+				quiet = 0;
+			if (quiet >= 1 + (!world.pinned || setup.nlanes > 0) && (!used.slow || now_ns() - quiet_since > SLOW_NS))
 				return 1;
 		} else {
 			quiet = 0;
@@ -2191,18 +2205,6 @@ static int is_racing(struct task *t)
 	}
 	/* asleep in the very call that it was in, and not in one that comes back by itself */
 	return at != atomic_load(&ctl_of(t)->first) || sh->steps[at].wait;
-}
-
-/*
- * A task that another CPU is about to wake is no longer asleep, and not running yet: its system call can be seen as that of
- * a sleeper. Its state letter is R.
- */
-static int nobody_wakes_up(void)
-{
-	for (int i = 0; i < ntasks; i++)
-		if (tasks[i].state == PENDING && !is_done(&tasks[i]) && task_state(&tasks[i]) == 'R')
-			return 0;
-	return 1;
 }
 
 /* Until all tasks are at their end, or sleep. 0 if the watchdog fired. */

@@ -1,0 +1,67 @@
+/**
+ * The races of traces/litmus: the model goes through all of them, and this machine's kernel shows nothing else.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { litmus, litmusSums } from "../../src/diff/litmus.ts";
+import { explore } from "../../src/explore/index.ts";
+import { kernelProfile } from "../../src/kernel/profile.ts";
+import { defaultAgentPath, NativePort } from "../../src/native-bridge/index.ts";
+import { lower } from "../../src/trace/lower.ts";
+import { kernelFits, parseScript } from "../../src/trace/script.ts";
+import type { Lowered } from "../../src/trace/source-map.ts";
+
+const FOLDER = "traces/litmus";
+const profile = kernelProfile("6.18");
+const files = readdirSync(FOLDER).filter((name) => name.endsWith(".strace"));
+const read = (name: string): Lowered => lower(parseScript(readFileSync(`${FOLDER}/${name}`, "utf8"), name));
+
+describe("every schedule of the races in traces/litmus", () => {
+  it.each(files)("%s", (name) => {
+    const { outcomes, preemptions, complete } = explore(read(name), { profile });
+    expect(complete || preemptions >= 1).toBe(true);
+    expect(outcomes.filter(({ outcome }) => /^(?:crashed|timeout)/u.test(outcome))).toEqual([]);
+  });
+
+  it("shows every row of section 13, or says why not", () => {
+    const ids = new Set(files.flatMap((name) => read(name).script.ids));
+    const notShown = readFileSync(`${FOLDER}/NOT-SHOWN.tsv`, "utf8");
+    for (let row = 1; row <= 24; row += 1) {
+      const id = `ND-${String(row).padStart(2, "0")}`;
+      expect(ids.has(id) || notShown.includes(`${id}\t`), id).toBe(true);
+    }
+  });
+});
+
+describe.skipIf(!existsSync(defaultAgentPath()))("the kernel shows nothing that the model does not permit", () => {
+  let port: NativePort;
+  beforeAll(async () => {
+    port = await NativePort.open();
+  });
+  afterAll(async () => {
+    await port.close();
+  });
+
+  const shown = files.filter((name) => /^(?:ND|herd|oneshot)/u.test(name));
+  it.each(shown)(
+    "%s",
+    async (name) => {
+      const lowered = read(name);
+      if (!kernelFits(lowered.script, port.greeting.release)) return;
+      const options = {
+        profile,
+        runs: 100,
+        seed: 1,
+        prune: true,
+        preemptions: 2,
+        stopped: () => false,
+        onRuns: () => {},
+      };
+      const { report } = await litmus(lowered, [port], options);
+      expect(report.outcomes.filter(({ permitted }) => !permitted)).toEqual([]);
+      expect(report.runs).toBeGreaterThan(0);
+      expect(litmusSums([report, report])).toMatchObject({ total: true, runs: 2 * report.runs, seen_not_permitted: 0 });
+    },
+    30_000,
+  );
+});
