@@ -39,7 +39,8 @@ export function behavioursCommand(program: Command, io: Io, finish: (code: numbe
 
 async function behaviours(folder: string, options: BehavioursOptions, io: Io): Promise<number> {
   const files = expandScripts([folder]).filter((file) => !file.includes("/captured/"));
-  const { scripts, bad } = await readScripts(files, io);
+  const { scripts: all, bad } = await readScripts(files, io);
+  const scripts = all.filter((script) => !script.litmus);
   const target = await openTarget({ agents: AGENTS });
   const entries: SurveyEntry[] = [];
   try {

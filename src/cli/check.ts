@@ -71,7 +71,9 @@ async function check(folder: string, options: CheckOptions, io: Io): Promise<num
   const captured = join(folder, CAPTURED);
   const recordings = existsSync(captured) ? scriptsBelow(captured) : [];
   const files = scriptsBelow(folder).filter((file) => !recordings.includes(file));
-  const { scripts, bad } = await readScripts(files, io);
+  const { scripts: all, bad } = await readScripts(files, io);
+  // those without order are a matter of their own: `epollsim litmus`
+  const scripts = all.filter((script) => !script.litmus);
   const { target, reason } = await targetOrReason();
   let stopped = false;
   const release = io.onInterrupt(() => {
@@ -113,6 +115,7 @@ class CheckTable {
   readonly #options: CheckOptions;
   readonly #rows = new Map<string, Row>();
   readonly #wrong: string[] = [];
+  readonly #unsteady: string[] = [];
   #replayed = "";
 
   constructor(io: Io, options: CheckOptions) {
@@ -161,6 +164,7 @@ class CheckTable {
     row.diverged += report.diverged;
     if (target === "not run") row.modelOnly += 1;
     for (const id of script.ids) row.rows.add(id);
+    if (report.unsteady.length > 0) this.#unsteady.push(script.file);
     for (const divergence of report.divergences) {
       this.#wrong.push(divergenceText(script.file, divergence, "kernel", this.#io.style));
     }
@@ -219,6 +223,7 @@ class CheckTable {
     }
     for (const text of this.#wrong) out(`${text}\n\n`);
     out(`${this.#table()}\n\n`);
+    for (const file of this.#unsteady) out(style.dim(`agreed only when run again: ${file}\n`));
     if (this.#replayed !== "") out(`${style.dim(this.#replayed)}\n`);
     out(
       style.dim(

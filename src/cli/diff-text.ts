@@ -106,6 +106,10 @@ export function leftOutText(
   return lines.length === 0 ? "" : `${lines.join("\n")}\n`;
 }
 
+function _indent(text: string): string {
+  return text.replaceAll(/^/gm, "  ");
+}
+
 /** `scripts 3, calls 40, agreed 40, diverged 0`. */
 export function closingLine({ scripts, calls, agreed, diverged }: Summary, style: Style): string {
   const wrong = diverged === 0 ? style.good("diverged 0") : style.bad(`diverged ${diverged}`);

@@ -75,6 +75,7 @@ export function judge(
     diverged,
     skipped: null,
     divergences: findings.sorted().map(({ index: _index, ...rest }) => rest),
+    unsteady: [],
   };
 }
 

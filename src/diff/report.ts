@@ -34,6 +34,8 @@ export interface ScriptReport {
   /** Why the target did not run it; null if it did. */
   readonly skipped: string | null;
   readonly divergences: readonly Divergence[];
+  /** What a first run on the target showed, and a second one did not: the script agrees, but not every time. */
+  readonly unsteady: readonly Divergence[];
 }
 
 /** What became of a row of the catalogue. */

@@ -149,6 +149,26 @@ describe("many scripts", () => {
     expect(files).toEqual(scripts.map(({ file }) => file));
   });
 
+  test("what a target does once and not again is told apart", async () => {
+    let runs = 0;
+    const moody: Port = {
+      run: (program) => {
+        runs += 1;
+        return (runs === 1 ? withResult(stepOf(EDGE, "epoll_ctl"), -17) : model()).run(program);
+      },
+      close: () => Promise.resolve(),
+    };
+    for await (const report of diffScripts([script(EDGE)], worldsWith(moody))) {
+      expect(report).toMatchObject({ agreed: 5, diverged: 0, divergences: [] });
+      expect(report.unsteady).toMatchObject([{ call: "epoll_ctl", target: "-1 EEXIST" }]);
+    }
+    expect(runs).toBe(2);
+    const constant = withResult(stepOf(EDGE, "epoll_ctl"), -17);
+    for await (const report of diffScripts([script(EDGE)], worldsWith(constant))) {
+      expect(report).toMatchObject({ diverged: 1, unsteady: [] });
+    }
+  });
+
   test("the model runs alone what the target cannot", async () => {
     const worlds = { ...worldsWith(model()), traits: { release: "6.1", offers: new Set<string>() } };
     const entries = [];
@@ -170,6 +190,7 @@ describe("sums", () => {
     diverged: 0,
     skipped: null,
     divergences: [],
+    unsteady: [],
     ...more,
   });
 
