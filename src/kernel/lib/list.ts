@@ -13,8 +13,9 @@ export class ListNode<T> {
   prev: ListNode<T> | null;
   next: ListNode<T> | null;
 
-  constructor(owner: T) {
-    this.owner = owner;
+  /** @param owner - null when the owner is the node itself, by inheritance: one object less to visit. */
+  constructor(owner: T | null) {
+    this.owner = owner ?? (this as unknown as T);
     this.list = null;
     this.prev = null;
     this.next = null;

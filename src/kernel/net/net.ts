@@ -6,11 +6,13 @@
 import type { File } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { Unmodelled } from "../lib/assert.ts";
+import type { Process } from "../sched/process.ts";
 import { type InetAddr, InetAddrs } from "./inet/addr.ts";
 import { Loopback, type NetDevice } from "./inet/device.ts";
 import { TcpHash } from "./inet/tcp-hash.ts";
 import { UdpTable } from "./inet/udp-table.ts";
 import { SKB_CONFIG_X86_64, type SkbConfig, SkbPool } from "./skbuff.ts";
+import type { PeerCred } from "./sock.ts";
 import { Inflight } from "./unix/garbage.ts";
 import { UnixNames } from "./unix/names.ts";
 
@@ -21,6 +23,7 @@ export class Net {
   /** Descriptions whose last reference a call let go of while it still had work to do. */
   readonly #delayed: File[] = [];
   #running = false;
+  readonly #creds = new WeakMap<Process, PeerCred>();
   /** Bound names of AF_UNIX. */
   readonly unix: UnixNames = new UnixNames();
   readonly addrs: InetAddrs = new InetAddrs();
@@ -36,6 +39,17 @@ export class Net {
     this.tcp = new TcpHash(this);
     this.udp = new UdpTable(this);
     this.loopback = new Loopback(this);
+  }
+
+  /** `struct ucred` of a process; one object for all its sockets. */
+  credOf(process: Process): PeerCred {
+    let cred = this.#creds.get(process);
+    if (cred === undefined) {
+      const { uid } = process.user;
+      cred = { pid: process.tgid, uid, gid: uid };
+      this.#creds.set(process, cred);
+    }
+    return cred;
   }
 
   /** `ip_route_output`: the device behind which an address lies. @throws Unmodelled - off this machine. */

@@ -11,14 +11,18 @@ import { List, ListNode } from "../lib/list.ts";
  * `struct wait_queue_entry` with its wake function. There are four kinds: a sleeping task, a task in `epoll_wait`, a
  * poll(2) table entry and epoll's hook on a watched file; the call in `wakeUp` stays polymorphic, not megamorphic.
  */
-export abstract class WaitQueueEntry {
-  readonly entry: ListNode<WaitQueueEntry>;
+export abstract class WaitQueueEntry extends ListNode<WaitQueueEntry> {
   /** `WQ_FLAG_EXCLUSIVE`: counts against the number of exclusive entries to wake. */
   exclusive: boolean;
 
   constructor() {
-    this.entry = new ListNode<WaitQueueEntry>(this);
+    super(null);
     this.exclusive = false;
+  }
+
+  /** The link, which is the entry itself. */
+  get entry(): ListNode<WaitQueueEntry> {
+    return this;
   }
 
   /**
@@ -30,41 +34,44 @@ export abstract class WaitQueueEntry {
   abstract wake(key: number): boolean;
 }
 
-export class WaitQueueHead {
-  readonly head: List<WaitQueueEntry> = new List<WaitQueueEntry>();
+export class WaitQueueHead extends List<WaitQueueEntry> {
+  /** The list of entries, which is the queue itself. */
+  get head(): List<WaitQueueEntry> {
+    return this;
+  }
 
   /** `waitqueue_active`. */
   get active(): boolean {
-    return this.head.first !== null;
+    return this.first !== null;
   }
 
   /** `add_wait_queue`: at the head. */
   add(entry: WaitQueueEntry): void {
     entry.exclusive = false;
-    this.head.addHead(entry.entry);
+    this.addHead(entry);
   }
 
   /** `add_wait_queue_exclusive`: at the tail. */
   addExclusive(entry: WaitQueueEntry): void {
     entry.exclusive = true;
-    this.head.addTail(entry.entry);
+    super.addTail(entry);
   }
 
   /** `__add_wait_queue_entry_tail`: not exclusive, yet at the tail (eventfd and timerfd readers). */
-  addTail(entry: WaitQueueEntry): void {
+  override addTail(entry: WaitQueueEntry): void {
     entry.exclusive = false;
-    this.head.addTail(entry.entry);
+    super.addTail(entry);
   }
 
   /** `__add_wait_queue_exclusive`: exclusive, yet at the head. Only `ep_poll` does so. */
   addExclusiveHead(entry: WaitQueueEntry): void {
     entry.exclusive = true;
-    this.head.addHead(entry.entry);
+    this.addHead(entry);
   }
 
   /** `remove_wait_queue`; nothing happens if a wake has removed the entry already. */
-  remove(entry: WaitQueueEntry): void {
-    if (entry.entry.list === this.head) this.head.remove(entry.entry);
+  override remove(entry: WaitQueueEntry): void {
+    if (entry.list === this) super.remove(entry);
   }
 
   /**
@@ -75,7 +82,7 @@ export class WaitQueueHead {
    */
   wakeUp(nrExclusive: number, key: number): void {
     let left = nrExclusive;
-    let node = this.head.first;
+    let node = this.first;
     while (node !== null) {
       const { next, owner } = node; // the entry may take itself off the queue
       if (owner.wake(key) && owner.exclusive && --left === 0) return;
@@ -86,5 +93,5 @@ export class WaitQueueHead {
 
 /** Takes an entry off whatever queue it is on. */
 export function detach(entry: WaitQueueEntry): void {
-  entry.entry.list?.remove(entry.entry);
+  entry.list?.remove(entry);
 }

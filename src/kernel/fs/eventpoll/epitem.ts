@@ -75,13 +75,13 @@ export class EppollEntry extends WaitQueueEntry {
   readonly base: Epitem;
   /** Null once the queue's owner died (POLLFREE). */
   whead: WaitQueueHead | null;
-  readonly next: EppollEntry | null;
+  readonly nextPwq: EppollEntry | null;
 
   constructor(base: Epitem, whead: WaitQueueHead) {
     super();
     this.base = base;
     this.whead = whead;
-    this.next = base.pwqlist;
+    this.nextPwq = base.pwqlist;
   }
 
   /**

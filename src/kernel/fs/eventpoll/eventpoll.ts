@@ -259,7 +259,7 @@ export class Eventpoll {
   /** `__ep_remove`. The caller has `mtx`: no scan runs. */
   remove(epi: Epitem): void {
     assert(!this.scanning, "eventpoll: an item is removed during a scan");
-    for (let pwq = epi.pwqlist; pwq !== null; pwq = pwq.next) pwq.whead?.remove(pwq);
+    for (let pwq = epi.pwqlist; pwq !== null; pwq = pwq.nextPwq) pwq.whead?.remove(pwq);
     epi.pwqlist = null;
     epi.file.fEp?.remove(epi.fllink);
     this.rbr.erase(epi.rbn);

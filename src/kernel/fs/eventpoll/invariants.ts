@@ -24,7 +24,7 @@ export function checkEventpoll(ep: Eventpoll): void {
     const { list } = epi.rdllink;
     assert(list === null || list === ep.rdllist || list === ep.txlist, "I1: an item is on a foreign list");
     assert(epi.fllink.list === epi.file.fEp, "I3: an item is not on its file's list");
-    for (let pwq = epi.pwqlist; pwq !== null; pwq = pwq.next) {
+    for (let pwq = epi.pwqlist; pwq !== null; pwq = pwq.nextPwq) {
       assert(pwq.whead === null || pwq.entry.list === pwq.whead.head, "I3: a hook is not on its queue");
     }
   }

@@ -20,12 +20,12 @@ const { ESTABLISHED, CLOSE, LISTEN } = SkState;
  * @behaviour U-26, U-27
  */
 export function unixListen(sk: UnixSock, task: Task, backlog: number): number {
-  if (sk.addr === null) return -Errno.EINVAL;
+  if (sk.name === null) return -Errno.EINVAL;
   if (sk.state !== CLOSE && sk.state !== LISTEN) return -Errno.EINVAL;
   if (backlog > sk.maxAckBacklog) sk.peerWait?.wakeUp(0, 0);
   sk.maxAckBacklog = backlog;
   sk.state = LISTEN;
-  sk.setPeerCred(task);
+  sk.cred = sk.net.credOf(task.process);
   return 0;
 }
 
@@ -74,7 +74,7 @@ class UnixConnect extends SockCall {
 export function unixConnect(sk: UnixSock, task: Task, addr: Uint8Array, nonblock: boolean): number {
   const err = validateAddr(addr);
   if (err < 0) return err;
-  if (sk.opts.passcred && sk.addr === null) sk.autobind();
+  if (sk.opts.passcred && sk.name === null) sk.autobind();
   return connectOnce(sk, task, addr, nonblock || sk.opts.sndtimeo === 0, null);
 }
 
@@ -104,12 +104,10 @@ function establish(sk: UnixSock, task: Task, other: UnixSock): void {
   embryo.peer = sk;
   embryo.state = ESTABLISHED;
   embryo.listener = other;
-  embryo.addr = other.addr;
-  embryo.inode = other.inode;
-  embryo.setPeerCred(task);
+  embryo.name = other.name;
+  embryo.cred = sk.net.credOf(task.process);
   if (other.opts.passcred) embryo.ownOptions().passcred = true;
-  sk.peerPid = other.peerPid;
-  sk.peerUid = other.peerUid;
+  sk.cred = other.cred;
   sk.state = ESTABLISHED;
   sk.peer = embryo;
   other.receiveQueue.queueTail(other.connectionSkb(embryo));

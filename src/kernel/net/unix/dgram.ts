@@ -98,7 +98,7 @@ export class UnixDgramSock extends UnixSock {
     if (addr[0] !== Af.UNSPEC || addr[1] !== 0) {
       const err = validateAddr(addr);
       if (err < 0) return err;
-      if (this.opts.passcred && this.addr === null) this.autobind();
+      if (this.opts.passcred && this.name === null) this.autobind();
       const found = this.findOther(task, addr);
       if (typeof found === "number") return found;
       if (!this.maySend(found)) return -Errno.EPERM;
@@ -152,7 +152,7 @@ export class UnixDgramSock extends UnixSock {
       const err = validateAddr(name);
       if (err < 0) return err;
     }
-    if (this.opts.passcred && this.addr === null) this.autobind();
+    if (this.opts.passcred && this.name === null) this.autobind();
     return length > this.sndbuf - MESSAGE_MARGIN ? -Errno.EMSGSIZE : 0;
   }
 
@@ -328,7 +328,7 @@ export class UnixDgramSock extends UnixSock {
 
   #copyOut(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, skb: SkBuff, skip: number): number {
     const { opts } = this;
-    if (msg?.wantsName && skb.sk !== null) msg.name = (skb.sk as UnixSock).addr ?? msg.name;
+    if (msg?.wantsName && skb.sk !== null) msg.name = (skb.sk as UnixSock).name?.addr ?? msg.name;
     const left = skb.len - skip;
     const size = Math.min(to.count, left);
     if (size < left && msg !== null) msg.flags |= Msg.TRUNC;

@@ -41,11 +41,6 @@ const PIECE_MARGIN = 64;
 const NOT_WAITING = -2;
 
 export class UnixStreamSock extends UnixSock {
-  /** `oob_skb`: the queued buffer whose only byte is urgent. */
-  oobSkb: SkBuff | null = null;
-  /** `inq_len`: bytes sent to us, less those read. */
-  #inq = 0;
-
   override get type(): number {
     return SockType.STREAM;
   }
@@ -238,7 +233,7 @@ export class UnixStreamSock extends UnixSock {
       return -EPERM;
     }
     other.receiveQueue.queueTail(skb);
-    other.#inq += size;
+    other.inq += size;
     if (urgent) other.oobSkb = skb;
     other.dataReady();
     return 0;
@@ -333,7 +328,7 @@ export class UnixStreamSock extends UnixSock {
         continue;
       }
       skb.consumed += chunk;
-      this.#inq -= chunk;
+      this.inq -= chunk;
       if (opts.peekOff >= 0) this.ownOptions().peekOff = Math.max(opts.peekOff - chunk, 0);
       let gotFds = false;
       if (skb.scm !== null && skb.scm.fp !== null) {
@@ -355,8 +350,8 @@ export class UnixStreamSock extends UnixSock {
 
   /** `unix_copy_addr`: the sender's name, if it has one. */
   #copyAddr(msg: MsgHdr, skb: SkBuff): void {
-    const { addr } = skb.sk as UnixSock;
-    if (addr !== null) msg.name = addr;
+    const { name } = skb.sk as UnixSock;
+    if (name !== null) msg.name = name.addr;
   }
 
   /** `unix_stream_data_wait`. */
@@ -403,7 +398,7 @@ export class UnixStreamSock extends UnixSock {
     const peeking = (flags & MSG_PEEK) !== 0;
     if (!peeking) {
       this.oobSkb = null;
-      this.#inq -= 1;
+      this.inq -= 1;
       const { prev } = oobSkb;
       if (prev !== null && prev.consumed === prev.len) {
         this.receiveQueue.unlink(prev);
@@ -421,11 +416,7 @@ export class UnixStreamSock extends UnixSock {
   /** A read that steps over the urgent byte leaves it in the count (6.17 on). */
   protected override inqLen(): number {
     const counted = this.net.kernel.profile.unixInqCounter && this.state !== LISTEN;
-    return counted ? this.#inq : super.inqLen();
-  }
-
-  protected override forgetOob(): void {
-    this.oobSkb = null;
+    return counted ? this.inq : super.inqLen();
   }
 
   protected override atMark(): number {

@@ -52,21 +52,29 @@ export class PeerWait {
   }
 }
 
+/** What a bound socket is called; shared by a listening socket and its connections. */
+export interface UnixName {
+  readonly addr: Uint8Array;
+  /** The file that the address names; null for an abstract one. */
+  readonly inode: Inode | null;
+}
+
 export abstract class UnixSock extends Sock {
   /** `unix_peer`. May be dead: the reference keeps it until we go too. */
   peer: UnixSock | null;
+  /** `inq_len`: bytes sent to us, less those read. Streams only. */
+  inq: number;
+  /** `oob_skb`: the queued buffer whose only byte is urgent. Streams only. */
+  oobSkb: SkBuff | null;
   /** Null until bound. */
-  addr: Uint8Array | null;
-  /** The file that `addr` names. */
-  inode: Inode | null;
+  name: UnixName | null;
   /** An embryo's listening socket; null once accepted. */
   listener: UnixSock | null;
   peerWait: PeerWait | null;
   /** Whose `peerWait` we are on as a relay. */
   peerWake: UnixSock | null;
-  /** `sk_peer_pid`, `sk_peer_cred`: pid 0 and uid -1 while there is no peer. */
-  peerPid: number;
-  peerUid: number;
+  /** `sk_peer_pid`, `sk_peer_cred`. */
+  cred: PeerCred | null;
   /** `scm_stat.nr_fds`: descriptors in our receive queue. */
   nrFds: number;
 
@@ -74,13 +82,13 @@ export abstract class UnixSock extends Sock {
     super(net);
     this.maxAckBacklog = net.kernel.sysctl.get("net.unix.max_dgram_qlen");
     this.peer = null;
-    this.addr = null;
-    this.inode = null;
+    this.inq = 0;
+    this.oobSkb = null;
+    this.name = null;
     this.listener = null;
     this.peerWait = null;
     this.peerWake = null;
-    this.peerPid = 0;
-    this.peerUid = -1;
+    this.cred = null;
     this.nrFds = 0;
   }
 
@@ -177,7 +185,7 @@ export abstract class UnixSock extends Sock {
   override getname(peer: 0 | 1 | 2): Uint8Array | number {
     const sk = peer === 0 ? this : this.peer;
     if (sk === null) return -Errno.ENOTCONN;
-    return sk.addr ?? UNNAMED;
+    return sk.name?.addr ?? UNNAMED;
   }
 
   /** `unix_socketpair`. */
@@ -185,22 +193,15 @@ export abstract class UnixSock extends Sock {
     const b = other as UnixSock;
     this.peer = b;
     b.peer = this;
-    this.setPeerCred(task);
-    b.setPeerCred(task);
+    this.cred = this.net.credOf(task.process);
+    b.cred = this.cred;
     this.state = ESTABLISHED;
     b.state = ESTABLISHED;
     return 0;
   }
 
-  /** `init_peercred`. */
-  setPeerCred(task: Task): void {
-    this.peerPid = task.process.tgid;
-    this.peerUid = task.process.user.uid;
-  }
-
   override peerCred(): PeerCred | null {
-    const { peerPid, peerUid } = this;
-    return peerPid === 0 ? null : { pid: peerPid, uid: peerUid, gid: peerUid };
+    return this.cred;
   }
 
   /**
@@ -235,13 +236,13 @@ export abstract class UnixSock extends Sock {
    */
   protected releaseSock(embryo: boolean): void {
     const { net, peer, state } = this;
-    if (this.addr !== null) net.unix.remove(this.type, this.addr, this.inode, this);
+    if (this.name !== null) net.unix.remove(this.type, this.name.addr, this.name.inode, this);
     this.dead = true;
     this.file = null;
     this.shutdown = SHUTDOWN_MASK;
     this.state = CLOSE;
     this.peer = null;
-    this.forgetOob();
+    this.oobSkb = null;
     this.peerWait?.wakeUp(0, 0);
     if (peer !== null) {
       if (this.type !== SockType.DGRAM) {
@@ -263,9 +264,6 @@ export abstract class UnixSock extends Sock {
     const { first } = this.receiveQueue;
     return first !== null && (first.len > first.consumed || first.next !== null);
   }
-
-  /** Drops the mark of an urgent byte; only streams have one. */
-  protected forgetOob(): void {}
 
   /** `unix_dgram_peer_wake_disconnect`. */
   peerWakeDisconnect(other: UnixSock): void {
@@ -290,15 +288,15 @@ export abstract class UnixSock extends Sock {
 
   /** `unix_autobind`. */
   autobind(): number {
-    if (this.addr !== null) return 0;
+    if (this.name !== null) return 0;
     return this.#bindAbstract(this.net.unix.autobindAddress(this.type));
   }
 
   #bindAbstract(addr: Uint8Array): number {
     const { unix } = this.net;
-    if (this.addr !== null) return -Errno.EINVAL;
+    if (this.name !== null) return -Errno.EINVAL;
     if (unix.findAbstract(this.type, addr) !== null) return -Errno.EADDRINUSE;
-    this.addr = addr;
+    this.name = { addr, inode: null };
     unix.insertAbstract(this.type, addr, this);
     return 0;
   }
@@ -309,12 +307,11 @@ export abstract class UnixSock extends Sock {
     const { cwd } = task.kernel.rootfs(task);
     const inode = doMknod(task, cwd, path, SOCKET_MODE);
     if (typeof inode === "number") return inode === -Errno.EEXIST ? -Errno.EADDRINUSE : inode;
-    if (this.addr !== null) {
+    if (this.name !== null) {
       doUnlink(task, cwd, path);
       return -Errno.EINVAL;
     }
-    this.addr = bsdAddress(addr);
-    this.inode = inode;
+    this.name = { addr: bsdAddress(addr), inode };
     this.net.unix.insertInode(inode, this);
     return 0;
   }
