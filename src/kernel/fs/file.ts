@@ -303,6 +303,11 @@ export abstract class NamedFile extends File {
     inode.opens += 1;
   }
 
+  /** `FMODE_NONOTIFY`: watchers hear nothing of this description. */
+  get nonotify(): boolean {
+    return false;
+  }
+
   /** What `__fput` tells watchers; the inode may go with its last description. */
   override release(): void {
     if ((this.flags & Open.PATH) === 0) fsnotifyFile(this, this.canWrite ? In.CLOSE_WRITE : In.CLOSE_NOWRITE);

@@ -41,7 +41,7 @@ export function fsnotifyInode(inode: Inode, dentry: Dentry | null, mask: number)
 
 /** `fsnotify_open`, `fsnotify_access`, `fsnotify_modify`, `fsnotify_close`. */
 export function fsnotifyFile(file: NamedFile, mask: number): void {
-  fsnotifyInode(file.inode, file.dentry, mask);
+  if (!file.nonotify) fsnotifyInode(file.inode, file.dentry, mask);
 }
 
 /** `fsnotify_inoderemove`: nothing refers to the inode any more. */

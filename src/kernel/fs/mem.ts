@@ -1,8 +1,7 @@
 /**
  * The memory devices, the random devices, and devices that can be polled and little else before somebody attaches them.
  *
- * Counterpart: `drivers/char/mem.c`, `drivers/char/random.c`, `drivers/net/tun.c`, `fs/fuse/dev.c`,
- * `drivers/tty/pty.c`.
+ * Counterpart: `drivers/char/mem.c`, `drivers/char/random.c`, `drivers/net/tun.c`, `fs/fuse/dev.c`.
  * Of the memory and random devices only /dev/random has a poll method; epoll refuses the others (O-01, E-045).
  */
 import type { Kernel } from "../kernel.ts";
@@ -18,7 +17,6 @@ import { type File, Inode, NamedFile, noopSeek, type PollTable } from "./file.ts
 
 const DEVTMPFS_DEV = 0x6;
 const IN2: number = Poll.IN | Poll.RDNORM;
-const OUT2: number = Poll.OUT | Poll.WRNORM;
 const zeros = new Uint8Array(PAGE_SIZE);
 const noise = new Uint8Array(PAGE_SIZE);
 
@@ -189,17 +187,11 @@ class PollableRandomFile extends RandomFile {
 }
 
 /**
- * /dev/net/tun and /dev/fuse before they are attached poll as an error (O-05), a pseudo-terminal before its other side is
- * opened as writable (Y-01). What else they do is not modelled, so nothing ever wakes who waits for them.
+ * /dev/net/tun and /dev/fuse before they are attached poll as an error (O-05). What else they do is not modelled, so nothing
+ * ever wakes who waits for them.
  */
 class UnattachedFile extends DeviceFile {
-  readonly #mask: number;
   readonly #wait = new WaitQueueHead();
-
-  constructor(inode: DeviceInode, flags: number, path: string, mask: number) {
-    super(inode, flags, path);
-    this.#mask = mask;
-  }
 
   override get canPoll(): boolean {
     return true;
@@ -211,7 +203,7 @@ class UnattachedFile extends DeviceFile {
 
   override poll(_task: Task, pt: PollTable | null): number {
     if (pt !== null) pt.queue(this, this.#wait);
-    return this.#mask;
+    return Poll.ERR;
   }
 
   override read(): number {
@@ -261,12 +253,11 @@ export function memoryDevices(kernel: Kernel): Map<string, DeviceInode> {
     ["full", new DeviceInode(kernel, 0x107, WORLD, (...open) => new FullFile(...open))],
     ["random", new DeviceInode(kernel, 0x108, WORLD, (...open) => new PollableRandomFile(...open))],
     ["urandom", new DeviceInode(kernel, 0x109, WORLD, (...open) => new RandomFile(...open))],
-    ["fuse", new DeviceInode(kernel, 0xae5, ROOT_ONLY, (...open) => new UnattachedFile(...open, Poll.ERR))],
-    ["ptmx", new DeviceInode(kernel, 0x502, WORLD, (...open) => new UnattachedFile(...open, OUT2))],
+    ["fuse", new DeviceInode(kernel, 0xae5, ROOT_ONLY, (...open) => new UnattachedFile(...open))],
   ]);
 }
 
 /** /dev/net/tun. */
 export function tunDevice(kernel: Kernel): DeviceInode {
-  return new DeviceInode(kernel, 0xac8, ROOT_ONLY, (...open) => new UnattachedFile(...open, Poll.ERR));
+  return new DeviceInode(kernel, 0xac8, ROOT_ONLY, (...open) => new UnattachedFile(...open));
 }

@@ -8,6 +8,7 @@ import type { UserStruct } from "../sched/process.ts";
 import { type DirInode, SystemDir, TreeDir } from "./dir.ts";
 import { memoryDevices, tunDevice } from "./mem.ts";
 import { fillProc, fillSys } from "./procfs.ts";
+import { DevptsDir, PtmxInode } from "./tty/pty.ts";
 
 const ROOT_DEV = 0xfe00;
 const PROC_DEV = 0x15;
@@ -28,7 +29,8 @@ export class Rootfs {
     const sys = new SystemDir(kernel, root, "sys", 0o555, SYSFS_DEV);
     for (const [name, device] of memoryDevices(kernel)) dev.known.set(name, device);
     net.known.set("tun", tunDevice(kernel));
-    dev.known.set("net", net);
+    const pts = new DevptsDir(kernel, dev);
+    dev.known.set("net", net).set("pts", pts).set("ptmx", new PtmxInode(kernel, pts));
     fillProc(kernel, proc);
     fillSys(kernel, sys);
     this.cwd = new TreeDir(kernel, root, "work", 0o755, ROOT_DEV);
