@@ -10,6 +10,7 @@ import { FdTable } from "./fs/fdtable.ts";
 import { Inode } from "./fs/file.ts";
 import { Rootfs } from "./fs/rootfs.ts";
 import type { PollCall, SelectCall } from "./fs/select.ts";
+import { Mqueues } from "./ipc/mqueue.ts";
 import { assert } from "./lib/assert.ts";
 import { Ida } from "./lib/ida.ts";
 import { List } from "./lib/list.ts";
@@ -51,6 +52,7 @@ export class Kernel {
   /** Runnable tasks inside a call that slept, in the order in which they were woken. */
   readonly runqueue: List<Task> = new List<Task>();
   readonly net: Net;
+  readonly mqueues: Mqueues = new Mqueues();
   observer: KernelObserver | null = null;
   /** Set while somebody goes through schedules: opens the preemption points inside calls. */
   exploring: Exploration | null = null;

@@ -28,6 +28,7 @@ import { sysInotifyAddWatch, sysInotifyInit, sysInotifyInit1, sysInotifyRmWatch 
 import { sysIoctl } from "./ioctl.ts";
 import { sysAlarm, sysGetitimer, sysSetitimer } from "./itimer.ts";
 import { sysKcmp } from "./kcmp.ts";
+import { sysMqOpen } from "./mqueue.ts";
 import { sysRecvfrom, sysRecvmmsg, sysRecvmsg, sysSendmmsg, sysSendmsg, sysSendto } from "./msg.ts";
 import { sysMemfdCreate, sysMkdir, sysMknod, sysMknodat, sysOpen, sysOpenat, sysUnlink, sysUnlinkat } from "./open.ts";
 import { sysPidfdOpen, sysPidfdSendSignal } from "./pidfd.ts";
@@ -133,6 +134,7 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   mkdir: sysMkdir,
   mknod: sysMknod,
   mknodat: sysMknodat,
+  mq_open: sysMqOpen,
   nanosleep: sysNanosleep,
   open: sysOpen,
   openat: sysOpenat,

@@ -6,6 +6,7 @@
 import type { Kernel } from "../kernel.ts";
 import type { UserStruct } from "../sched/process.ts";
 import { type DirInode, SystemDir, TreeDir } from "./dir.ts";
+import { KmsgInode } from "./kmsg.ts";
 import { memoryDevices, tunDevice } from "./mem.ts";
 import { fillProc, fillSys } from "./procfs.ts";
 import { DevptsDir, PtmxInode } from "./tty/pty.ts";
@@ -31,6 +32,7 @@ export class Rootfs {
     net.known.set("tun", tunDevice(kernel));
     const pts = new DevptsDir(kernel, dev);
     dev.known.set("net", net).set("pts", pts).set("ptmx", new PtmxInode(kernel, pts));
+    dev.known.set("kmsg", new KmsgInode(kernel));
     fillProc(kernel, proc);
     fillSys(kernel, sys);
     this.cwd = new TreeDir(kernel, root, "work", 0o755, ROOT_DEV);

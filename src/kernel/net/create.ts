@@ -2,7 +2,7 @@
  * Which protocol a family, a type and a protocol number stand for.
  *
  * Counterpart: `net/socket.c` (`__sock_create`), `net/unix/af_unix.c` (`unix_create`), `net/ipv4/af_inet.c`
- * (`inet_create`).
+ * (`inet_create`), `net/netlink/af_netlink.c` (`netlink_create`).
  */
 import { Unmodelled } from "../lib/assert.ts";
 import type { Task } from "../sched/task.ts";
@@ -11,6 +11,7 @@ import { Af, Sock as SockType } from "../uapi/socket.ts";
 import { TcpSock } from "./inet/tcp-sock.ts";
 import { UdpSock } from "./inet/udp-sock.ts";
 import type { Net } from "./net.ts";
+import { NetlinkSock } from "./netlink/netlink-sock.ts";
 import type { Sock } from "./sock.ts";
 import { UnixDgramSock, UnixSeqpacketSock } from "./unix/dgram.ts";
 import { UnixStreamSock } from "./unix/stream.ts";
@@ -20,6 +21,9 @@ const NPROTO = 46;
 const SOCK_MAX = 11;
 const IPPROTO_MAX = 263;
 const IPPROTO_ICMP = 1;
+/** Netlink protocols. */
+const MAX_LINKS = 32;
+const NETLINK_ROUTE = 0;
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
 
@@ -44,9 +48,19 @@ export function sockCreate(task: Task, family: number, type: number, protocol: n
     case Af.INET:
     case Af.INET6:
       return inetCreate(task, net, family, type, protocol);
+    case Af.NETLINK:
+      return netlinkCreate(net, type, protocol);
     default:
       throw new Unmodelled(`sockets of family ${family}`);
   }
+}
+
+/** `netlink_create`. */
+function netlinkCreate(net: Net, type: number, protocol: number): Sock | number {
+  if (type !== SockType.RAW && type !== SockType.DGRAM) return -Errno.ESOCKTNOSUPPORT;
+  if (protocol < 0 || protocol >= MAX_LINKS) return -Errno.EPROTONOSUPPORT;
+  if (protocol !== NETLINK_ROUTE) throw new Unmodelled(`netlink protocol ${protocol}`);
+  return new NetlinkSock(net, type);
 }
 
 function unixCreate(net: Net, type: number, protocol: number): Sock | number {

@@ -1,0 +1,137 @@
+/**
+ * Route sockets, to the extent of asking for all network devices and finding an answer there.
+ *
+ * Counterpart: `net/netlink/af_netlink.c` (`struct netlink_sock`), `net/core/rtnetlink.c` (`rtnl_getlink`).
+ * The answer is queued inside the send. What it says is the machine's own affair, so reading it is `Unmodelled`, as are all
+ * other messages.
+ */
+import { Unmodelled } from "../../lib/assert.ts";
+import type { IovIter } from "../../mm/iov-iter.ts";
+import type { Task } from "../../sched/task.ts";
+import { Errno } from "../../uapi/errno.ts";
+import { Poll } from "../../uapi/poll.ts";
+import { Af, Msg } from "../../uapi/socket.ts";
+import type { MsgHdr } from "../msghdr.ts";
+import type { Net } from "../net.ts";
+import { OUT3, Sock } from "../sock.ts";
+
+const SOCKADDR_NL_BYTES = 12;
+/** `struct nlmsghdr` and the address family behind it. */
+const NLMSG_HDRLEN = 16;
+const RTM_GETLINK = 18;
+/** `NLM_F_REQUEST | NLM_F_DUMP`. */
+const REQUEST_DUMP = 0x301;
+/** `sizeof(struct rtgenmsg)` up to a whole `struct ifinfomsg`: the forms of the request that are known here. */
+const MAX_REQUEST = NLMSG_HDRLEN + 16;
+const SOCKET_IOCTL_TYPE = 0x89;
+
+const request = new Uint8Array(MAX_REQUEST);
+const view = new DataView(request.buffer);
+
+/** A `NETLINK_ROUTE` socket. */
+export class NetlinkSock extends Sock {
+  readonly #type: number;
+  /** `portid`: 0 until the first message is sent. */
+  #portid = 0;
+  /** An answer waits. */
+  #answered = false;
+
+  /** @param type - SOCK_RAW or SOCK_DGRAM, which are the same. */
+  constructor(net: Net, type: number) {
+    super(net);
+    this.#type = type;
+  }
+
+  override get family(): number {
+    return Af.NETLINK;
+  }
+
+  override get type(): number {
+    return this.#type;
+  }
+
+  /** `NETLINK_ROUTE`. */
+  override get protocol(): number {
+    return 0;
+  }
+
+  /** `datagram_poll`: what was sent is consumed at once, so there is always room. @behaviour O-08 */
+  override poll(_task: Task): number {
+    return this.#answered ? OUT3 | Poll.IN | Poll.RDNORM : OUT3;
+  }
+
+  /**
+   * `netlink_sendmsg`, `rtnetlink_rcv`.
+   *
+   * @errno EOPNOTSUPP - MSG_OOB. EFAULT - the buffer.
+   * @throws Unmodelled for every message but the request for all devices.
+   * @behaviour O-08
+   */
+  override sendmsg(task: Task, from: IovIter, flags: number, msg: MsgHdr | null): number {
+    if ((flags & Msg.OOB) !== 0) return -Errno.EOPNOTSUPP;
+    const addressed = msg !== null && (msg.name.length > 0 || msg.control.length > 0);
+    const length = from.count;
+    if (addressed || length <= NLMSG_HDRLEN || length > MAX_REQUEST) throw new Unmodelled("this netlink message");
+    if (from.copyFrom(request, 0, length) < length) return from.fault();
+    const asks = view.getUint16(4, true) === RTM_GETLINK && view.getUint16(6, true) === REQUEST_DUMP;
+    const whole = view.getUint32(0, true) === length && request[NLMSG_HDRLEN] === Af.UNSPEC;
+    if (!asks || !whole) throw new Unmodelled("this netlink message");
+    if (this.#answered) throw new Unmodelled("a netlink request before the answer to another is read");
+    if (this.#portid === 0) this.#portid = task.process.tgid;
+    this.#answered = true;
+    this.dataReady();
+    return length;
+  }
+
+  /** `netlink_recvmsg`. @errno EOPNOTSUPP - MSG_OOB. EAGAIN - no answer. @throws Unmodelled for an answer, or to wait. */
+  override recvmsg(_task: Task, _to: IovIter, flags: number, _msg: MsgHdr | null): number {
+    if ((flags & Msg.OOB) !== 0) return -Errno.EOPNOTSUPP;
+    if (this.#answered || (flags & Msg.ERRQUEUE) !== 0) throw new Unmodelled("the content of a netlink answer");
+    if ((flags & Msg.DONTWAIT) === 0) throw new Unmodelled("waiting for a netlink message");
+    return -Errno.EAGAIN;
+  }
+
+  override bind(): number {
+    throw new Unmodelled("bind of a netlink socket");
+  }
+
+  override connect(): number {
+    throw new Unmodelled("connect of a netlink socket");
+  }
+
+  /** `sock_no_shutdown`. */
+  override shutdownBy(_how: number): number {
+    return -Errno.EOPNOTSUPP;
+  }
+
+  /** `netlink_getname`. */
+  override getname(peer: 0 | 1 | 2): Uint8Array {
+    const name = new Uint8Array(SOCKADDR_NL_BYTES);
+    const fields = new DataView(name.buffer);
+    fields.setUint16(0, Af.NETLINK, true);
+    if (peer === 0) fields.setUint32(4, this.#portid, true);
+    return name;
+  }
+
+  override ioctl(_task: Task, number: number, _arg: number): number {
+    if (((number >> 8) & 0xff) === SOCKET_IOCTL_TYPE) throw new Unmodelled("ioctl of a netlink socket");
+    return -Errno.ENOTTY;
+  }
+
+  override setsockopt(): number {
+    throw new Unmodelled("setsockopt of a netlink socket");
+  }
+
+  override getsockopt(): number {
+    throw new Unmodelled("getsockopt of a netlink socket");
+  }
+
+  /** Never called: nothing is charged. */
+  override writeSpace(): void {
+    this.wakeWriters();
+  }
+
+  override release(): void {
+    this.dead = true;
+  }
+}
