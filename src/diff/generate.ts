@@ -5,16 +5,10 @@
  * can be made again without the others.
  */
 import fc from "fast-check";
-import {
-  anyCommand,
-  Draft,
-  openEpoll,
-  openEventfd,
-  openPipe,
-  openSocketpair,
-  waitText,
-  wakeSleeper,
-} from "./commands.ts";
+import { Draft } from "./command.ts";
+import { anyCommand } from "./commands.ts";
+import { waitText, wakeSleeper } from "./epoll-commands.ts";
+import { openEpoll, openEventfd, openPipe, openSocketpair } from "./file-commands.ts";
 import { KnownState } from "./known-state.ts";
 
 /** How scripts are made. */
