@@ -585,12 +585,31 @@ static void task_steps(struct ctl *c)
 	}
 }
 
+/*
+ * Busy loops of a race do not call sched_yield again and again: 6.18 charges a whole slice for each, and whoever has
+ * yielded a thousand times starves for seconds once somebody else wants its CPU.
+ */
 static void spin(uint32_t rounds)
 {
-	for (uint32_t i = 1; i <= rounds; i++) {
+	for (uint32_t i = 0; i < rounds; i++)
 		__asm__ volatile("pause");
-		if (i % 128 == 0) /* another task of the race may share this CPU */
-			raw(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+	if (rounds > 64) /* another task of the race may share this CPU */
+		raw(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
+}
+
+/* Until every task of the race is here. */
+static void race_barrier(void)
+{
+	uint32_t missing = atomic_fetch_sub(&sh->race_missing, 1) - 1;
+
+	if (missing == 0)
+		futex_wake(&sh->race_missing);
+	for (uint32_t i = 1; missing != 0; i++) {
+		if (i % 512 == 0)
+			futex_wait(&sh->race_missing, missing, 1000000);
+		else
+			__asm__ volatile("pause");
+		missing = atomic_load(&sh->race_missing);
 	}
 }
 
@@ -599,12 +618,7 @@ static void task_race(struct ctl *c)
 {
 	uint32_t end = c->last;
 
-	atomic_fetch_sub(&sh->race_missing, 1);
-	for (uint32_t i = 1; atomic_load(&sh->race_missing) != 0; i++) {
-		__asm__ volatile("pause");
-		if (i % 64 == 0)
-			raw(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
-	}
+	race_barrier();
 	for (uint32_t i = atomic_load(&c->first); i <= end; i++) {
 		struct step *s = &sh->steps[i];
 		long a[6];
@@ -2222,7 +2236,7 @@ static int await_race(void)
 		quiet = racing ? 0 : quiet + 1;
 		if (quiet >= 3 && nobody_wakes_up())
 			return 1;
-		if (racing)
+		if (racing || quiet >= 3)
 			relax(round);
 	}
 	return 0;
