@@ -28,7 +28,7 @@ const DISCARD_WATERMARK = 3808;
 const one = new Uint8Array(1);
 
 /** `iscntrl`. */
-export function isControl(byte: number): boolean {
+function isControl(byte: number): boolean {
   return byte < 0x20 || byte === 0x7f;
 }
 
