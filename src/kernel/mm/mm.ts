@@ -108,6 +108,11 @@ function copyWords(
   for (; done < length; done += 1) to[toOffset + done] = from[fromOffset + done] as number;
 }
 
+/** `memcpy` from slab to slab. */
+export function copySlab(to: Slab, toOffset: number, from: Slab, fromOffset: number, length: number): void {
+  copyWords(to.bytes, to.words, toOffset, from.bytes, from.words, fromOffset, length);
+}
+
 /** `access_ok`: range only, not whether anything is mapped. */
 export function accessOk(addr: number, length: number): boolean {
   return addr >= 0 && addr + length <= TASK_SIZE_MAX;

@@ -4,7 +4,7 @@
  * Counterpart: `net/ipv4/tcp_output.c`.
  * The write queue keeps its bytes until they are acknowledged; what is sent is a copy.
  */
-import { copyBytes } from "../../mm/mm.ts";
+import { copySlab } from "../../mm/mm.ts";
 import type { SkBuff } from "../skbuff.ts";
 import { RCV_SHUTDOWN, SkState, SOCK_RCVBUF_LOCK } from "../sock.ts";
 import { tcpAckAfterRead, tcpEventAckSent, tcpEventDataSent } from "./tcp-ack.ts";
@@ -150,7 +150,7 @@ function sendData(sk: TcpSock, skb: SkBuff, size: number, mss: number, last: boo
   const { net, sndNxt, sndUrg } = sk;
   const copy = net.skbs.alloc(size);
   const from = skb.offset + (sndNxt - skb.seq);
-  copyBytes(copy.slab.bytes, copy.offset, skb.slab.bytes, from, size);
+  copySlab(copy.slab, copy.offset, skb.slab, from, size);
   let flags = ACK | (last ? PSH : 0);
   if (sndUrg >= sndNxt) flags |= URG;
   sk.sndNxt = sndNxt + size;

@@ -29,32 +29,30 @@ const ONE_BYTE = new Uint8Array(1);
  */
 export function tcpRecvmsg(sk: TcpSock, task: Task, to: IovIter, flags: number, msg: MsgHdr | null): number {
   if ((flags & Msg.ERRQUEUE) !== 0) throw new Unmodelled("MSG_ERRQUEUE");
-  const size = to.count;
-  const target = ((flags & Msg.WAITALL) !== 0 ? size : Math.min(sk.opts.rcvlowat, size)) || 1;
-  return section(new RecvState(sk, to, flags, msg, target), task);
+  return section(new RecvState(sk, to, flags, msg), task);
 }
 
-/** One receive: where it stands. Made for each, as a receive may sleep. */
+/** One receive: where it stands. */
 class RecvState extends SockCall {
   readonly sk: TcpSock;
   readonly to: IovIter;
   readonly flags: number;
   readonly msg: MsgHdr | null;
+  /** `sock_rcvlowat`: with so many bytes it is content. */
   readonly target: number;
   copied = 0;
   /** Sequence number of the next byte to take; behind `copiedSeq` while peeking. */
   seq: number;
   slept = false;
 
-  constructor(sk: TcpSock, to: IovIter, flags: number, msg: MsgHdr | null, target: number) {
+  constructor(sk: TcpSock, to: IovIter, flags: number, msg: MsgHdr | null) {
     super();
     this.sk = sk;
     this.to = to;
     this.flags = flags;
     this.msg = msg;
-    this.target = target;
-    const peeking = (flags & Msg.PEEK) !== 0;
-    this.seq = sk.copiedSeq + (peeking ? Math.max(sk.opts.peekOff, 0) : 0);
+    this.target = ((flags & Msg.WAITALL) !== 0 ? to.count : Math.min(sk.opts.rcvlowat, to.count)) || 1;
+    this.seq = sk.copiedSeq + ((flags & Msg.PEEK) !== 0 ? Math.max(sk.opts.peekOff, 0) : 0);
   }
 
   get peeking(): boolean {

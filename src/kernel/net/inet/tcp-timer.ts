@@ -27,6 +27,8 @@ export class TcpTimer extends Hrtimer {
   readonly #sk: TcpSock;
   #retransmits = 0;
   #rtoNs = TIMEOUT_INIT_NS;
+  /** When an acknowledgment is due, -1 for never. The timer fires no later. */
+  #delackNs = -1;
 
   constructor(sk: TcpSock) {
     super();
@@ -39,22 +41,32 @@ export class TcpTimer extends Hrtimer {
     clock.start(this, clock.nowNs + this.#rtoNs);
   }
 
-  /** `tcp_send_delayed_ack`. */
+  /**
+   * `tcp_send_delayed_ack`. The time is only noted while the timer is armed: taking it in and out of the heap for every
+   * segment would cost more than the segment.
+   */
   startDelack(): void {
     const { clock } = this.#sk.net.kernel;
-    if (!this.armed) clock.start(this, clock.nowNs + (this.#sk.ack.atoNs || ATO_MIN_NS));
+    if (this.#delackNs >= 0) return;
+    this.#delackNs = clock.nowNs + (this.#sk.ack.atoNs || ATO_MIN_NS);
+    if (!this.armed || this.expiresNs > this.#delackNs) clock.start(this, this.#delackNs);
   }
 
   /** The acknowledgment went along with something, or is not owed any more. */
   stopDelack(): void {
-    if (this.armed && this.#sk.state !== SkState.SYN_SENT) this.#sk.net.kernel.clock.cancel(this);
+    this.#delackNs = -1;
   }
 
   /** `tcp_retransmit_timer`, `tcp_delack_timer`. */
   override fire(): void {
     const sk = this.#sk;
+    const { clock } = sk.net.kernel;
     if (sk.state === SkState.SYN_SENT) this.#retransmitSyn(sk);
-    else if (sk.ack.pending) this.#delayedAck(sk);
+    else if (this.#delackNs > clock.nowNs) clock.start(this, this.#delackNs);
+    else if (this.#delackNs >= 0 && sk.ack.pending) {
+      this.#delackNs = -1;
+      this.#delayedAck(sk);
+    }
   }
 
   #delayedAck(sk: TcpSock): void {
