@@ -3,10 +3,12 @@
  *
  * Counterpart: `fs/eventpoll.c` (`ep_send_events`, `ep_poll`, `ep_autoremove_wake_function`).
  * A scan is one atomic section unless the copy to user space hits a missing page: then the task sleeps in the middle, with
- * `mtx` held and `ovflist` collecting arrivals, and goes on at the very same item.
+ * `mtx` held and `ovflist` collecting arrivals, and goes on at the very same item. In exploration another CPU may get in
+ * before the re-poll of each item.
  */
 import { assert } from "../../lib/assert.ts";
 import type { ListNode } from "../../lib/list.ts";
+import { preempted } from "../../sched/preempt.ts";
 import { BLOCKED, SleepingCall, type Task, TaskState } from "../../sched/task.ts";
 import { detach, WaitQueueEntry } from "../../sched/wait.ts";
 import { fatalSignalPending } from "../../signal/send.ts";
@@ -22,7 +24,7 @@ const { ONESHOT: EPOLLONESHOT, ET: EPOLLET } = Epoll;
 export const FOREVER = -1;
 
 /** Where an `ep_poll` goes on when its task is stepped. */
-const At = { MUTEX: 0, COPY: 1, WOKEN: 2, POLL: 3 } as const;
+const At = { MUTEX: 0, COPY: 1, WOKEN: 2, POLL: 3, ITEM: 4 } as const;
 
 /** The wait entry of `ep_poll`: taken off the queue by every wake, even one that finds the task awake already. */
 class EpollWaitEntry extends WaitQueueEntry {
@@ -88,6 +90,7 @@ export class EpollWaitCall extends SleepingCall {
         return this.#finish(this.#harvest(task, ep));
       case At.COPY:
       case At.POLL:
+      case At.ITEM:
         return this.#finish(this.#afterScan(task, ep, this.#scan(task, ep)));
       default:
         return this.#finish(this.#woken(task, ep));
@@ -109,6 +112,8 @@ export class EpollWaitCall extends SleepingCall {
     if (available) return fatalSignalPending(task) ? -Errno.EINTR : this.#harvest(task, ep);
     if (this.#timedOut) return 0;
     if (task.signalPending) return -Errno.EINTR;
+    // Something may have arrived while a scan that found nothing slept.
+    if (ep.eventsAvailable) return this.#harvest(task, ep);
     // The check under ep->lock, the enqueueing and the sleep are one section, so nothing can slip in between.
     const deadlineNs = this.#deadlineNs;
     if (deadlineNs !== FOREVER && task.kernel.clock.nowNs >= deadlineNs) {
@@ -150,7 +155,7 @@ export class EpollWaitCall extends SleepingCall {
   /** The loop of `ep_send_events`. @returns events stored, -EFAULT, or `BLOCKED` at a missing page. */
   #scan(task: Task, ep: Eventpoll): number {
     const { txlist } = ep;
-    const { observer } = ep.kernel;
+    const { exploring, observer } = ep.kernel;
     const { mm } = task.process;
     for (;;) {
       let epi = this.#item;
@@ -158,6 +163,11 @@ export class EpollWaitCall extends SleepingCall {
       if (epi === null) {
         const node: ListNode<Epitem> | null = this.#count < this.#maxevents ? txlist.first : null;
         if (node === null) return this.#count;
+        if (exploring !== null && this.#at !== At.ITEM && exploring.preempt("ep_send_events")) {
+          this.#at = At.ITEM;
+          return preempted(task, this);
+        }
+        this.#at = At.WOKEN;
         epi = node.owner;
         txlist.remove(node);
         revents = CONTENDED;
