@@ -150,6 +150,12 @@ export class ActiveCall {
     return this.ret < 0 ? null : this.#outputDifference(owner, opaque);
   }
 
+  /** The first bytes that the call left behind its second argument; null when it left none. */
+  bytesRead(owner: ReplayTask, length: number): Uint8Array | null {
+    const buf = this.#encoded?.registers[1];
+    return buf === undefined || this.ret < length ? null : owner.area.read(buf, length);
+  }
+
   #outputDifference(owner: ReplayTask, opaque: boolean): Difference | null {
     const encoded = this.#encoded;
     if (encoded === null) return null;
