@@ -25,15 +25,18 @@ export interface PortOwner {
   readonly reuseport: boolean;
 }
 
-/** `inet_rcv_saddr_equal` with wildcards: whether the two would receive the same packets. */
-export function addressesOverlap(a: PortOwner, b: PortOwner): boolean {
-  const { rcvSaddr: addrA } = a;
-  const { rcvSaddr: addrB } = b;
-  if (addrA === addrB) return true;
-  if (addrA.isV4 && addrB.isV4) return addrA.isAny || addrB.isAny;
-  if (addrB.isAny && !addrB.isV4) return !(addrA.isV4 && b.v6only);
-  if (addrA.isAny && !addrA.isV4) return !(addrB.isV4 && a.v6only);
-  return false;
+/**
+ * `inet_rcv_saddr_equal` with wildcards: whether `sk` may not stand beside `other`. An IPv4 wildcard also meets an IPv6
+ * address that its socket got by connecting rather than by bind, which would have made it IPv6 only.
+ */
+export function addressesOverlap(sk: PortOwner, other: PortOwner): boolean {
+  const { rcvSaddr: a } = sk;
+  const { rcvSaddr: b } = other;
+  if (sk.family === Af.INET) return !other.v6only && (a === b || a.isAny || b.isAny);
+  if (a === b) return true;
+  if (a.isV4 && b.isV4) return !other.v6only && (a.isAny || b.isAny);
+  if (b.isAny && !b.isV4) return !(other.v6only && a.isV4);
+  return a.isAny && !a.isV4 && !(sk.v6only && b.isV4);
 }
 
 export abstract class InetSock extends Sock implements PortOwner {
@@ -105,13 +108,13 @@ export abstract class InetSock extends Sock implements PortOwner {
     if (!addr.isAny && !addr.isLoopback && !addr.isMulticast && !addr.isBroadcast) return -Errno.EADDRNOTAVAIL;
     if (port !== 0 && port < FIRST_FREE_PORT && !task.process.privileged) return -Errno.EACCES;
     if (this.state !== SkState.CLOSE || this.num !== 0) return -Errno.EINVAL;
-    const former = this.rcvSaddr;
-    this.rcvSaddr = addr.isAny ? former : addr;
+    this.rcvSaddr = addr;
     if (!this.getPort(port)) {
-      this.rcvSaddr = former;
+      this.rcvSaddr = this.net.addrs.any(this.#family);
       return -Errno.EADDRINUSE;
     }
     if (!addr.isAny) this.addrLocked = true;
+    if (!addr.isAny && !addr.isV4) this.v6only = true;
     if (port !== 0) this.portLocked = true;
     this.dport = 0;
     return 0;
@@ -129,19 +132,31 @@ export abstract class InetSock extends Sock implements PortOwner {
   }
 
   /**
-   * Reads the destination of a connect or send, and finds the way there.
+   * Reads the destination of a connect, and finds the way there.
    *
-   * @errno EINVAL - too short. EAFNOSUPPORT - another family. ENETUNREACH - nothing to connect to.
-   * @throws Unmodelled - off this machine.
+   * @errno EINVAL - too short. EAFNOSUPPORT - another family. Others as `routeTo`.
    */
   protected route(bytes: Uint8Array): Endpoint | number {
-    const { addrs } = this.net;
-    const endpoint = addrs.endpoint(this.#family, bytes);
+    const endpoint = this.net.addrs.endpoint(this.#family, bytes);
     if (typeof endpoint === "number") return endpoint;
-    if (sockaddrFamily(bytes) !== this.#family) return -Errno.EAFNOSUPPORT;
+    return sockaddrFamily(bytes) === this.#family ? this.routeTo(endpoint) : -Errno.EAFNOSUPPORT;
+  }
+
+  /**
+   * `ip_route_output`, `ip6_dst_lookup`: nobody in particular is this machine.
+   *
+   * @errno ENETUNREACH - IPv4 for a socket that wants IPv6 only; a connection to many. EAFNOSUPPORT - IPv6 for a socket
+   * that is bound to an IPv4 address.
+   * @throws Unmodelled - off this machine.
+   */
+  protected routeTo(endpoint: Endpoint): Endpoint | number {
+    const { addrs } = this.net;
+    const boundTo4 = this.rcvSaddr.isV4 && !this.rcvSaddr.isAny;
     let { addr } = endpoint;
-    if (addr.isAny) addr = addr.isV4 || this.rcvSaddr.isV4 ? addrs.loopback4 : addrs.loopback6;
+    if (addr.isAny && addr.isV4) addr = boundTo4 ? this.rcvSaddr : addrs.loopback4;
+    else if (addr.isAny) addr = boundTo4 ? addrs.loopback4 : addrs.loopback6;
     if (addr.isV4 && this.v6only) return -Errno.ENETUNREACH;
+    if (!addr.isV4 && boundTo4) return -Errno.EAFNOSUPPORT;
     if (addr.isMulticast || addr.isBroadcast) return this.nonUnicast(addr);
     if (!addr.isLoopback) throw new Unmodelled(`a route to ${addr.text}`);
     return { addr, port: endpoint.port };
@@ -155,7 +170,7 @@ export abstract class InetSock extends Sock implements PortOwner {
   /** Address to send from, for a socket that is bound to none: `fib_prefsrc` of the loopback routes. */
   protected sourceFor(destination: InetAddr): InetAddr {
     const { addrs } = this.net;
-    if (!this.rcvSaddr.isAny) return this.rcvSaddr;
+    if (!this.rcvSaddr.isAny && this.rcvSaddr.isV4 === destination.isV4) return this.rcvSaddr;
     return destination.isV4 ? addrs.loopback4 : addrs.loopback6;
   }
 

@@ -115,14 +115,21 @@ export class UdpSock extends InetSock {
     if (family === Af.UNSPEC) return this.#disconnect();
     const err = this.#autobind();
     if (err < 0) return err;
-    const endpoint = this.route(bytes);
+    const endpoint = this.#connectRoute(bytes, family);
     if (typeof endpoint === "number") return endpoint;
-    if (!this.addrLocked) this.rcvSaddr = this.net.addrs.any(this.family);
-    this.rcvSaddr = this.sourceFor(endpoint.addr);
+    if (this.rcvSaddr.isAny) this.rcvSaddr = this.sourceFor(endpoint.addr);
     this.daddr = endpoint.addr;
     this.dport = endpoint.port;
     this.state = ESTABLISHED;
     return 0;
+  }
+
+  /** An IPv6 socket also takes the short form of an IPv4 address. */
+  #connectRoute(bytes: Uint8Array, family: number): Endpoint | number {
+    if (this.family === Af.INET || family !== Af.INET) return this.route(bytes);
+    if (this.v6only) return -Errno.EAFNOSUPPORT;
+    const endpoint = this.net.addrs.endpoint(Af.INET, bytes);
+    return typeof endpoint === "number" ? endpoint : this.routeTo(endpoint);
   }
 
   #disconnect(): number {
@@ -162,13 +169,27 @@ export class UdpSock extends InetSock {
   }
 
   #destination(msg: MsgHdr | null): Endpoint | number {
-    if (msg === null || msg.name.length === 0) {
+    const name = msg === null ? null : msg.name;
+    const family = name === null ? -1 : sockaddrFamily(name);
+    if (name === null || name.length === 0 || (this.family === Af.INET6 && family === Af.UNSPEC)) {
       return this.state === ESTABLISHED ? { addr: this.daddr, port: this.dport } : -Errno.EDESTADDRREQ;
     }
-    const endpoint = this.net.addrs.endpoint(this.family, msg.name);
+    const endpoint = this.#sendEndpoint(name, family);
     if (typeof endpoint === "number") return endpoint;
-    if (endpoint.port === 0) return -Errno.EINVAL;
-    return this.route(msg.name);
+    return endpoint.port === 0 ? -Errno.EINVAL : this.routeTo(endpoint);
+  }
+
+  /** The address forms that sendto takes, which are not those of connect. */
+  #sendEndpoint(name: Uint8Array, family: number): Endpoint | number {
+    const { addrs } = this.net;
+    if (this.family === Af.INET) {
+      const endpoint = addrs.endpoint(Af.INET, name);
+      if (typeof endpoint === "number") return endpoint;
+      return family === Af.INET || family === Af.UNSPEC ? endpoint : -Errno.EAFNOSUPPORT;
+    }
+    if (family === Af.INET6) return addrs.endpoint(Af.INET6, name);
+    if (family !== Af.INET) return -Errno.EINVAL;
+    return this.v6only ? -Errno.ENETUNREACH : addrs.endpoint(Af.INET, name);
   }
 
   /** `__ip_append_data`, `udp_send_skb`, and `loopback_xmit` as far as the sender's charge goes. */
