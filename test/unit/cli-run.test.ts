@@ -208,8 +208,11 @@ describe("what a user can do wrong", () => {
 });
 
 describe.skipIf(!existsSync(main))("the program", () => {
-  const run = (shell: string): ReturnType<typeof spawnSync> =>
-    spawnSync("bash", ["-c", shell], { encoding: "utf8", env: { ...process.env, MAIN: main, NODE: process.execPath } });
+  const run = (shell: string): ReturnType<typeof spawnSync> => {
+    // the test runner forces colours on its own output where CI is set
+    const { FORCE_COLOR: _, ...env } = process.env;
+    return spawnSync("bash", ["-c", shell], { encoding: "utf8", env: { ...env, MAIN: main, NODE: process.execPath } });
+  };
 
   test("a reader that goes away ends it silently", () => {
     const { stdout, stderr } = run(`"$NODE" "$MAIN" run --json ${edge} ${edge} ${edge} | head -1`);
