@@ -48,11 +48,11 @@ export function processIo(): Io {
   };
 }
 
-/** NO_COLOR (no-color.org) and a dumb terminal switch colours off, FORCE_COLOR switches them on. */
-function wantsColor(isTerminal: boolean, env: Readonly<Record<string, string | undefined>>): boolean {
+/** `isTTY` is undefined on a pipe, and picocolors takes undefined for "decide yourself". NO_COLOR (no-color.org) and a dumb terminal switch colours off, FORCE_COLOR switches them on. */
+function wantsColor(isTerminal: boolean | undefined, env: Readonly<Record<string, string | undefined>>): boolean {
   if ((env.NO_COLOR ?? "") !== "") return false;
   if ((env.FORCE_COLOR ?? "0") !== "0") return true;
-  return isTerminal && env.TERM !== "dumb";
+  return isTerminal === true && env.TERM !== "dumb";
 }
 
 function onInterrupt(callback: () => void): () => void {
