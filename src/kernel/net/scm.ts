@@ -139,7 +139,7 @@ const header = new Uint8Array(CMSG_HEADER);
 const headerView = new DataView(header.buffer);
 
 /** `put_cmsg`: writes one control message, cut short when the room ends. */
-function putCmsg(task: Task, msg: MsgHdr, type: number, data: Uint8Array): void {
+export function putCmsg(task: Task, msg: MsgHdr, level: number, type: number, data: Uint8Array): void {
   if (msg.controlAddr === 0 || msg.controlRoom < CMSG_HEADER) {
     msg.flags |= Msg.CTRUNC;
     return;
@@ -149,15 +149,15 @@ function putCmsg(task: Task, msg: MsgHdr, type: number, data: Uint8Array): void 
     msg.flags |= Msg.CTRUNC;
     length = msg.controlRoom;
   }
-  if (!putHeader(task, msg.controlAddr, length, type)) return;
+  if (!putHeader(task, msg.controlAddr, length, level, type)) return;
   const body = length - CMSG_HEADER;
   if (task.process.mm.copyToUser(msg.controlAddr + CMSG_HEADER, data, 0, body) < body) return;
   advanceControl(msg, CMSG_HEADER + cmsgAlign(data.length));
 }
 
-function putHeader(task: Task, addr: number, length: number, type: number): boolean {
+function putHeader(task: Task, addr: number, length: number, level: number, type: number): boolean {
   headerView.setBigUint64(0, BigInt(length), true);
-  headerView.setInt32(8, SOL_SOCKET, true);
+  headerView.setInt32(8, level, true);
   headerView.setInt32(12, type, true);
   return task.process.mm.copyToUser(addr, header, 0, CMSG_HEADER) === CMSG_HEADER;
 }
@@ -186,7 +186,7 @@ export function scmRecv(task: Task, net: Net, msg: MsgHdr | null, scm: Scm | nul
     view.setInt32(0, scm?.pid ?? 0, true);
     view.setUint32(4, scm?.uid ?? OVERFLOW_ID, true);
     view.setUint32(8, scm?.gid ?? OVERFLOW_ID, true);
-    putCmsg(task, msg, ScmType.CREDENTIALS, creds);
+    putCmsg(task, msg, SOL_SOCKET, ScmType.CREDENTIALS, creds);
   }
   if (scm !== null && scm.fp !== null) detachFds(task, net, msg, scm);
 }
@@ -206,7 +206,7 @@ function detachFds(task: Task, net: Net, msg: MsgHdr, scm: Scm): void {
     files.replace(fd, file.get(), cloexec);
     count += 1;
   }
-  if (count > 0 && putHeader(task, msg.controlAddr, CMSG_HEADER + count * 4, ScmType.RIGHTS)) {
+  if (count > 0 && putHeader(task, msg.controlAddr, CMSG_HEADER + count * 4, SOL_SOCKET, ScmType.RIGHTS)) {
     advanceControl(msg, CMSG_HEADER + cmsgAlign(count * 4));
   }
   if (count < fp.length) msg.flags |= Msg.CTRUNC;

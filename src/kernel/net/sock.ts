@@ -70,6 +70,7 @@ export class SockOptions {
   dontroute = false;
   noCheck = false;
   selectErrQueue = false;
+  zerocopy = false;
   debug = false;
   priority = 0;
   mark = 0;

@@ -187,7 +187,8 @@ export function skSetsockopt(task: Task, sk: Sock, option: number, addr: number,
     case So.ZEROCOPY:
       if (sk.family === Af.UNIX) return -Errno.EOPNOTSUPP;
       if (value < 0 || value > 1) return -Errno.EINVAL;
-      if (value === 1) throw new Unmodelled("setsockopt(SO_ZEROCOPY)");
+      if (value === 1 && sk.type !== SockType.STREAM) throw new Unmodelled("setsockopt(SO_ZEROCOPY) of a UDP socket");
+      sk.ownOptions().zerocopy = value === 1;
       return 0;
     case So.BSDCOMPAT:
       return 0;
@@ -307,8 +308,9 @@ function value(sk: Sock, option: number): number {
       return putInt(opts.peekOff);
     case So.BUF_LOCK:
       return putInt(opts.userlocks & (SOCK_SNDBUF_LOCK | SOCK_RCVBUF_LOCK));
-    case So.BSDCOMPAT:
     case So.ZEROCOPY:
+      return putInt(opts.zerocopy);
+    case So.BSDCOMPAT:
       return putInt(0);
     case So.MEMINFO:
       return putMeminfo(sk);

@@ -55,6 +55,7 @@ function purgeWriteQueue(sk: TcpSock): void {
     sk.net.skbs.free(skb);
   }
   sk.tailLength = 0;
+  if (sk.zeroCopy !== null) sk.zeroCopy.purged();
 }
 
 /** Throws unread bytes away. */

@@ -96,6 +96,7 @@ function ack(sk: TcpSock, segment: TcpSegment): boolean {
     sk.wmemQueuedBytes -= skb.truesize;
     sk.net.skbs.free(skb);
   }
+  if (sk.zeroCopy !== null) sk.zeroCopy.acknowledged(upTo);
   return true;
 }
 

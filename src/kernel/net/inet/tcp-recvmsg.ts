@@ -3,7 +3,6 @@
  *
  * Counterpart: `net/ipv4/tcp.c` (`tcp_recvmsg_locked`, `tcp_recv_urg`).
  */
-import { Unmodelled } from "../../lib/assert.ts";
 import type { IovIter } from "../../mm/iov-iter.ts";
 import { type Task, TaskState } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
@@ -14,6 +13,7 @@ import { interruptedErrno, RCV_SHUTDOWN, SkState, SockCall } from "../sock.ts";
 import { tcpCleanupRbuf } from "./tcp-output.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 import { Urg } from "./tcp-states.ts";
+import { tcpRecvError } from "./tcp-zerocopy.ts";
 
 const { CLOSE, LISTEN } = SkState;
 /** The loop has nothing to copy just now. */
@@ -28,7 +28,7 @@ const ONE_BYTE = new Uint8Array(1);
  * @behaviour C-13, C-18, C-22, C-23, C-30, C-31, C-32
  */
 export function tcpRecvmsg(sk: TcpSock, task: Task, to: IovIter, flags: number, msg: MsgHdr | null): number {
-  if ((flags & Msg.ERRQUEUE) !== 0) throw new Unmodelled("MSG_ERRQUEUE");
+  if ((flags & Msg.ERRQUEUE) !== 0) return tcpRecvError(sk, task, msg);
   return section(new RecvState(sk, to, flags, msg), task);
 }
 

@@ -16,6 +16,7 @@ import type { MsgHdr } from "../msghdr.ts";
 import { interruptedErrno, SEND_SHUTDOWN, SkState, SockCall } from "../sock.ts";
 import { Nagle, tcpCurrentMss, tcpPushPendingFrames } from "./tcp-output.ts";
 import type { TcpSock } from "./tcp-sock.ts";
+import { ZeroCopy, type ZeroCopyLot } from "./tcp-zerocopy.ts";
 
 const { ESTABLISHED, CLOSE_WAIT, SYN_SENT, SYN_RECV } = SkState;
 const MSG_FASTOPEN = 0x2000_0000;
@@ -37,7 +38,6 @@ const FLUSH_EVERY = 16;
  */
 export function tcpSendmsg(sk: TcpSock, task: Task, from: IovIter, flags: number, msg: MsgHdr | null): number {
   if (msg !== null && msg.control.length > 0) throw new Unmodelled("control data on a TCP socket");
-  if ((flags & Msg.ZEROCOPY) !== 0 && from.count > 0) throw new Unmodelled("MSG_ZEROCOPY");
   if ((flags & MSG_FASTOPEN) !== 0) throw new Unmodelled("MSG_FASTOPEN");
   return section(sk, task, from, flags, msg, null);
 }
@@ -51,8 +51,33 @@ function section(
   waiting: TcpSend | null,
 ): number {
   sk.lock();
-  const result = sendLocked(sk, task, from, flags, msg, waiting);
+  const result =
+    (flags & Msg.ZEROCOPY) === 0
+      ? sendLocked(sk, task, from, flags, msg, waiting, null)
+      : sendZeroCopy(sk, task, from, flags, msg, waiting);
   sk.unlock();
+  return result;
+}
+
+function sendZeroCopy(
+  sk: TcpSock,
+  task: Task,
+  from: IovIter,
+  flags: number,
+  msg: MsgHdr | null,
+  waiting: TcpSend | null,
+): number {
+  let lot: ZeroCopyLot | null = null;
+  if (waiting !== null) {
+    lot = waiting.lot;
+  } else if (sk.opts.zerocopy && from.count > 0) {
+    sk.zeroCopy ??= new ZeroCopy(sk);
+    lot = sk.zeroCopy.begin(from.count);
+  }
+  const result = sendLocked(sk, task, from, flags, msg, waiting, lot);
+  if (lot === null || sk.zeroCopy === null) return result;
+  if (result !== BLOCKED) sk.zeroCopy.end(lot, result <= 0);
+  else if (task.call instanceof TcpSend) task.call.lot = lot;
   return result;
 }
 
@@ -63,6 +88,7 @@ function sendLocked(
   flags: number,
   msg: MsgHdr | null,
   waiting: TcpSend | null,
+  lot: ZeroCopyLot | null,
 ): number {
   let copied = waiting === null ? 0 : waiting.copied;
   let opened = 0;
@@ -76,7 +102,10 @@ function sendLocked(
       return sendError(sk, task, flags, copied, -Errno.EPIPE);
     }
     if (from.count === 0) break;
-    const fresh = sk.tailLength === 0 || sk.tailLength >= sizeGoal;
+    const fresh =
+      sk.tailLength === 0 ||
+      sk.tailLength >= sizeGoal ||
+      (lot !== null && sk.zeroCopy !== null && !sk.zeroCopy.fits(lot));
     if (fresh) {
       if (!sk.memoryFree(0)) {
         const err = waitMemory(sk, task, from, flags, msg, waiting, copied);
@@ -97,6 +126,7 @@ function sendLocked(
     const size = Math.min(sizeGoal - sk.tailLength, from.count, FRAGMENT_BYTES);
     const err = append(sk, task, from, size, fresh);
     if (err < 0) return sendError(sk, task, flags, copied, err);
+    if (sk.zeroCopy !== null) sk.zeroCopy.appended(lot, size, fresh);
     copied += size;
     if (from.count > 0 && sk.tailLength >= sizeGoal && (flags & Msg.OOB) === 0) tcpPushPendingFrames(sk, Nagle.PUSH);
   } while (from.count > 0);
@@ -216,6 +246,8 @@ class TcpSend extends SockCall {
   readonly #flags: number;
   readonly #msg: MsgHdr | null;
   copied = 0;
+  /** For MSG_ZEROCOPY. */
+  lot: ZeroCopyLot | null = null;
 
   constructor(sk: TcpSock, from: IovIter, flags: number, msg: MsgHdr | null) {
     super();

@@ -33,6 +33,7 @@ import type { TcpSegment } from "./tcp-segment.ts";
 import { tcpSendmsg } from "./tcp-sendmsg.ts";
 import { SocketState, Urg } from "./tcp-states.ts";
 import type { TcpTimer } from "./tcp-timer.ts";
+import type { ZeroCopy } from "./tcp-zerocopy.ts";
 
 const IPPROTO_TCP = 6;
 /** `tcp_wmem[1]`, `tcp_rmem[1]`: the sizes of a fresh socket. */
@@ -90,6 +91,8 @@ export class TcpSock extends InetSock {
   /** Accept queue and half-open connections; only while listening. */
   listenState: ListenState | null;
   timer: TcpTimer | null;
+  /** Sends with MSG_ZEROCOPY, and the error queue that they fill; null while there was none. */
+  zeroCopy: ZeroCopy | null;
   tcpOpts: TcpOptions;
   /** Next one with the same two ports in the table of connections. */
   hashNext: unknown;
@@ -126,6 +129,7 @@ export class TcpSock extends InetSock {
     this.disconnects = 0;
     this.listenState = null;
     this.timer = null;
+    this.zeroCopy = null;
     this.tcpOpts = DEFAULT_TCP_OPTIONS;
     this.hashNext = null;
   }
@@ -253,7 +257,8 @@ export class TcpSock extends InetSock {
       else this.nospace = true;
       if ((this.urgData & Urg.VALID) !== 0) mask |= Poll.PRI;
     }
-    return this.err !== 0 ? mask | Poll.ERR : mask;
+    if (this.err !== 0 || (this.zeroCopy !== null && this.zeroCopy.errors.length > 0)) mask |= Poll.ERR;
+    return mask;
   }
 
   override sendmsg(task: Task, from: IovIter, flags: number, msg: MsgHdr | null): number {
