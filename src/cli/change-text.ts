@@ -64,6 +64,7 @@ const CAUSES = {
   mod: "is ready for its new mask",
   wake: "queued by the wake",
   level: "is level-triggered: back to the end",
+  arrival: "came during the scan, which is over",
 } as const;
 
 function describeQueued(change: Change & { what: "queued" }, style: Style): Parts {

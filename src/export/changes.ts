@@ -9,7 +9,7 @@ import type { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import type { Eventpoll } from "../kernel/fs/eventpoll/eventpoll.ts";
 import type { File } from "../kernel/fs/file.ts";
 import type { Kernel } from "../kernel/kernel.ts";
-import type { KernelObserver } from "../kernel/observer.ts";
+import { KernelObserver, type QueueCause } from "../kernel/observer.ts";
 import type { Task } from "../kernel/sched/task.ts";
 
 /** A ready list as descriptor numbers, first to last; `more` counts those left out. */
@@ -27,7 +27,7 @@ export type Change =
       readonly ep: number | null;
       readonly fd: number;
       readonly list: "rdllist" | "ovflist";
-      readonly cause: "add" | "mod" | "wake" | "level";
+      readonly cause: QueueCause;
       readonly now: ListPicture;
     }
   | { readonly what: "dropped"; readonly ep: number | null; readonly fd: number; readonly events: number }
@@ -49,7 +49,7 @@ export type Change =
 const SHOWN_MAX = 16;
 
 /** Collects the changes of a kernel. Attach it with `kernel.observer = log`. */
-export class ChangeLog implements KernelObserver {
+export class ChangeLog extends KernelObserver {
   readonly #tasks: readonly Task[];
   readonly #names: readonly string[];
   /** Last known number of a description, by `File.id`. */
@@ -58,6 +58,7 @@ export class ChangeLog implements KernelObserver {
 
   /** @param tasks - grows while the program runs. @param names - of the tasks, by the same index. */
   constructor(tasks: readonly Task[], names: readonly string[]) {
+    super();
     this.#tasks = tasks;
     this.#names = names;
   }
@@ -94,42 +95,42 @@ export class ChangeLog implements KernelObserver {
     return this.fdOf(ep.file);
   }
 
-  rbInsert(ep: Eventpoll, epi: Epitem): void {
+  override rbInsert(ep: Eventpoll, epi: Epitem): void {
     // from now on its number is known, should it be closed without another look
     this.fdOf(epi.file);
     this.#changes.push({ what: "inserted", ep: this.#epOf(ep), fd: epi.fd, events: epi.events });
   }
 
-  rbErase(ep: Eventpoll, epi: Epitem): void {
+  override rbErase(ep: Eventpoll, epi: Epitem): void {
     this.#changes.push({ what: "erased", ep: this.#epOf(ep), fd: epi.fd });
   }
 
-  queued(epi: Epitem, list: "rdllist" | "ovflist", cause: "add" | "mod" | "wake" | "level"): void {
+  override queued(epi: Epitem, list: "rdllist" | "ovflist", cause: QueueCause): void {
     const now = list === "rdllist" ? pictureRdllist(epi.ep) : pictureOvflist(epi.ep);
     this.#changes.push({ what: "queued", ep: this.#epOf(epi.ep), fd: epi.fd, list, cause, now });
   }
 
-  dropped(epi: Epitem): void {
+  override dropped(epi: Epitem): void {
     this.#changes.push({ what: "dropped", ep: this.#epOf(epi.ep), fd: epi.fd, events: epi.events });
   }
 
-  filtered(epi: Epitem, key: number, why: "disarmed" | "mask" | "linked"): void {
+  override filtered(epi: Epitem, key: number, why: "disarmed" | "mask" | "linked"): void {
     this.#changes.push({ what: "filtered", ep: this.#epOf(epi.ep), fd: epi.fd, events: epi.events, key, why });
   }
 
-  disarmed(epi: Epitem): void {
+  override disarmed(epi: Epitem): void {
     this.#changes.push({ what: "disarmed", ep: this.#epOf(epi.ep), fd: epi.fd });
   }
 
-  wakeUp(file: File, key: number): void {
+  override wakeUp(file: File, key: number): void {
     this.#changes.push({ what: "wake", fd: this.fdOf(file), key });
   }
 
-  slept(task: Task): void {
+  override slept(task: Task): void {
     this.#changes.push({ what: "slept", task: this.nameOf(task) });
   }
 
-  woken(task: Task): void {
+  override woken(task: Task): void {
     this.#changes.push({ what: "woken", task: this.nameOf(task) });
   }
 }

@@ -12,7 +12,7 @@ export { KernelBug, Unmodelled } from "./lib/assert.ts";
 export { checkList, List, ListNode } from "./lib/list.ts";
 export { checkRbtree, RbNode, RbTree, rbNext } from "./lib/rbtree.ts";
 export { Mm, Prot } from "./mm/mm.ts";
-export type { KernelObserver } from "./observer.ts";
+export { KernelObserver } from "./observer.ts";
 export { type KernelProfile, kernelProfile, NEWEST, parseVersion } from "./profile.ts";
 export { Process, UserStruct } from "./sched/process.ts";
 export { BLOCKED, SleepingCall, Task, type TaskBody, TaskState } from "./sched/task.ts";

@@ -53,7 +53,7 @@ export class Kernel {
   readonly runqueue: List<Task> = new List<Task>();
   readonly net: Net;
   readonly mqueues: Mqueues = new Mqueues();
-  observer: KernelObserver | null = null;
+  #observer: KernelObserver | null = null;
   /** Set while somebody goes through schedules: opens the preemption points inside calls. */
   exploring: Exploration | null = null;
   /** Inode of every anonymous file. */
@@ -89,6 +89,16 @@ export class Kernel {
     this.clock = new Clock(options.bootNs, options.bootEpochNs);
     this.net = new Net(this);
     this.anonInode = new Inode(this.allocIno(), ANON_INODE_MODE, ANON_INODE_DEV);
+  }
+
+  /** Who watches; null for nobody. */
+  get observer(): KernelObserver | null {
+    return this.#observer;
+  }
+
+  set observer(observer: KernelObserver | null) {
+    this.#observer = observer;
+    this.clock.observer = observer;
   }
 
   allocIno(): number {
@@ -176,6 +186,7 @@ export class Kernel {
   #run(task: Task): void {
     const { call } = task;
     assert(task.state === TaskState.RUNNING && call !== null, "kernel: a runnable task has a call to go on with");
+    if (this.observer !== null) this.observer.resumed(task);
     const result = call.step(task);
     if (result === BLOCKED) {
       assert(
@@ -193,6 +204,7 @@ export class Kernel {
     task.held = null;
     held?.put();
     if (task.restoreSigmask) restoreSavedSigmask(task, result);
+    if (this.observer !== null) this.observer.returned(task, result);
     const seen = task.signalPending ? this.exitToUserMode(task, result) : result;
     if (seen !== BLOCKED) task.body?.resume(task, seen);
   }

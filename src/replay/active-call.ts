@@ -90,7 +90,10 @@ export class ActiveCall {
         this.#recordedErrno() === "EFAULT",
       );
       const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
+      const { observer } = owner.task.kernel;
+      if (observer !== null) observer.entered(owner.task, this.record);
       const ret = this.#run(owner.task, a, b, c, d, e, f);
+      if (observer !== null && ret !== BLOCKED) observer.returned(owner.task, ret);
       this.progress = ret === BLOCKED ? "sleeping" : "returned";
       this.ret = ret;
       if (ret === BLOCKED) owner.task.body = { resume: (_task, result) => this.#returned(result) };

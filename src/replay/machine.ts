@@ -29,8 +29,8 @@ export class ReplayTask {
   readonly area: UserArea;
   /** The call it is in, between its entry and its exit. */
   active: ActiveCall | null = null;
-  /** It has entered exit_group: its process closes its descriptors from now on, at the latest when its end is shown. */
-  exiting = false;
+  /** Its exit_group, once entered: its process closes its descriptors from then on, at the latest when its end is shown. */
+  exiting: CallRecord | null = null;
 
   constructor(id: string | null, task: Task, area: UserArea) {
     this.id = id;
@@ -138,28 +138,31 @@ export class Machine {
   }
 
   /** exit or exit_group was entered. The only user of a table closes everything before its end is shown. */
-  beginExit(task: ReplayTask): void {
-    task.exiting = true;
-    if (this.#users.get(task.task.process.files)?.size === 1) this.#closeAll(task.task.process.files);
+  beginExit(task: ReplayTask, record: CallRecord): void {
+    task.exiting = record;
+    if (this.#users.get(task.task.process.files)?.size === 1) this.#closeAll(task, record);
   }
 
   /** Lets a process whose exit_group is under way close its descriptors now. @returns whether there was one. */
   hurryExit(): boolean {
     for (const task of this.tasks.values()) {
       const { files } = task.task.process;
-      if (!task.exiting || files.count === 0) continue;
-      this.#closeAll(files);
+      if (task.exiting === null || files.count === 0) continue;
+      this.#closeAll(task, task.exiting);
       return true;
     }
     return false;
   }
 
-  #closeAll(files: FdTable): void {
+  /** @param origin - what ends the process. */
+  #closeAll({ task }: ReplayTask, origin: object): void {
+    const { files } = task.process;
+    this.kernel.observer?.entered(task, origin);
     for (let fd = 0; fd < files.end; fd += 1) files.take(fd)?.put();
   }
 
-  /** A task is gone; with the last user of a table its descriptors are closed. */
-  exit(id: string | null): void {
+  /** A task is gone; with the last user of a table its descriptors are closed. @param origin - the line that says so. */
+  exit(id: string | null, origin: object): void {
     const task = this.tasks.get(id);
     if (task === undefined) return;
     this.tasks.delete(id);
@@ -169,7 +172,7 @@ export class Machine {
     users?.delete(task);
     if (users === undefined || users.size > 0) return;
     this.#users.delete(files);
-    this.#closeAll(files);
+    this.#closeAll(task, task.exiting ?? origin);
   }
 
   #seenOf(files: FdTable): Set<number> {

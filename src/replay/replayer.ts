@@ -27,11 +27,21 @@ import { Lookahead, type TraceEvent } from "./lookahead.ts";
 import { Machine, type ReplayTask } from "./machine.ts";
 import { type ReplaySummary, Tally } from "./summary.ts";
 
+/** Follows a replay: `explain` and `doctor` build their pictures from it. */
+export interface ReplayWatcher {
+  /** The machine exists and nothing has happened on it: the place to attach an observer. */
+  begin(machine: Machine): void;
+  /** Around each event of the recording: an entry, an exit, an end of a task, a signal. */
+  before(event: TraceEvent): void;
+  after(event: TraceEvent): void;
+}
+
 export interface ReplayOptions {
   readonly profile: KernelProfile;
   readonly chooser: Chooser;
   /** Name of the recording, for messages and the summary. */
   readonly file: string;
+  readonly watcher?: ReplayWatcher;
 }
 
 /** Signals end these results; what a signal is, and when it comes, is told by the recording. */
@@ -69,6 +79,7 @@ export class Replayer {
     if (this.#machine === null && line.type !== "blank" && line.type !== "comment" && line.type !== "directive") {
       const epochNs = line.time?.form === "unix" ? line.time.ns : 0n;
       this.#machine = new Machine(this.#options.profile, this.#options.chooser, epochNs);
+      this.#options.watcher?.begin(this.#machine);
     }
     this.#lookahead.push(line);
     this.#drain(false);
@@ -82,8 +93,11 @@ export class Replayer {
   #drain(last: boolean): void {
     const machine = this.#machine;
     if (machine === null) return;
+    const { watcher } = this.#options;
     for (let event = this.#lookahead.next(last); event !== null; event = this.#lookahead.next(last)) {
+      watcher?.before(event);
       this.#event(machine, event);
+      watcher?.after(event);
     }
   }
 
@@ -99,7 +113,7 @@ export class Replayer {
         return;
       case "gone":
         machine.advance(event.ns);
-        machine.exit(event.line.task);
+        machine.exit(event.line.task, event.line);
         return;
       case "signal":
         machine.advance(event.ns);
@@ -112,7 +126,7 @@ export class Replayer {
     const { name } = record;
     if (LIFECYCLE.has(name)) {
       if (name.startsWith("clone") || name.endsWith("fork")) machine.spawn(owner, record);
-      else if (name === "exit_group" || name === "exit") machine.beginExit(owner);
+      else if (name === "exit_group" || name === "exit") machine.beginExit(owner, record);
       return;
     }
     if (IGNORED.has(name) || LIMITS.has(name) || isOnDisk(machine, record)) return;

@@ -81,6 +81,8 @@ export class EventfdCtx extends File {
 
   /** `eventfd_ctx_do_read`, the wake and the copy: a copy that fails has consumed the count all the same. */
   consume(to: IovIter): number {
+    const { observer } = this.kernel;
+    if (observer !== null) observer.dequeued(this, this.semaphore ? 1 : this.low + this.high * WORD);
     if (this.semaphore) {
       scratchView.setUint32(0, 1, true);
       scratchView.setUint32(4, 0, true);
@@ -128,6 +130,7 @@ export class EventfdCtx extends File {
     const carry = sumLow > WORD_MAX ? 1 : 0;
     this.low = sumLow - carry * WORD;
     this.high += high + carry;
+    if (this.kernel.observer !== null) this.kernel.observer.enqueued(this, low + high * WORD);
     return wakeLast(this.kernel, task, this, this.wqh, EPOLLIN, COUNT_SIZE);
   }
 
@@ -139,6 +142,7 @@ export class EventfdCtx extends File {
       this.low = 0;
       this.high += 1;
     }
+    if (this.kernel.observer !== null) this.kernel.observer.enqueued(this, 1);
     this.wakeUp(this.wqh, 1, EPOLLIN | mask);
   }
 

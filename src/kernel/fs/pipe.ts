@@ -142,6 +142,13 @@ export class PipeInodeInfo {
     this.tail += 1;
   }
 
+  /** Takes `chars` bytes out of a slot. */
+  consume(buf: PipeBuffer, chars: number): void {
+    buf.offset += chars;
+    buf.len -= chars;
+    if (this.kernel.observer !== null) this.kernel.observer.dequeued(this, chars);
+  }
+
   /** Claims the next slot for `len` bytes of `page`, which the slot takes over. The ring must not be full. */
   push(page: Page, offset: number, len: number, flags: number): void {
     const buf = this.slot(this.head);
@@ -151,6 +158,7 @@ export class PipeInodeInfo {
     buf.len = len;
     buf.flags = flags;
     this.head += 1;
+    if (this.kernel.observer !== null) this.kernel.observer.enqueued(this, len);
   }
 
   /**
@@ -171,8 +179,7 @@ export class PipeInodeInfo {
         return done === 0 ? fault : done;
       }
       done += chars;
-      buf.offset += chars;
-      buf.len -= chars;
+      this.consume(buf, chars);
       const packet = (buf.flags & PACKET) !== 0;
       if (packet || buf.len === 0) {
         if (pipeReadWakes === "slot" || this.full) this.madeRoom = true;
@@ -197,6 +204,7 @@ export class PipeInodeInfo {
     if ((buf.flags & CAN_MERGE) === 0 || end + chars > PAGE_SIZE) return 0;
     if (from.copyFrom((buf.page as Page).bytes, end, chars) < chars) return from.fault();
     buf.len += chars;
+    if (this.kernel.observer !== null) this.kernel.observer.enqueued(this, chars);
     return chars;
   }
 

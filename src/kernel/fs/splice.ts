@@ -129,12 +129,12 @@ function moveSlots(ipipe: PipeInodeInfo, opipe: PipeInodeInfo, length: number): 
     page.refs += 1;
     if (left >= len) {
       opipe.push(page, offset, len, flags);
+      ipipe.consume(buf, len);
       ipipe.dropTail();
       left -= len;
     } else {
       opipe.push(page, offset, left, flags & ~CAN_MERGE);
-      buf.offset += left;
-      buf.len -= left;
+      ipipe.consume(buf, left);
       left = 0;
     }
   }
@@ -325,8 +325,7 @@ export class SplicePipeToFile extends SpliceCall {
       bytes.set(buf.page.bytes.subarray(buf.offset, buf.offset + chars));
       const written = writeAt(task, this.output, this.#pos, bytes, chars);
       if (written < 0) return done === 0 ? written : done;
-      buf.offset += written;
-      buf.len -= written;
+      pipe.consume(buf, written);
       done += written;
       if (buf.len === 0) pipe.dropTail();
     }
@@ -408,8 +407,7 @@ export class VmspliceToUser extends SpliceCall {
         if (done === 0) done = fault;
         break;
       }
-      buf.offset += chars;
-      buf.len -= chars;
+      pipe.consume(buf, chars);
       done += chars;
       if (buf.len === 0) pipe.dropTail();
     }

@@ -87,6 +87,7 @@ export class TimerfdCtx extends File {
   triggered(): void {
     this.expired = true;
     this.ticks += 1;
+    if (this.kernel.observer !== null) this.kernel.observer.enqueued(this, 1);
     this.wakeUp(this.wqh, 1, EPOLLIN);
   }
 
@@ -112,6 +113,7 @@ export class TimerfdCtx extends File {
   consume(to: IovIter): number {
     const missed = this.expired && this.interval > 0n ? this.#restart() : 0;
     scratchView.setBigUint64(0, BigInt(this.ticks + missed), true);
+    if (this.kernel.observer !== null) this.kernel.observer.dequeued(this, this.ticks);
     this.ticks = 0;
     this.expired = false;
     const copied = to.copyTo(scratch, 0, TICKS_SIZE);

@@ -253,6 +253,18 @@ export abstract class Sock extends SkBuffHead {
     return -err;
   }
 
+  /** Whoever watches the model hears what readers of this socket can take: bytes, or connections. */
+  noteEnqueued(amount: number): void {
+    const { observer } = this.net.kernel;
+    if (observer !== null) observer.enqueued(this, amount);
+  }
+
+  /** What a reader has taken. */
+  noteDequeued(amount: number): void {
+    const { observer } = this.net.kernel;
+    if (observer !== null) observer.dequeued(this, amount);
+  }
+
   private wake(nrExclusive: number, key: number): void {
     const { wq } = this;
     const { observer } = this.net.kernel;

@@ -6,6 +6,7 @@
  * open (ND-22); the model expires them on the nanosecond.
  */
 import { assert } from "../lib/assert.ts";
+import type { KernelObserver } from "../observer.ts";
 
 export abstract class Hrtimer {
   /** Absolute expiry in ns since boot; meaningful while `index` is not -1. */
@@ -28,6 +29,8 @@ export class Clock {
   nowNs: number;
   /** ns since the epoch at boot: CLOCK_REALTIME is `nowNs + bootEpochNs`. */
   readonly bootEpochNs: bigint;
+  /** Told of each expiry; the kernel's own observer. */
+  observer: KernelObserver | null = null;
   readonly #heap: Hrtimer[] = [];
   #seq = 0;
 
@@ -74,6 +77,7 @@ export class Clock {
       if (timer === undefined || timer.expiresNs > nowNs) break;
       if (timer.expiresNs > this.nowNs) this.nowNs = timer.expiresNs;
       this.cancel(timer);
+      if (this.observer !== null) this.observer.expired(timer);
       timer.fire();
     }
     if (nowNs > this.nowNs) this.nowNs = nowNs;

@@ -115,7 +115,7 @@ function change(task: Task, { ep, op, tfile, fd, events, low, high }: EpollCtl, 
       return epi === null ? ep.insert(task, tfile, fd, mask, low, high, fullCheck) : -Errno.EEXIST;
     case EPOLL_CTL_DEL:
       if (epi === null) return -Errno.ENOENT;
-      ep.remove(epi);
+      ep.remove(epi, "del");
       return 0;
     case EPOLL_CTL_MOD:
       if (epi === null) return -Errno.ENOENT;

@@ -60,7 +60,7 @@ export class Epitem implements EpollHook {
   releaseFile(): Mutex | null {
     const { ep } = this;
     if (ep.mtx.owner !== null) return ep.mtx;
-    ep.remove(this);
+    ep.remove(this, "release");
     return null;
   }
 }

@@ -12,6 +12,7 @@ import type { Kernel } from "../../kernel.ts";
 import { assert } from "../../lib/assert.ts";
 import { List } from "../../lib/list.ts";
 import { type RbNode, RbTree, rbNext } from "../../lib/rbtree.ts";
+import type { EraseCause } from "../../observer.ts";
 import { Mutex } from "../../sched/mutex.ts";
 import type { UserStruct } from "../../sched/process.ts";
 import { SleepingCall, type Task } from "../../sched/task.ts";
@@ -101,6 +102,7 @@ export class Eventpoll {
 
   /** `ep_poll_safewake`: the key says IN and nothing else (E-185). */
   safewake(): void {
+    if (this.kernel.observer !== null) this.kernel.observer.safewake(this);
     this.pollWait.wakeUp(1, Epoll.IN);
   }
 
@@ -111,11 +113,13 @@ export class Eventpoll {
     this.rdllist = this.txlist;
     this.txlist = batch;
     this.scanning = true;
+    if (this.kernel.observer !== null) this.kernel.observer.scanStarted(this);
   }
 
   /** `ep_done_scan`: rest of the batch, then arrivals in order, then what the scan re-queued (E-070, E-168). */
   doneScan(): void {
-    const { ovflistInOrder, scanEndWakesOuter } = this.kernel.profile;
+    const { observer, profile } = this.kernel;
+    const { ovflistInOrder, scanEndWakesOuter } = profile;
     let epi = this.ovflist;
     this.ovflist = null;
     while (epi !== null) {
@@ -126,6 +130,7 @@ export class Eventpoll {
         // ovflist is newest first, so putting each in front restores the order of arrival.
         if (ovflistInOrder) this.rdllist.addHead(epi.rdllink);
         else this.rdllist.addTail(epi.rdllink);
+        if (observer !== null) observer.queued(epi, "rdllist", "arrival");
       }
       epi = next;
     }
@@ -136,6 +141,7 @@ export class Eventpoll {
       this.txlist = this.rdllist;
       this.rdllist = rest;
     }
+    if (observer !== null) observer.scanEnded(this);
     if (this.rdllist.first === null) return;
     if (this.wq.active) this.wq.wakeUp(1, 0);
     if (scanEndWakesOuter && this.pollWait.active) this.safewake();
@@ -191,6 +197,7 @@ export class Eventpoll {
     this.txlist = this.rdllist;
     this.rdllist = batch;
     this.scanning = false;
+    if (this.kernel.observer !== null) this.kernel.observer.scanEnded(this);
   }
 
   /** `ep_find`. */
@@ -222,7 +229,7 @@ export class Eventpoll {
     this.rbr.insert(epi.rbn);
     if (kernel.observer !== null) kernel.observer.rbInsert(this, epi);
     if (fullCheck && !reversePathCheck(kernel.epnested, file)) {
-      this.remove(epi);
+      this.remove(epi, "refused");
       return -Errno.EINVAL;
     }
     return this.#look(task, epi, new EpPqueue(epi), "add");
@@ -233,6 +240,7 @@ export class Eventpoll {
     epi.events = events;
     epi.dataLow = low;
     epi.dataHigh = high;
+    if (this.kernel.observer !== null) this.kernel.observer.modified(epi);
     return this.#look(task, epi, null, "mod");
   }
 
@@ -257,7 +265,7 @@ export class Eventpoll {
   }
 
   /** `__ep_remove`. The caller has `mtx`: no scan runs. */
-  remove(epi: Epitem): void {
+  remove(epi: Epitem, cause: EraseCause): void {
     assert(!this.scanning, "eventpoll: an item is removed during a scan");
     for (let pwq = epi.pwqlist; pwq !== null; pwq = pwq.nextPwq) pwq.whead?.remove(pwq);
     epi.pwqlist = null;
@@ -265,7 +273,7 @@ export class Eventpoll {
     this.rbr.erase(epi.rbn);
     epi.rdllink.list?.remove(epi.rdllink);
     this.user.epollWatches -= 1;
-    if (this.kernel.observer !== null) this.kernel.observer.rbErase(this, epi);
+    if (this.kernel.observer !== null) this.kernel.observer.rbErase(this, epi, cause);
   }
 
   /** `ep_clear_and_put`: the last reference to the instance is gone. */
@@ -273,7 +281,7 @@ export class Eventpoll {
     if (this.pollWait.active) this.safewake();
     for (let node = this.rbr.leftmost; node !== null; ) {
       const next: RbNode<Epitem> | null = rbNext(node);
-      this.remove(node.owner);
+      this.remove(node.owner, "epoll");
       node = next;
     }
   }

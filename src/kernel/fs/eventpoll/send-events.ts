@@ -122,6 +122,7 @@ export class EpollWaitCall extends SleepingCall {
     }
     ep.wq.addExclusiveHead(this.#entry);
     this.#at = At.WOKEN;
+    if (ep.kernel.observer !== null) ep.kernel.observer.waits(ep, task, deadlineNs);
     return task.sleep(this, TaskState.INTERRUPTIBLE, deadlineNs);
   }
 
@@ -195,6 +196,7 @@ export class EpollWaitCall extends SleepingCall {
       }
       this.#item = null;
       this.#count += 1;
+      if (observer !== null) observer.delivered(epi, revents);
       if ((epi.events & EPOLLONESHOT) !== 0) {
         epi.events &= EP_PRIVATE_BITS;
         if (observer !== null) observer.disarmed(epi);

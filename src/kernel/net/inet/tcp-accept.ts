@@ -25,6 +25,7 @@ function acceptOnce(sk: TcpSock, task: Task, nonblock: boolean, arg: AcceptArg, 
   if (sk.state !== SkState.LISTEN || listenState === null) return -Errno.EINVAL;
   const child = listenState.accepted.shift();
   if (child !== undefined) {
+    sk.noteDequeued(1);
     child.socketState = SocketState.CONNECTED;
     arg.accepted(child);
     return 0;

@@ -161,6 +161,7 @@ function dataQueue(sk: TcpSock, segment: TcpSegment): void {
     sk.receiveQueue.queueTail(skb);
     sk.rmemAlloc += skb.truesize;
     sk.rcvNxt += skb.len;
+    sk.noteEnqueued(skb.len);
   }
   if (segment.has(FIN)) {
     sk.rcvNxt += 1;

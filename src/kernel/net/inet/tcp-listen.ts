@@ -181,6 +181,7 @@ export class TcpRequest extends Hrtimer {
     tcp.ports.add(num, child);
     tcp.hash(child);
     listener.listenState?.accepted.push(child);
+    listener.noteEnqueued(1);
     return child;
   }
 }

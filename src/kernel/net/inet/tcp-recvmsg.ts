@@ -62,7 +62,9 @@ class RecvState extends SockCall {
   /** Moves on by some bytes. */
   advance(bytes: number): void {
     this.seq += bytes;
-    if (!this.peeking) this.sk.copiedSeq = this.seq;
+    if (this.peeking) return;
+    this.sk.copiedSeq = this.seq;
+    this.sk.noteDequeued(bytes);
   }
 
   protected override section(task: Task): number {

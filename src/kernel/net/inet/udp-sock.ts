@@ -230,6 +230,7 @@ export class UdpSock extends InetSock {
     }
     this.#rmemAlloc += truesize;
     this.receiveQueue.queueTail(skb);
+    this.noteEnqueued(skb.len);
     this.dataReady();
     return true;
   }
@@ -273,6 +274,7 @@ export class UdpSock extends InetSock {
     if (peeking) skb.peeked ||= skb.len === 0;
     else {
       this.readerQueue.unlink(skb);
+      this.noteDequeued(skb.len);
       this.#release(skb.truesize);
     }
     return this.#copyOut(task, to, flags, msg, skb, skip);

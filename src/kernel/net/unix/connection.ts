@@ -111,6 +111,7 @@ function establish(sk: UnixSock, task: Task, other: UnixSock): void {
   sk.state = ESTABLISHED;
   sk.peer = embryo;
   other.receiveQueue.queueTail(other.connectionSkb(embryo));
+  other.noteEnqueued(1);
   other.dataReady();
 }
 
@@ -163,6 +164,7 @@ function acceptOnce(sk: UnixSock, task: Task, nonblock: boolean, arg: AcceptArg,
   }
   const embryo = skb.sk as UnixSock;
   sk.freeSkb(skb);
+  sk.noteDequeued(1);
   sk.peerWait?.wakeUp(1, 0);
   embryo.listener = null;
   arg.accepted(embryo);

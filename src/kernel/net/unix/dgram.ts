@@ -190,6 +190,7 @@ export class UnixDgramSock extends UnixSock {
     const { len } = skb;
     call.skb = null;
     other.receiveQueue.queueTail(skb);
+    other.noteEnqueued(len);
     other.dataReady();
     return this.#sendEnd(call, len);
   }
@@ -299,7 +300,10 @@ export class UnixDgramSock extends UnixSock {
     }
     if (skb === null) return this.#noMessage(task, to, flags, msg, waiting);
     if (peeking) skb.peeked ||= skb.len === 0;
-    else this.receiveQueue.unlink(skb);
+    else {
+      this.receiveQueue.unlink(skb);
+      this.noteDequeued(skb.len);
+    }
     this.peerWait?.wakeUp(1, OUT3);
     const result = this.#copyOut(task, to, flags, msg, skb, skip);
     if (!peeking) {

@@ -234,6 +234,7 @@ export class UnixStreamSock extends UnixSock {
     }
     other.receiveQueue.queueTail(skb);
     other.inq += size;
+    other.noteEnqueued(size);
     if (urgent) other.oobSkb = skb;
     other.dataReady();
     return 0;
@@ -329,6 +330,7 @@ export class UnixStreamSock extends UnixSock {
       }
       skb.consumed += chunk;
       this.inq -= chunk;
+      this.noteDequeued(chunk);
       if (opts.peekOff >= 0) this.ownOptions().peekOff = Math.max(opts.peekOff - chunk, 0);
       let gotFds = false;
       if (skb.scm !== null && skb.scm.fp !== null) {
