@@ -48,6 +48,7 @@ import {
   sysWrite,
   sysWritev,
 } from "./rw.ts";
+import { sysSchedYield } from "./sched.ts";
 import { sysPoll, sysPpoll, sysPselect6, sysSelect } from "./select.ts";
 import {
   sysKill,
@@ -165,6 +166,7 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   rt_sigqueueinfo: sysRtSigqueueinfo,
   rt_sigsuspend: sysRtSigsuspend,
   rt_sigtimedwait: sysRtSigtimedwait,
+  sched_yield: sysSchedYield,
   select: sysSelect,
   sendfile: sysSendfile,
   sendmmsg: sysSendmmsg,

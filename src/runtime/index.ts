@@ -1,0 +1,30 @@
+/**
+ * Programs on the model: processes and threads that make system calls, run to the end in virtual time.
+ */
+export { Epoll, EpollCtl } from "../kernel/uapi/epoll.ts";
+export { Errno, errnoName } from "../kernel/uapi/errno.ts";
+export { Fcntl, Open } from "../kernel/uapi/fcntl.ts";
+export { Sig } from "../kernel/uapi/signal.ts";
+export { Af, Msg, Shut, SOL_SOCKET, SOL_TCP, So, Sock } from "../kernel/uapi/socket.ts";
+export { ClockId, Tfd } from "../kernel/uapi/time.ts";
+export type { SyscallName } from "../kernel/uapi/unistd.ts";
+export { BLOCKED, TaskState } from "../syscalls/index.ts";
+export {
+  type CallTracer,
+  type Counters,
+  Machine,
+  type MachineOptions,
+  type ProcessOptions,
+  type Sleeper,
+} from "./machine.ts";
+export { Syscalls } from "./syscalls.ts";
+export {
+  type Blocking,
+  type Program,
+  ProgramError,
+  type ProgramFunction,
+  type StepProgram,
+  Thread,
+  type ThreadBody,
+} from "./thread.ts";
+export { EpollEvents, type Pointer, SockaddrIn, UserBuffer, UserMemory } from "./user-memory.ts";

@@ -1,0 +1,258 @@
+/**
+ * One simulated machine with the programs that run on it, from the first call to the end.
+ *
+ * Virtual time: it stands still while any thread can run, and then goes on to the next timer. With the same seed everything
+ * happens in the same order, to the byte.
+ */
+
+import { Open } from "../kernel/uapi/fcntl.ts";
+import type { SyscallName } from "../kernel/uapi/unistd.ts";
+import {
+  type Chooser,
+  firstChoice,
+  Kernel,
+  kernelProfile,
+  NEWEST,
+  NullFile,
+  type Process,
+  seededChoice,
+  type Task,
+  TaskState,
+} from "../syscalls/index.ts";
+import { callSites } from "./call-site.ts";
+import { Thread, type ThreadBody } from "./thread.ts";
+import { UserMemory } from "./user-memory.ts";
+
+/** The machine has been up for a second: no time is 0. */
+const BOOT_NS = 1_000_000_000;
+/** 2026-01-01. */
+const BOOT_EPOCH_NS = 1_767_225_600_000_000_000n;
+const DEFAULT_NOFILE = 1_048_576;
+const DEFAULT_SLICE_CALLS = 1000;
+const DEFAULT_SLICE_NS = 1_000_000;
+
+export interface MachineOptions {
+  /** A release such as `6.18`; the newest unless given. */
+  readonly kernel?: string;
+  /** Numbers in [0, 1) that pick among what Linux leaves open. Without it always the first is taken. */
+  readonly random?: () => number;
+  /** `fs.nr_open` and the like. */
+  readonly sysctls?: Readonly<Record<string, number>>;
+  /** After how many calls without a sleep a thread lets others run. */
+  readonly sliceCalls?: number;
+  /** How long such a slice has taken when nobody else can run. */
+  readonly sliceNs?: number;
+  /** Where `print` goes; nowhere unless given. */
+  readonly out?: (text: string) => void;
+}
+
+export interface ProcessOptions {
+  readonly uid?: number;
+  /** RLIMIT_NOFILE; 1048576 unless given. */
+  readonly nofile?: number;
+  /** The machine's run is over when all other processes have ended, though this one goes on. */
+  readonly daemon?: boolean;
+}
+
+/** Told of every call: see `src/trace/live.ts`, which prints them as strace does. */
+export interface CallTracer {
+  /** @param args - the six registers. @param memory - what pointers among them point into. */
+  enter(tid: number, name: SyscallName, args: readonly number[], memory: UserMemory): void;
+  exit(tid: number, result: number): void;
+  spawned(parent: number, child: number, how: "thread" | "process"): void;
+  /** @param status - a wait status. */
+  ended(tid: number, status: number): void;
+}
+
+/** A thread that will sleep for ever. */
+export interface Sleeper {
+  readonly tid: number;
+  readonly name: string;
+  /** The call that it sleeps in. */
+  readonly call: string;
+  /** Since when, in ns since boot. */
+  readonly sinceNs: number;
+}
+
+/** What the programs have cost. */
+export interface Counters {
+  /** Calls by name, most frequent first. */
+  readonly calls: ReadonlyMap<string, number>;
+  readonly callsTotal: number;
+  /** How often the CPU went from one thread to another. */
+  readonly switches: number;
+  /** How often a thread went on after a sleep in a call. */
+  readonly wakeUps: number;
+  /** Time asleep in calls, all threads together, in ns. */
+  readonly blockedNs: number;
+  /** Virtual time since the start, in ns. */
+  readonly elapsedNs: number;
+  readonly threads: number;
+}
+
+export class Machine {
+  readonly kernel: Kernel;
+  readonly sliceCalls: number;
+  readonly sliceNs: number;
+  tracer: CallTracer | null = null;
+  /** Calls by `CallSite.index`. */
+  readonly callCounts: Float64Array = new Float64Array(callSites.length);
+  switches = 0;
+  /** Threads that have not ended, in the order of their birth. */
+  readonly threads: Set<Thread> = new Set();
+  readonly #out: (text: string) => void;
+  /** Processes whose end the run waits for. */
+  readonly #watched: Set<Process> = new Set();
+  /** Processes that are ending: their other threads die one after the other. */
+  readonly #dying: Set<Process> = new Set();
+  #running: Thread | null = null;
+  #threadsTotal = 0;
+  #wakeUps = 0;
+  #blockedNs = 0;
+
+  constructor(options: MachineOptions = {}) {
+    const { kernel, random, sysctls = {}, sliceCalls, sliceNs, out } = options;
+    const chooser: Chooser = random === undefined ? firstChoice : seededChoice(random);
+    const profile = kernelProfile(kernel ?? NEWEST);
+    this.kernel = new Kernel({ profile, chooser, bootNs: BOOT_NS, bootEpochNs: BOOT_EPOCH_NS });
+    for (const [name, value] of Object.entries(sysctls)) this.kernel.sysctl.set(name, value);
+    this.sliceCalls = sliceCalls ?? DEFAULT_SLICE_CALLS;
+    this.sliceNs = sliceNs ?? DEFAULT_SLICE_NS;
+    this.#out = out ?? (() => {});
+  }
+
+  /** The virtual time, in ns since boot. */
+  get nowNs(): number {
+    return this.kernel.clock.nowNs;
+  }
+
+  /** Prints a line: what a program has to say, outside of the machine. */
+  print(line: string): void {
+    this.#out(`${line}\n`);
+  }
+
+  /** A process of its own, with descriptors 0 to 2 on /dev/null. */
+  spawn(
+    name: string,
+    body: ThreadBody,
+    { uid = 0, nofile = DEFAULT_NOFILE, daemon = false }: ProcessOptions = {},
+  ): Thread {
+    const task = this.kernel.createProcess(name, uid, nofile);
+    const { files, mm } = task.process;
+    const devNull = new NullFile(this.kernel, Open.RDWR);
+    for (const fd of [0, 1, 2]) files.replace(fd, fd === 0 ? devNull : devNull.get(), false);
+    if (!daemon) this.#watched.add(task.process);
+    return this.#adopt(task, new UserMemory(mm), body, true);
+  }
+
+  /** A thread of `parent`'s process. @returns its number. */
+  clone(parent: Thread, name: string, body: ThreadBody): number {
+    const task = this.kernel.createThread(parent.task, name);
+    this.tracer?.spawned(parent.task.tid, task.tid, "thread");
+    return this.#adopt(task, parent.memory, body, false).task.tid;
+  }
+
+  /** A child of `parent`'s process. @returns its number. */
+  fork(parent: Thread, name: string, body: ThreadBody): number {
+    const task = this.kernel.fork(parent.task, name);
+    if (this.#watched.has(parent.task.process)) this.#watched.add(task.process);
+    this.tracer?.spawned(parent.task.tid, task.tid, "process");
+    return this.#adopt(task, parent.memory, body, true).task.tid;
+  }
+
+  #adopt(task: Task, memory: UserMemory, body: ThreadBody, isMain: boolean): Thread {
+    const thread = new Thread(this, task, memory, body, isMain);
+    this.threads.add(thread);
+    this.#threadsTotal += 1;
+    return thread;
+  }
+
+  /** A thread's turn has come. */
+  ran(thread: Thread): void {
+    if (this.#running === thread) return;
+    this.#running = thread;
+    this.switches += 1;
+  }
+
+  /** A thread has made its last call. */
+  ended(thread: Thread): void {
+    const { process } = thread.task;
+    this.#forget(thread);
+    if (process.groupExit) this.#dying.add(process);
+  }
+
+  #forget(thread: Thread): void {
+    this.threads.delete(thread);
+    this.#wakeUps += thread.wakeUps;
+    this.#blockedNs += thread.blockedNs;
+    thread.sys.freeStack();
+    this.tracer?.ended(thread.task.tid, thread.task.exitCode);
+  }
+
+  /**
+   * Lets the next thread run, or the time go on.
+   *
+   * @returns false when the run is over: every process that is no daemon has ended, or nothing will ever happen.
+   */
+  step(): boolean {
+    if (this.kernel.step()) return true;
+    this.#bury();
+    return this.#isWatching() && this.kernel.advance();
+  }
+
+  #isWatching(): boolean {
+    for (const process of this.#watched) {
+      if (!process.zombie && process.leader !== null) return true;
+      this.#watched.delete(process);
+    }
+    return false;
+  }
+
+  /** Forgets threads that died in their sleep: by a signal, or by the end of their process. */
+  #bury(): void {
+    if (this.#dying.size === 0 && this.tracer === null) return;
+    for (const thread of this.threads) if (thread.task.state === TaskState.DEAD) this.#forget(thread);
+    this.#dying.clear();
+  }
+
+  /**
+   * At most `steps` steps.
+   *
+   * @returns false when the run is over.
+   * @throws ProgramError when a program did.
+   */
+  run(steps: number = Number.POSITIVE_INFINITY): boolean {
+    for (let left = steps; left > 0; left -= 1) if (!this.step()) return false;
+    return true;
+  }
+
+  /** Threads of processes that are no daemons, each in a call that nothing will ever end. Meaningful when the run is over. */
+  sleepers(): Sleeper[] {
+    const sleepers: Sleeper[] = [];
+    for (const { task, inCall, sinceNs } of this.threads) {
+      if (task.state === TaskState.DEAD || !this.#watched.has(task.process)) continue;
+      sleepers.push({ tid: task.tid, name: task.comm, call: inCall?.name ?? "", sinceNs });
+    }
+    return sleepers;
+  }
+
+  counters(): Counters {
+    const counts = callSites.map(({ name, index }) => [name, this.callCounts[index] as number] as const);
+    const used = counts.filter(([, count]) => count > 0).sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
+    let wakeUps = this.#wakeUps;
+    let blockedNs = this.#blockedNs;
+    for (const thread of this.threads) {
+      wakeUps += thread.wakeUps;
+      blockedNs += thread.blockedNs;
+    }
+    return {
+      calls: new Map(used),
+      callsTotal: used.reduce((sum, [, count]) => sum + count, 0),
+      switches: this.switches,
+      wakeUps,
+      blockedNs,
+      elapsedNs: this.nowNs - BOOT_NS,
+      threads: this.#threadsTotal,
+    };
+  }
+}
