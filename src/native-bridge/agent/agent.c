@@ -814,6 +814,7 @@ static struct {
 		unsigned len;
 		char name[108];
 	} abstract[MAX_ABSTRACT];
+	int other_cpus; /* tasks have raced, and run on several CPUs now */
 	int slow; /* work queues of the kernel take part (pseudo terminals): settle longer */
 } used;
 
@@ -832,7 +833,7 @@ struct task {
 	const struct call *call;
 	long ret; /* of its newest call, once it has returned */
 	int32_t slot; /* that receives it, or -1 */
-	int fd_syscall;
+	int fd_syscall, fd_stat; /* its files in /proc, opened at the first look; or -1 */
 	uint64_t transient_ns; /* since when it looks like a sleep that ends by itself */
 };
 
@@ -1482,24 +1483,28 @@ static int open_task_file(const struct task *t, const char *name)
 	return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-static ssize_t read_task_file(const struct task *t, const char *name, char *buf, size_t size)
+/*
+ * @fd: stays open from one look to the next. Each file of a task that is opened and closed leaves something behind that the
+ * end of the task has to clear away; with a look at every turn that was half of the time of a race.
+ */
+static ssize_t read_task_file(const struct task *t, int *fd, const char *name, char *buf, size_t size)
 {
-	int fd = open_task_file(t, name);
-	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+	ssize_t n;
 
-	if (fd >= 0)
-		close(fd);
+	if (*fd < 0)
+		*fd = open_task_file(t, name);
+	n = *fd < 0 ? -1 : pread(*fd, buf, size - 1, 0);
 	buf[n < 0 ? 0 : n] = 0;
 	return n;
 }
 
 /* The state letter of the task, or 'X' if it is no more. */
-static char task_state(const struct task *t)
+static char task_state(struct task *t)
 {
 	char buf[512];
 	char *p;
 
-	if (read_task_file(t, "stat", buf, sizeof(buf)) <= 0)
+	if (read_task_file(t, &t->fd_stat, "stat", buf, sizeof(buf)) <= 0)
 		return 'X';
 	p = strrchr(buf, ')');
 	return p && p[1] ? p[2] : 'X';
@@ -1509,13 +1514,15 @@ static void close_task_files(struct task *t)
 {
 	if (t->fd_syscall >= 0)
 		close(t->fd_syscall);
-	t->fd_syscall = -1;
+	if (t->fd_stat >= 0)
+		close(t->fd_stat);
+	t->fd_syscall = t->fd_stat = -1;
 }
 
 enum look { RUNNING, ASLEEP, RETURNED, DEAD };
 
 /* Without /proc/PID/syscall (gVisor): between command and answer a task that is in state S sleeps in its call. */
-static enum look look_at_state(const struct task *t)
+static enum look look_at_state(struct task *t)
 {
 	char state = task_state(t);
 
@@ -1533,14 +1540,11 @@ static enum look look_at_syscall(struct task *t)
 	ssize_t n;
 	long nr;
 
-	if (t->fd_syscall < 0)
-		t->fd_syscall = open_task_file(t, "syscall");
-	n = t->fd_syscall < 0 ? -1 : pread(t->fd_syscall, buf, sizeof(buf) - 1, 0);
+	n = read_task_file(t, &t->fd_syscall, "syscall", buf, sizeof(buf));
 	if (is_done(t))
 		return RETURNED;
 	if (n <= 0)
 		return DEAD;
-	buf[n] = 0;
 	nr = strtol(buf, &end, 10);
 	if (end == buf) /* "running" */
 		return RUNNING;
@@ -1672,9 +1676,9 @@ static int settle(void)
 			quiet++;
 			if (quiet_since == 0)
 				quiet_since = now_ns();
-			if (setup.nlanes > 0 && !nobody_wakes_up()) /* those who raced are on other CPUs */
+			if (used.other_cpus && !nobody_wakes_up()) /* those who raced are on other CPUs */
 				quiet = 0;
-			if (quiet >= 1 + (!world.pinned || setup.nlanes > 0) && (!used.slow || now_ns() - quiet_since > SLOW_NS))
+			if (quiet >= 1 + (!world.pinned || used.other_cpus) && (!used.slow || now_ns() - quiet_since > SLOW_NS))
 				return 1;
 		} else {
 			quiet = 0;
@@ -1733,19 +1737,23 @@ static void note_pending(uint8_t *pending)
 		pending[i] = tasks[i].state == PENDING;
 }
 
-/* The end of a step: everybody comes to rest, and who returned meanwhile is told, except @self, whose step it is. */
-static enum end finish_step(struct result *r, const uint8_t *pending, const struct task *self)
+/* Everybody has come to rest: who returned meanwhile is told, except @self, whose step it is. */
+static enum end tell_step(struct result *r, const uint8_t *pending, const struct task *self)
 {
 	uint16_t woke[MAX_TASKS];
 
-	if (!settle())
-		return CONTINUE; /* the main loop reports the watchdog */
 	r->woke = woke;
 	for (int i = 0; i < ntasks; i++)
 		if (pending[i] && tasks[i].state == IDLE && &tasks[i] != self)
 			woke[r->nwoke++] = i;
 	put_result(r);
 	return CONTINUE;
+}
+
+/* The end of a step. */
+static enum end finish_step(struct result *r, const uint8_t *pending)
+{
+	return settle() ? tell_step(r, pending, NULL) : CONTINUE; /* the main loop reports the watchdog */
 }
 
 static enum end task_is_gone(const struct task *t)
@@ -1835,7 +1843,7 @@ static void new_task(struct task *t, int proc, pid_t pid, pid_t tid)
 	t->proc = proc;
 	t->pid = pid;
 	t->tid = tid;
-	t->fd_syscall = -1;
+	t->fd_syscall = t->fd_stat = -1;
 }
 
 static int take_userfaultfd(struct process *p)
@@ -1935,14 +1943,16 @@ static enum end step_call(uint32_t index, const struct step *s)
 		await_exit(t);
 	else if (s->wait && await_done(t))
 		mark_returned(t);
-	if (settle() && t->state == GONE && (end = check_crash(t)) != CONTINUE)
+	if (!settle())
+		return CONTINUE;
+	if (t->state == GONE && (end = check_crash(t)) != CONTINUE)
 		return end;
 	if (t->state == IDLE) {
 		r.ret = &t->ret;
 		if (s->slot >= 0)
 			sh->slots[s->slot] = t->ret;
 	}
-	return finish_step(&r, pending, t);
+	return tell_step(&r, pending, t);
 }
 
 /* `await` and `blocked`. */
@@ -1958,13 +1968,15 @@ static enum end step_look(const struct step *s)
 	note_pending(pending);
 	if (s->op == OP_AWAIT && t->state == PENDING && await_done(t))
 		mark_returned(t);
-	if (settle() && t->state == GONE && (end = check_crash(t)) != CONTINUE)
+	if (!settle())
+		return CONTINUE;
+	if (t->state == GONE && (end = check_crash(t)) != CONTINUE)
 		return end;
 	if (t->state == IDLE || (t->state == GONE && s->op == OP_BLOCKED)) /* the dead are not asleep */
 		r.ret = &t->ret;
 	if (s->op == OP_AWAIT && t->state == IDLE && t->call && t->slot >= 0)
 		sh->slots[t->slot] = t->ret;
-	return finish_step(&r, pending, s->op == OP_AWAIT ? t : NULL);
+	return tell_step(&r, pending, s->op == OP_AWAIT ? t : NULL);
 }
 
 static enum end step_spawn(const struct step *s)
@@ -1991,7 +2003,7 @@ static enum end step_spawn(const struct step *s)
 	ret = clone_task(cloner, t, s->wait, parent);
 	if (ret <= 0)
 		return fired ? CONTINUE : stop(END_UNSUPPORTED, "clone failed: %s", strerror(-ret));
-	return finish_step(&r, pending, NULL);
+	return finish_step(&r, pending);
 }
 
 static enum end step_thaw(const struct step *s)
@@ -2013,7 +2025,7 @@ static enum end step_thaw(const struct step *s)
 			ioctl(procs[i].uffd, UFFDIO_WAKE, &zero.range); /* another process' page is here already */
 	}
 	sh->thawed |= 1U << s->page;
-	return finish_step(&r, pending, NULL);
+	return finish_step(&r, pending);
 }
 
 static void read_fdinfo(const struct task *t, long number)
@@ -2097,7 +2109,7 @@ static enum end step_poll_mask(const struct step *s)
 		return fired ? CONTINUE : task_is_gone(poller);
 	ret = c->ret < 0 ? c->ret : (long)(uint16_t)c->pollfd.revents;
 	r.ret = &ret;
-	return finish_step(&r, pending, NULL);
+	return finish_step(&r, pending);
 }
 
 /* ---- A race ---- */
@@ -2133,17 +2145,15 @@ static void spread(const struct task *t, unsigned lane)
 {
 	unsigned ncpus = CPU_COUNT(&all_cpus), wanted;
 	cpu_set_t one;
+	int cpu = 0;
 
 	if (ncpus < 2)
 		return;
 	wanted = (stagger.on ? lane + stagger_next(ncpus) : lane) % ncpus;
+	while (!CPU_ISSET(cpu, &all_cpus) || wanted-- > 0)
+		cpu++;
 	CPU_ZERO(&one);
-	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &all_cpus) || wanted-- > 0)
-			continue;
-		CPU_SET(cpu, &one);
-		break;
-	}
+	CPU_SET(cpu, &one);
 	sched_setaffinity(t->tid, sizeof(one), &one);
 }
 
@@ -2221,25 +2231,52 @@ static int is_racing(struct task *t)
 	return at != atomic_load(&ctl_of(t)->first) || sh->steps[at].wait;
 }
 
-/* Until all tasks are at their end, or sleep. 0 if the watchdog fired. */
+/* 1 if somebody may go on by himself: a task of the race, or one that slept before it. */
+static int is_anybody_racing(void)
+{
+	for (unsigned i = 0; i < setup.nlanes; i++)
+		if (is_racing(&tasks[setup.lanes[i].task]))
+			return 1;
+	for (int i = 0; i < ntasks; i++)
+		if (tasks[i].state == PENDING && look(&tasks[i]) == RUNNING)
+			return 1;
+	return 0;
+}
+
+/* Leaves the CPU to the race, until somebody is at his end or some time has passed. */
+static void sleep_through_race(unsigned round)
+{
+	for (unsigned i = 0; i < setup.nlanes; i++) {
+		const struct task *t = &tasks[setup.lanes[i].task];
+		uint32_t done = atomic_load(&ctl_of(t)->done);
+		if (done == t->seq)
+			continue;
+		futex_wait(&ctl_of(t)->done, done, round < 20 ? 20000 : 100000);
+		return;
+	}
+	if (round > 0) /* all are; somebody who slept before has been woken */
+		sched_yield();
+}
+
+/*
+ * Until all tasks are at their end, or sleep. 0 if the watchdog fired.
+ *
+ * Short waits have to be short here: with the usual slack of timers each would take three times as long.
+ */
 static int await_race(void)
 {
 	int quiet = 0;
 
-	for (unsigned round = 0; !fired; round++) {
-		int racing = 0;
-
-		for (unsigned i = 0; i < setup.nlanes && !racing; i++)
-			racing = is_racing(&tasks[setup.lanes[i].task]);
-		for (int i = 0; i < ntasks && !racing; i++)
-			racing = tasks[i].state == PENDING && look(&tasks[i]) == RUNNING;
-		quiet = racing ? 0 : quiet + 1;
-		if (quiet >= 3 && nobody_wakes_up())
-			return 1;
-		if (racing || quiet >= 3)
-			relax(round);
+	prctl(PR_SET_TIMERSLACK, 1);
+	for (unsigned round = 0; !fired && quiet < 3; round++) {
+		if (quiet == 0)
+			sleep_through_race(round);
+		quiet = is_anybody_racing() ? 0 : quiet + 1;
+		if (quiet == 3 && !nobody_wakes_up())
+			quiet = 0;
 	}
-	return 0;
+	prctl(PR_SET_TIMERSLACK, 0);
+	return !fired;
 }
 
 /* Tells what the steps of a race gave. */
@@ -2297,13 +2334,14 @@ static enum end step_race(uint32_t index)
 		t->state = PENDING;
 		submit(t, K_RACE);
 	}
+	used.other_cpus = 1;
 	if (!await_race())
 		return CONTINUE; /* the main loop reports the watchdog */
 	atomic_store(&sh->race_over, 1);
-	end = finish_step(&r, pending, NULL);
-	if (end == CONTINUE && !fired)
-		put_race_results(index + 1);
-	return end;
+	all_asleep();
+	tell_step(&r, pending, NULL);
+	put_race_results(index + 1);
+	return CONTINUE;
 }
 
 static enum end one_step(uint32_t index)
@@ -2334,7 +2372,7 @@ static enum end one_step(uint32_t index)
 		return step_poll_mask(s);
 	case OP_SETTLE:
 		note_pending(pending);
-		return finish_step(&r, pending, NULL);
+		return finish_step(&r, pending);
 	case OP_RACE:
 		return step_race(index);
 	}
