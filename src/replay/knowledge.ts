@@ -66,5 +66,11 @@ export const CONTENT: ReadonlySet<string> = new Set(
 /** Calls that take from somebody else: they may sleep, and take what is there when they end rather than when they begin. */
 export const CONSUMERS: ReadonlySet<string> = new Set(
   `accept accept4 epoll_wait epoll_pwait epoll_pwait2 poll ppoll pselect6 read readv recvfrom recvmmsg recvmsg select
-  preadv preadv2`.split(/\s+/),
+  pause preadv preadv2 rt_sigsuspend rt_sigtimedwait wait4 waitid`.split(/\s+/),
 );
+
+/**
+ * How much a time stamp of strace may be off: entry plus duration agrees with the exit's own stamp to within 0.2 ms in 98 of
+ * 100 pairs of the captured corpus.
+ */
+export const STAMP_ERROR_NS = 1_000_000;

@@ -7,14 +7,18 @@ import { Kernel } from "../kernel/kernel.ts";
 import { Mm } from "../kernel/mm/mm.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
 import { beginNewExec } from "../kernel/sched/exec.ts";
+import { doExit } from "../kernel/sched/exit.ts";
 import { Process } from "../kernel/sched/process.ts";
 import { Task } from "../kernel/sched/task.ts";
+import { ownSigmask } from "../kernel/signal/sigmask.ts";
 import { evalBig } from "../trace/abi/evaluate.ts";
-import type { Expr } from "../trace/ast.ts";
+import type { ExitLine, Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { ExternalFile } from "./external.ts";
+import { endStatus, isDoomed } from "./pids.ts";
 import { PortMap } from "./ports.ts";
+import type { SignalFrame } from "./signals.ts";
 import { type UserArea, UserSpace } from "./user-area.ts";
 
 /** The recorded programs met no limit, as far as their recordings show: EMFILE is theirs to prove. */
@@ -25,12 +29,20 @@ const STDIO = ["stdin", "stdout", "stderr"];
 /** A recorded task. */
 export class ReplayTask {
   readonly id: string | null;
-  task: Task;
+  readonly task: Task;
   readonly area: UserArea;
   /** The call it is in, between its entry and its exit. */
   active: ActiveCall | null = null;
   /** Its exit_group, once entered: its process closes its descriptors from then on, at the latest when its end is shown. */
   exiting: CallRecord | null = null;
+  /** Some line is its own. A child that the tracer does not follow shows only in what its parent sees of it. */
+  shown = false;
+  /** A line has shown the signal mask, or the one that it was inherited from. */
+  maskKnown = false;
+  /** The handlers that run, the innermost last. */
+  readonly frames: SignalFrame[] = [];
+  /** A call that was interrupted, and no signal is known: the task's next line must show one. */
+  unexplained: CallRecord | null = null;
 
   constructor(id: string | null, task: Task, area: UserArea) {
     this.id = id;
@@ -46,10 +58,12 @@ export class Machine {
   readonly names: Set<string> = new Set();
   /** Which of the model's ephemeral ports stands for which recorded one. */
   readonly ports: PortMap = new PortMap();
+  /** Numbers of all tasks that the recording has shown, gone ones too. */
+  readonly pids: Set<number> = new Set();
+  /** Signals whose action some line has shown, in a family of processes. */
+  readonly #actionsKnown = new WeakMap<Process, Set<number>>();
   readonly #byTask = new WeakMap<Task, ReplayTask>();
   readonly #space: UserSpace = new UserSpace(new Mm());
-  /** Processes that use a table: threads share it, and so do clones with CLONE_FILES. */
-  readonly #users = new Map<FdTable, Set<ReplayTask>>();
   /** Numbers of each table that some line has shown, open or closed: they cannot be inherited descriptors unseen so far. */
   readonly #seen = new WeakMap<FdTable, Set<number>>();
   /** Ids for tasks that the recording does not number. */
@@ -72,7 +86,9 @@ export class Machine {
 
   /** The task of a line; an unknown one is the first of a process that the recording attached to. */
   task(id: string | null): ReplayTask {
-    return this.tasks.get(id) ?? this.#root(id);
+    const task = this.tasks.get(id) ?? this.#root(id);
+    task.shown = true;
+    return task;
   }
 
   /** The recorded task that a simulated one stands for. */
@@ -90,12 +106,12 @@ export class Machine {
   }
 
   #adopt(id: string | null, process: Process): ReplayTask {
-    const task = new ReplayTask(id, new Task(this.kernel, process, this.#pid(id), id ?? "task"), this.#space.area());
+    const tid = process.threads.length === 0 ? process.tgid : this.#pid(id);
+    const task = new ReplayTask(id, new Task(this.kernel, process, tid, id ?? "task"), this.#space.area());
     this.tasks.set(id, task);
     this.#byTask.set(task.task, task);
-    const users = this.#users.get(process.files) ?? new Set();
-    users.add(task);
-    this.#users.set(process.files, users);
+    this.kernel.pids.set(tid, task.task.pid);
+    this.pids.add(tid);
     return task;
   }
 
@@ -110,45 +126,55 @@ export class Machine {
     if (id === "" || this.tasks.has(id)) return;
     const { process } = parent.task;
     if (hasFlag(call.args, "CLONE_THREAD")) {
-      this.#adopt(id, process).task.blocked.set(parent.task.blocked);
+      this.#inherit(this.#adopt(id, process), parent);
       return;
     }
-    const files = hasFlag(call.args, "CLONE_FILES") ? process.files : process.files.clone();
+    const shared = hasFlag(call.args, "CLONE_FILES");
+    const files = shared ? process.files : process.files.clone();
+    if (shared) files.users += 1;
+    else this.#seen.set(files, new Set(this.#seenOf(process.files)));
     const child = new Process(this.#pid(id), process, files, this.#space.mm, process.user);
-    this.#adopt(id, child).task.blocked.set(parent.task.blocked);
-    if (files !== process.files) this.#seen.set(files, new Set(this.#seenOf(process.files)));
+    if (hasFlag(call.args, "CLONE_SIGHAND")) child.sighand = process.sighand;
+    this.#actionsKnown.set(child, this.actionsKnown(parent));
+    this.#inherit(this.#adopt(id, child), parent);
   }
 
-  /** execve has succeeded: the table is the task's own, and close-on-exec descriptors are gone. */
+  #inherit(child: ReplayTask, parent: ReplayTask): void {
+    child.task.blocked.set(ownSigmask(parent.task));
+    child.maskKnown = parent.maskKnown;
+  }
+
+  /** Signals whose action some line has shown. */
+  actionsKnown({ task }: ReplayTask): Set<number> {
+    const known = this.#actionsKnown.get(task.process) ?? new Set();
+    this.#actionsKnown.set(task.process, known);
+    return known;
+  }
+
+  /** execve has succeeded: the table is the process's own, and close-on-exec descriptors are gone. */
   exec(task: ReplayTask): void {
     const { process } = task.task;
-    const users = this.#users.get(process.files);
-    if (users !== undefined && [...users].some((other) => other.task.process !== process)) {
-      users.delete(task);
-      const own = new Process(process.tgid, process.parent, process.files.clone(), this.#space.mm, process.user);
-      const { blocked, tid, comm } = task.task;
-      task.task = new Task(this.kernel, own, tid, comm);
-      task.task.blocked.set(blocked);
-      own.sighand = process.sighand.clone();
-      this.#byTask.set(task.task, task);
-      this.#users.set(own.files, new Set([task]));
-      this.#seen.set(own.files, new Set(this.#seenOf(process.files)));
-    }
-    beginNewExec(task.task.process);
+    const before = process.files;
+    beginNewExec(process);
+    task.frames.length = 0;
+    if (process.files !== before) this.#seen.set(process.files, new Set(this.#seenOf(before)));
   }
 
-  /** exit or exit_group was entered. The only user of a table closes everything before its end is shown. */
+  /** exit or exit_group was entered. The last user of a table closes everything before its end is shown. */
   beginExit(task: ReplayTask, record: CallRecord): void {
-    task.exiting = record;
-    if (this.#users.get(task.task.process.files)?.size === 1) this.#closeAll(task, record);
+    const { process } = task.task;
+    const alone = process.threads.every((thread) => thread === task.task || thread.exiting);
+    if (alone || record.name === "exit_group") task.exiting = record;
+    if (alone && process.files.users === 1) this.#closeAll(task, record);
   }
 
-  /** Lets a process whose exit_group is under way close its descriptors now. @returns whether there was one. */
+  /** Lets a process that is about to end close its descriptors now. @returns whether there was one. */
   hurryExit(): boolean {
-    for (const task of this.tasks.values()) {
-      const { files } = task.task.process;
-      if (task.exiting === null || files.count === 0) continue;
-      this.#closeAll(task, task.exiting);
+    for (const owner of this.tasks.values()) {
+      const { files } = owner.task.process;
+      const isEnding = owner.exiting !== null || isDoomed(owner.task.process);
+      if (files.users > 1 || files.count === 0 || !isEnding) continue;
+      this.#closeAll(owner, owner.exiting ?? owner);
       return true;
     }
     return false;
@@ -161,18 +187,32 @@ export class Machine {
     for (let fd = 0; fd < files.end; fd += 1) files.take(fd)?.put();
   }
 
-  /** A task is gone; with the last user of a table its descriptors are closed. @param origin - the line that says so. */
-  exit(id: string | null, origin: object): void {
-    const task = this.tasks.get(id);
+  /** A task is gone: its process with the last one, and then its parent is told. */
+  exit(line: ExitLine): void {
+    const task = this.tasks.get(line.task);
     if (task === undefined) return;
-    this.tasks.delete(id);
+    if (line.how === "superseded") this.#supersede(task, String(line.status));
+    else this.end(task, endStatus(line), task.exiting ?? line);
+  }
+
+  /** Ends a task. @param status - as wait4 stores it. @param origin - what says so. */
+  end(task: ReplayTask, status: number, origin: object): void {
+    this.tasks.delete(task.id);
     task.active?.interrupt(task);
-    const { files } = task.task.process;
-    const users = this.#users.get(files);
-    users?.delete(task);
-    if (users === undefined || users.size > 0) return;
-    this.#users.delete(files);
-    this.#closeAll(task, task.exiting ?? origin);
+    if (task.task.exiting) return;
+    this.kernel.observer?.entered(task.task, origin);
+    doExit(task.task, status);
+  }
+
+  /** A thread has called execve, and goes on under the number of its leader. */
+  #supersede(leader: ReplayTask, id: string): void {
+    const caller = this.tasks.get(id);
+    leader.active?.interrupt(leader);
+    if (caller === undefined || caller === leader || caller.task.process !== leader.task.process) return;
+    leader.task.blocked.set(caller.task.blocked);
+    leader.active = caller.active;
+    caller.active = null;
+    this.end(caller, 0, leader.active?.record ?? leader);
   }
 
   #seenOf(files: FdTable): Set<number> {

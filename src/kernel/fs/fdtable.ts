@@ -19,6 +19,8 @@ const NR_OPEN_DEFAULT = 64;
 export class FdTable {
   /** `RLIMIT_NOFILE`, soft. Numbers above it that are open stay usable. */
   nofile: number;
+  /** Processes that share the table: `files_struct.count`. */
+  users = 1;
   /** Descriptors in use. */
   count = 0;
   readonly #files: (File | null)[] = [];

@@ -7,8 +7,19 @@
 import type { Process } from "./process.ts";
 
 /** execve has succeeded: close-on-exec descriptors, handlers and timers that send signals are gone. */
-export function beginNewExec({ files, posixTimers, sighand }: Process): void {
+export function beginNewExec(process: Process): void {
+  const { posixTimers, sighand } = process;
+  unshareFiles(process);
+  const { files } = process;
   for (const timer of posixTimers.values()) timer.delete();
   for (let fd = 0; fd < files.end; fd += 1) if (files.cloexec(fd)) files.take(fd)?.put();
   sighand.flushHandlers();
+}
+
+/** `unshare_files`: a table that other processes use, too, is copied. */
+function unshareFiles(process: Process): void {
+  const { files } = process;
+  if (files.users === 1) return;
+  files.users -= 1;
+  process.files = files.clone();
 }

@@ -68,8 +68,10 @@ function die(task: Task): void {
   task.state = TaskState.DEAD;
 }
 
-/** `exit_files` by the last user of the table: in ascending order, before the parent is told. */
+/** `exit_files`; the last user of the table closes in ascending order, before the parent is told. */
 function closeFiles({ files }: Process): void {
+  files.users -= 1;
+  if (files.users > 0) return;
   for (let fd = 0; fd < files.end; fd += 1) files.take(fd)?.put();
 }
 

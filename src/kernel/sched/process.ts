@@ -42,7 +42,8 @@ export class Process {
   /** `real_parent`: null for the first process, and for orphans: somebody outside the model reaps them at once. */
   parent: Process | null;
   readonly children: Process[] = [];
-  readonly files: FdTable;
+  /** Another one after `unshare_files`. */
+  files: FdTable;
   readonly mm: Mm;
   /** The real user: whom epoll items, pipe pages and descriptors in flight are charged to (E-196). */
   user: UserStruct;

@@ -41,6 +41,21 @@ export function dequeueSignal(task: Task, blocked: Sigset): SigInfo | null {
   }
 }
 
+/**
+ * `ptrace_signal`: a tracer has been shown that the task takes this signal.
+ *
+ * @returns its record, null when the model knows of none.
+ */
+export function takeShown(task: Task, sig: number): SigInfo | null {
+  const { process, pending } = task;
+  const own = pending.signal.has(sig);
+  if (!own && !process.sharedPending.signal.has(sig)) return null;
+  const info = (own ? pending : process.sharedPending).collect(sig);
+  if (!own && sig === Sig.ALRM) process.itimers?.rearm();
+  info.timer?.deliver(info);
+  return info;
+}
+
 /** What `get_signal` found besides a signal with a handler. */
 const Got = { NOTHING: 0, GONE: -1 } as const;
 

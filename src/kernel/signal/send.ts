@@ -93,12 +93,11 @@ function signalfdNotify(process: Process): void {
 /**
  * `prepare_signal`: what stop signals and SIGCONT do as soon as they are sent.
  *
- * @returns whether the signal is to be delivered.
+ * @returns whether the signal is to be delivered. A tracer is shown ignored signals, too (`sig_ignored`).
  */
 function prepareSignal(sig: number, target: Task): boolean {
   const { process } = target;
   if (process.groupExit) return false;
-  if (process.traced) return isBlocked(target, sig);
   if (sigKernelStop(sig)) {
     flushAll(process, CONT_SIGNAL);
   } else if (sig === Sig.CONT) {
@@ -115,7 +114,7 @@ function prepareSignal(sig: number, target: Task): boolean {
       process.groupExitCode = 0;
     }
   }
-  return isBlocked(target, sig) || !process.sighand.ignores(sig);
+  return process.traced || isBlocked(target, sig) || !process.sighand.ignores(sig);
 }
 
 /** Blocked signals are never ignored: the action may have changed when they are unblocked. */
@@ -137,11 +136,18 @@ function wantsSignal(sig: number, task: Task): boolean {
   return task.state !== TaskState.STOPPED && !task.signalPending;
 }
 
-/** `complete_signal`: finds the thread to wake; a fatal signal takes the whole process down at once. */
+/**
+ * `complete_signal`: finds the thread to wake; a fatal signal takes the whole process down at once. When a traced process takes
+ * a signal is told by its recording; only rt_sigtimedwait fetches it without a word.
+ */
 function completeSignal(sig: number, suggested: Task, toThread: boolean): void {
   const { process } = suggested;
   const taker = wantsSignal(sig, suggested) ? suggested : toThread ? null : nextTaker(sig, process);
   if (taker === null) return;
+  if (process.traced) {
+    if (taker.realBlocked.has(sig)) signalWakeUp(taker, false);
+    return;
+  }
   if (isFatal(sig, process) && !taker.realBlocked.has(sig)) {
     beginGroupExit(process, sig);
     for (const thread of process.threads) killThread(thread);
@@ -164,7 +170,7 @@ function nextTaker(sig: number, process: Process): Task | null {
 }
 
 /** `sig_fatal`, for a signal that leaves no core: those take their way through the dying thread. */
-function isFatal(sig: number, { sighand }: Process): boolean {
+export function isFatal(sig: number, { sighand }: Process): boolean {
   if (sigKernelStop(sig) || sigKernelCoredump(sig)) return false;
   return sighand.action(sig).handler === SIG_DFL && !sighand.ignores(sig);
 }

@@ -11,18 +11,12 @@ import type { Sigset } from "./sigset.ts";
 
 /** `recalc_sigpending`: sets `signalPending`, and clears it when there is nothing to do. */
 export function recalcSigpending(task: Task): void {
-  const { process, blocked } = task;
-  if (process.traced) dropUnblocked(task);
-  task.signalPending =
-    task.stopPending || task.pending.signal.anyOutside(blocked) || process.sharedPending.signal.anyOutside(blocked);
+  task.signalPending = !task.process.traced && (task.stopPending || hasUnblockedSignal(task));
 }
 
-/** A recording tells when an unblocked signal is delivered; what the model had queued of it is gone by then. */
-function dropUnblocked({ blocked, pending, process }: Task): void {
-  const unblocked = blocked.clone();
-  unblocked.invert();
-  pending.flush(unblocked);
-  process.sharedPending.flush(unblocked);
+/** Whether a signal is queued that the task would take now. A traced task takes it when its recording says so. */
+export function hasUnblockedSignal({ blocked, pending, process }: Task): boolean {
+  return pending.signal.anyOutside(blocked) || process.sharedPending.signal.anyOutside(blocked);
 }
 
 /** `set_current_blocked`. SIGKILL and SIGSTOP stay unblocked. */
