@@ -9,22 +9,22 @@ import { type Story, tellStory } from "../export/story.ts";
 import { NEWEST } from "../kernel/profile.ts";
 import type { RaceScheduler } from "../syscalls/race.ts";
 import { lower } from "../trace/lower.ts";
+import { nearest } from "../trace/nearest.ts";
 import { printLine } from "../trace/printer.ts";
 import { kernelFits, parseScript, type Script } from "../trace/script.ts";
 import type { Lowered } from "../trace/source-map.ts";
 import { Exit, UserError } from "./errors.ts";
 import { expandScripts, readSource } from "./files.ts";
 import type { Io } from "./io.ts";
-import { type WorldOptions, wholeNumber, worldOptions } from "./options.ts";
+import { wholeNumber, worldOptions } from "./options.ts";
+import { programFile } from "./program-module.ts";
 import { storyJson } from "./run-json.ts";
+import { type ProgramRunOptions, runProgram } from "./run-program.ts";
 import { timeline } from "./timeline.ts";
 import { modelFor, modelVersion } from "./worlds.ts";
 
-interface RunOptions extends WorldOptions {
+interface RunOptions extends ProgramRunOptions {
   readonly dump?: boolean;
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-  readonly trace?: boolean;
   readonly schedule?: string;
   readonly policy?: Policy;
   readonly depth: number;
@@ -43,7 +43,12 @@ Examples:
   epollsim run traces/epoll/E-081-mod-rearms-edge.strace
   epollsim run --dump --kernel 5.4 script.strace      with pictures, on an older kernel
   epollsim run --trace script.strace > out.strace     the same script with the model's answers
-  epollsim run --json script.strace | jq 'select(.type == "change")'`;
+  epollsim run --json script.strace | jq 'select(.type == "change")'
+
+A program (.ts, .mts, .js, .mjs, or a folder with such an index) is loaded as node would: run only what you trust.
+It takes its own options behind its name; \`epollsim run PROGRAM --help\` lists them. See docs/runtime.md.
+  epollsim run server.ts --connections 100 --seed 7
+  epollsim run server.ts --trace > server.strace      its calls, as a recording for \`epollsim replay\``;
 
 /** Adds the command. */
 export function runCommand(program: Command, io: Io, finish: (code: number) => void): void {
@@ -51,7 +56,9 @@ export function runCommand(program: Command, io: Io, finish: (code: number) => v
     .command("run")
     .summary("what happens when a script runs on the model, call by call, and why?")
     .description("Runs scripts on the model: prints each call as strace would, and below it what changed inside.")
-    .argument("<script...>", "scripts, folders of scripts, or - for standard input")
+    .argument("[script...]", "scripts, folders of scripts, - for standard input; or a program and its options")
+    .allowUnknownOption()
+    .helpOption(false)
     .option("--dump", "draw every epoll at each '#! dump' line and at the end")
     .option("-q, --quiet", "print only what is not as the script expects")
     .option("--trace", "print only the calls, as strace would")
@@ -59,11 +66,41 @@ export function runCommand(program: Command, io: Io, finish: (code: number) => v
     .option("--schedule <schedule>", "replay this schedule of the lines behind '#! par': its text, or a file")
     .addOption(new Option("--policy <policy>", "who runs next behind '#! par'").choices(POLICIES))
     .option("--depth <n>", "for --policy pct: priority changes, plus one", wholeNumber(1), PCT_DEPTH)
+    .option("-h, --help", "print this help, or that of a program")
     .addHelpText("after", EXAMPLES);
-  worldOptions(command).action(async (names: string[], options: RunOptions) => finish(await run(names, options, io)));
+  worldOptions(command).action(async (names: string[], options: RunOptions) => {
+    const [first = "", ...rest] = names;
+    const file = first === "" ? null : programFile(first);
+    if (file !== null) finish(await runProgram(file, rest, programOnly(options), io));
+    else if (options.help === true) command.outputHelp();
+    else finish(await run(scriptNames(names, command), options, io));
+  });
 }
 
 const PCT_DEPTH = 3;
+
+/** @throws UserError for an option that only scripts have. */
+function programOnly(options: RunOptions): ProgramRunOptions {
+  const { dump, schedule, policy } = options;
+  const wrong = Object.entries({ dump, schedule, policy }).find(([, value]) => value !== undefined);
+  if (wrong === undefined) return options;
+  throw new UserError(
+    `run: --${wrong[0]} with a program`,
+    "it is for scripts; a program has --trace, --json and --quiet",
+  );
+}
+
+/** Ends the command for no script, and for an option that does not exist: commander leaves them to us, for programs. */
+function scriptNames(names: readonly string[], command: Command): readonly string[] {
+  const unknown = names.find((name) => /^-./.test(name));
+  if (unknown !== undefined) {
+    const known = command.options.map(({ long }) => long ?? "");
+    const near = nearest(unknown, known);
+    command.error(`error: unknown option '${unknown}'${near === null ? "" : `\n(Did you mean ${near}?)`}`);
+  }
+  if (names.length === 0) command.error("error: missing required argument 'script'");
+  return names;
+}
 
 /** @throws UserError for a schedule that does not fit the script. */
 function tell(script: Script, lowered: Lowered, options: RunOptions): Story {

@@ -17,6 +17,17 @@ export {
   type ProcessOptions,
   type Sleeper,
 } from "./machine.ts";
+export {
+  defineProgram,
+  type Figures,
+  type Host,
+  type Main,
+  type OptionSpec,
+  type OptionSpecs,
+  type OptionValues,
+  type ProgramDefinition,
+  type Runnable,
+} from "./program.ts";
 export { Syscalls } from "./syscalls.ts";
 export {
   type Blocking,

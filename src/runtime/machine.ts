@@ -195,8 +195,11 @@ export class Machine {
    * @returns false when the run is over: every process that is no daemon has ended, or nothing will ever happen.
    */
   step(): boolean {
-    if (this.kernel.step()) return true;
-    this.#bury();
+    if (this.kernel.step()) {
+      if (this.#dying.size > 0) this.#bury();
+      return true;
+    }
+    if (this.tracer !== null) this.#bury();
     return this.#isWatching() && this.kernel.advance();
   }
 
@@ -210,9 +213,10 @@ export class Machine {
 
   /** Forgets threads that died in their sleep: by a signal, or by the end of their process. */
   #bury(): void {
-    if (this.#dying.size === 0 && this.tracer === null) return;
     for (const thread of this.threads) if (thread.task.state === TaskState.DEAD) this.#forget(thread);
-    this.#dying.clear();
+    for (const process of this.#dying) {
+      if (process.threads.every((task) => task.state === TaskState.DEAD)) this.#dying.delete(process);
+    }
   }
 
   /**

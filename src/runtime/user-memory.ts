@@ -190,6 +190,12 @@ export class UserMemory {
     return new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset + addr - vma.start, length);
   }
 
+  /** A copy of at most `length` bytes, up to the end of their mapping; null where nothing is mapped. */
+  peek(addr: number, length: number): Uint8Array | null {
+    const vma = this.mm.find(addr);
+    return vma === null ? null : this.bytesAt(addr, Math.min(length, vma.end - addr)).slice();
+  }
+
   #place(length: number): number {
     const size = classOf(length);
     this.bytesInUse += length;

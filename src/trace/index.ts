@@ -36,6 +36,7 @@ export { matches } from "./compare.ts";
 export { ParseError } from "./errors.ts";
 export { type ExprJson, exprToJson, type Json, type LineJson, lineToJson, parseJson, printJson } from "./json.ts";
 export { LINE_BYTES_MAX, LineSplitter, type SplitOptions } from "./lines.ts";
+export { type LiveClock, type LiveMemory, LiveTrace } from "./live.ts";
 export { type LowerOptions, lower } from "./lower.ts";
 export { type Comparison, type Outcome, outcome } from "./outcome.ts";
 export { CallJoiner, type CallPhase, CallRecord, joinArgs } from "./pairs.ts";

@@ -2,7 +2,8 @@
  * Calls of a run as strace would have printed them.
  */
 import { errnoName } from "../kernel/uapi/errno.ts";
-import { paramTypes, registerOf } from "./abi/index.ts";
+import type { Decoder } from "./abi/context.ts";
+import { paramTypes, registerOf, type Signature } from "./abi/index.ts";
 import { strerror } from "./abi/strerror.ts";
 import { ulong } from "./abi/words.ts";
 import type { CallLine, Expr, Result, ResumedLine, StructExpr } from "./ast.ts";
@@ -19,31 +20,39 @@ export interface Rendered {
   readonly result: Result | null;
 }
 
-/** Decodes a call. While it sleeps, outputs stand there as the script wrote them. */
-export function render(run: CallRun): Rendered {
-  const { plan, decoder } = run;
-  const types = paramTypes(plan.signature, (index) => decoder.arg(index));
+/** Decodes a call of a script. While it sleeps, outputs stand there as the script wrote them. */
+export function render({ plan, decoder }: CallRun): Rendered {
+  return renderCall(plan.signature, plan.args, decoder);
+}
+
+/** Decodes a call. @param written - what stands for outputs while it sleeps; without it, their addresses */
+export function renderCall(signature: Signature, written: readonly Expr[], decoder: Decoder): Rendered {
+  const types = paramTypes(signature, (index) => decoder.arg(index));
   const args: Expr[] = [];
-  for (let index = 0; index < Math.max(types.length, plan.args.length); index += 1) {
+  for (let index = 0; index < Math.max(types.length, written.length); index += 1) {
     const type = types[index] ?? ulong;
-    const written = plan.args[index];
-    if (type.output && decoder.ret === null && written !== undefined) args.push(written);
-    else args.push(type.fromWord(BigInt(registerValue(run, index)), decoder));
+    const expr = written[index];
+    if (type.output && decoder.ret === null && expr !== undefined) args.push(expr);
+    else args.push(type.fromWord(BigInt(wordOf(signature, decoder, index)), decoder));
   }
   const firstOutput = types.findIndex((type) => type.output);
-  return { args, inputs: firstOutput < 0 ? args.length : firstOutput, result: renderResult(run) };
+  return { args, inputs: firstOutput < 0 ? args.length : firstOutput, result: renderResult(signature, decoder) };
 }
 
 /** The register of the argument at `index`. */
 export function registerValue({ plan, decoder }: CallRun, index: number): number {
-  return decoder.arg(registerOf(plan.signature, index, (other) => decoder.arg(other)));
+  return wordOf(plan.signature, decoder, index);
 }
 
-function renderResult({ plan, decoder }: CallRun): Result | null {
+function wordOf(signature: Signature, decoder: Decoder, index: number): number {
+  return decoder.arg(registerOf(signature, index, (other) => decoder.arg(other)));
+}
+
+function renderResult(signature: Signature, decoder: Decoder): Result | null {
   const { ret } = decoder;
   if (ret === null) return null;
   if (ret < 0) return failure(ret);
-  const described = plan.signature.describe?.(decoder) ?? null;
+  const described = signature.describe?.(decoder) ?? null;
   const value = described?.form === "hex" ? hex(ret) : int(ret);
   const output = described?.output ?? null;
   const text = output === null ? (described?.text ?? null) : printOutput(output);

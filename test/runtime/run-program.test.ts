@@ -1,0 +1,157 @@
+/** `epollsim run PROGRAM`: the built command line in a process of its own, since Node loads the program. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import { epollsim } from "../helpers/built.ts";
+import { jsonLines } from "../helpers/cli.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "epollsim-program-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const ticker = file(
+  "ticker.ts",
+  `import { defineProgram, type Program, type Syscalls } from "epollsim/runtime";
+import { word } from "./lib.ts";
+export const program = defineProgram({
+  summary: "ticks",
+  options: { ticks: { default: 2, help: "how many", min: 1 }, mode: { default: "a", help: "m", choices: ["a", "b"] }, loud: { default: false, help: "l" } },
+  *main({ machine, print, random }, { ticks, mode, loud }) {
+    const box = machine();
+    box.spawn("ticker", function* (sys: Syscalls): Program {
+      for (let i = 0; i < ticks; i += 1) {
+        yield sys.nanosleep(1_500_000_000);
+        print(word + i + mode + (loud as boolean) + Math.floor(random() * 1e6));
+      }
+    });
+    yield box;
+    return { ticks };
+  },
+});
+`,
+);
+file("lib.ts", "export const word: string = 'tick';\n");
+
+describe("a program outside of any project", () => {
+  test("runs with its options, and the same seed prints the same bytes", async () => {
+    const first = await epollsim(["run", ticker, "--ticks", "3", "--mode", "b", "--loud", "--seed", "7"]);
+    expect(first.code).toBe(0);
+    expect(first.out).toMatch(
+      /^tick0btrue\d+\ntick1btrue\d+\ntick2btrue\d+\nticks 3\ncalls 4: nanosleep 3, exit_group 1\n/,
+    );
+    expect(first.out).toContain("virtual time 4.5 s");
+    expect((await epollsim(["run", ticker, "--ticks", "3", "--mode", "b", "--loud", "--seed", "7"])).out).toBe(
+      first.out,
+    );
+    expect((await epollsim(["run", ticker, "--ticks", "3", "--mode", "b", "--loud", "--seed", "8"])).out).not.toBe(
+      first.out,
+    );
+  });
+
+  test("--json: what it prints and the summary as objects", async () => {
+    const { code, out } = await epollsim(["run", "--json", ticker]);
+    expect(code).toBe(0);
+    const objects = jsonLines(out);
+    expect(objects.map(({ type }) => type)).toEqual(["print", "print", "summary"]);
+    expect(objects[2]).toMatchObject({ ticks: 2, calls: 3, virtual_s: 3, asleep: [] });
+    expect(objects[2]?.rss_bytes).toBeGreaterThan(1e6);
+  });
+
+  test("--trace is a recording that replay agrees with", async () => {
+    const { out } = await epollsim(["run", "--trace", join(root, "examples/hello.ts")]);
+    const trace = file("hello.strace", out);
+    const { code, out: verdict } = await epollsim(["replay", "--json", trace]);
+    expect(code).toBe(0);
+    expect(jsonLines(verdict).at(-1)).toMatchObject({ diverged: 0, unsupported: 0, assumed: 0, agreed: 21 });
+  });
+
+  test("--help lists its options", async () => {
+    const { code, out } = await epollsim(["run", ticker, "--help"]);
+    expect(code).toBe(0);
+    expect(out).toMatch(/ticks\n[\s\S]*--ticks <n> +how many[\s\S]*choices: "a", "b"/);
+  });
+});
+
+describe("a program that goes wrong", () => {
+  test.each([
+    ["unknown.ts", "export const a = 1;", 2, "exports no program"],
+    ["enum.ts", "enum A { X }\nexport const program = A;", 2, "enum is not supported"],
+    ["syntax.ts", "export const = 3;", 2, "cannot be loaded"],
+  ])("%s: exit 2 and why", async (name, text, code, message) => {
+    const ran = await epollsim(["run", file(name, text)]);
+    expect(ran.code).toBe(code);
+    expect(ran.err).toContain(message);
+  });
+
+  test("an unknown option, a value that is none, an option for scripts: exit 2", async () => {
+    for (const args of [["--bogus"], ["--ticks", "0"], ["--mode", "c"], ["extra"], ["--dump"]]) {
+      const { code, err, out } = await epollsim(["run", ticker, ...args]);
+      expect([code, out]).toEqual([2, ""]);
+      expect(err).toMatch(/\nhint: /);
+    }
+  });
+
+  test("threads that sleep for ever, and what is thrown: exit 1, with their names", async () => {
+    const stuck = file(
+      "stuck.mjs",
+      `import { defineProgram } from "epollsim/runtime";
+export const program = defineProgram({
+  summary: "", options: { how: { default: "sleep", help: "" } },
+  *main({ machine }, { how }) {
+    const box = machine();
+    box.spawn("stuck", function* (sys) {
+      if (how === "throw") throw new Error("oops");
+      if (how === "forget") { sys.nanosleep(5); sys.getpid(); }
+      yield sys.epollWait(sys.epollCreate1(0), sys.memory.allocEvents(1), 1, -1);
+    });
+    yield box;
+    return {};
+  },
+});`,
+    );
+    const asleep = await epollsim(["run", stuck]);
+    expect(asleep.code).toBe(1);
+    expect(asleep.err).toContain("1000 stuck: in epoll_wait() since 1 s after boot");
+    const threw = await epollsim(["run", stuck, "--how", "throw"]);
+    expect(threw.code).toBe(1);
+    expect(threw.err).toMatch(/thread 1000 \(stuck\): oops\n.*stuck\.mjs:7/);
+    const forgot = await epollsim(["run", stuck, "--how", "forget"]);
+    expect(forgot.code).toBe(1);
+    expect(forgot.err).toContain("write 'yield'");
+  });
+
+  test("Ctrl-C ends a program that never does", async () => {
+    const endless = file(
+      "endless.mjs",
+      `import { defineProgram } from "epollsim/runtime";
+export const program = defineProgram({
+  summary: "", options: {},
+  *main({ machine }) {
+    const box = machine();
+    box.spawn("endless", function* (sys) { for (;;) yield sys.nanosleep(1); });
+    yield box;
+    return {};
+  },
+});`,
+    );
+    const child = spawn(process.execPath, [join(root, "dist/cli/main.js"), "run", "--json", endless]);
+    let out = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      out += chunk.toString();
+    });
+    const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    child.kill("SIGINT");
+    expect(await ended).toBe(130);
+    expect(jsonLines(out).at(-1)).toMatchObject({ type: "summary", interrupted: true });
+  });
+});
