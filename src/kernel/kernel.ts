@@ -16,7 +16,9 @@ import { Ida } from "./lib/ida.ts";
 import { List } from "./lib/list.ts";
 import { Mm } from "./mm/mm.ts";
 import { PageAllocator } from "./mm/page.ts";
+import { InetAddrs } from "./net/inet/addr.ts";
 import { Net } from "./net/net.ts";
+import { SkbPool } from "./net/skbuff.ts";
 import type { KernelObserver } from "./observer.ts";
 import type { KernelProfile } from "./profile.ts";
 import type { Mutex } from "./sched/mutex.ts";
@@ -35,6 +37,14 @@ import { Sig } from "./uapi/signal.ts";
 const ANON_INODE_DEV = 0x10;
 const ANON_INODE_MODE = 0o600;
 
+/** What the machines of a cluster have in common. */
+export interface CommonParts {
+  readonly clock: Clock;
+  readonly runqueue: List<Task>;
+  readonly addrs: InetAddrs;
+  readonly skbs: SkbPool;
+}
+
 export interface KernelOptions {
   readonly profile: KernelProfile;
   readonly chooser: Chooser;
@@ -42,6 +52,8 @@ export interface KernelOptions {
   readonly bootNs: number;
   /** ns since the epoch at boot. */
   readonly bootEpochNs: bigint;
+  /** For a machine of a cluster: these instead of its own; the times above are the clock's. */
+  readonly common?: CommonParts;
 }
 
 export class Kernel {
@@ -49,8 +61,8 @@ export class Kernel {
   readonly chooser: Chooser;
   readonly clock: Clock;
   readonly sysctl: Sysctls = new Sysctls();
-  /** Runnable tasks inside a call that slept, in the order in which they were woken. */
-  readonly runqueue: List<Task> = new List<Task>();
+  /** Runnable tasks inside a call that slept, in the order in which they were woken; those of a whole cluster are in one. */
+  readonly runqueue: List<Task>;
   readonly net: Net;
   readonly mqueues: Mqueues = new Mqueues();
   #observer: KernelObserver | null = null;
@@ -86,8 +98,10 @@ export class Kernel {
   constructor(options: KernelOptions) {
     this.profile = options.profile;
     this.chooser = options.chooser;
-    this.clock = new Clock(options.bootNs, options.bootEpochNs);
-    this.net = new Net(this);
+    const { common } = options;
+    this.clock = common?.clock ?? new Clock(options.bootNs, options.bootEpochNs);
+    this.runqueue = common?.runqueue ?? new List<Task>();
+    this.net = new Net(this, common?.addrs ?? new InetAddrs(), common?.skbs ?? new SkbPool());
     this.anonInode = new Inode(this.allocIno(), ANON_INODE_MODE, ANON_INODE_DEV);
   }
 
@@ -121,10 +135,14 @@ export class Kernel {
     return user;
   }
 
-  /** A first process with one task, an empty descriptor table and no memory mapped. */
-  createProcess(comm: string, uid: number, nofile: number): Task {
+  /**
+   * A first process with one task and an empty descriptor table.
+   *
+   * @param mm - its memory, for tests and scripts in which one memory serves all; default: none is mapped.
+   */
+  createProcess(comm: string, uid: number, nofile: number, mm: Mm = new Mm()): Task {
     const tid = this.#nextPid++;
-    const process = new Process(tid, null, new FdTable(nofile), new Mm(), this.user(uid));
+    const process = new Process(tid, null, new FdTable(nofile), mm, this.user(uid));
     return this.#hash(new Task(this, process, tid, comm));
   }
 
@@ -158,7 +176,7 @@ export class Kernel {
   }
 
   /**
-   * One atomic section of one runnable task.
+   * One atomic section of one runnable task, in a cluster of any machine.
    *
    * @returns false when no task can run.
    */
@@ -173,14 +191,15 @@ export class Kernel {
       }
     }
     runqueue.remove(node);
-    this.#run(node.owner);
+    const task = node.owner;
+    task.kernel.#run(task);
     return true;
   }
 
   /** One atomic section of this task, which must be runnable: whoever replays a recording knows whose turn it is. */
   runTask(task: Task): void {
     this.runqueue.remove(task.runLink);
-    this.#run(task);
+    task.kernel.#run(task);
   }
 
   #run(task: Task): void {

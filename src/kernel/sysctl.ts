@@ -17,6 +17,10 @@ export class Sysctls {
     ["net.core.somaxconn", 4096],
     ["net.core.wmem_default", 212_992],
     ["net.core.wmem_max", 4_194_304],
+    ["net.ipv4.tcp_retries2", 15],
+    ["net.ipv4.tcp_syn_linear_timeouts", 4],
+    ["net.ipv4.tcp_syn_retries", 6],
+    ["net.ipv4.tcp_synack_retries", 5],
     ["net.unix.max_dgram_qlen", 10],
   ]);
 

@@ -63,8 +63,10 @@ export class World {
   readonly task: Task;
   readonly results: Results = new Results();
 
-  constructor(nofile = 1024, uid = 0) {
-    this.kernel = new Kernel({ profile: kernelProfile("6.18"), chooser: firstChoice, bootNs: 0, bootEpochNs: 0n });
+  /** @param kernel - a machine of a cluster; default: one of its own. */
+  constructor(nofile = 1024, uid = 0, kernel: Kernel | null = null) {
+    this.kernel =
+      kernel ?? new Kernel({ profile: kernelProfile("6.18"), chooser: firstChoice, bootNs: 0, bootEpochNs: 0n });
     this.task = this.kernel.createProcess("t", uid, nofile);
     this.task.process.mm.map(BUF, BUF_BYTES, 3);
     this.task.process.sighand.ignore(Sig.PIPE);

@@ -5,40 +5,44 @@
  */
 import type { File } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
-import { Unmodelled } from "../lib/assert.ts";
+import { assert } from "../lib/assert.ts";
 import type { Process } from "../sched/process.ts";
-import { type InetAddr, InetAddrs } from "./inet/addr.ts";
+import type { InetAddr, InetAddrs } from "./inet/addr.ts";
 import { Loopback, type NetDevice } from "./inet/device.ts";
+import { Routes } from "./inet/routes.ts";
 import { TcpHash } from "./inet/tcp-hash.ts";
 import { UdpTable } from "./inet/udp-table.ts";
-import { SKB_CONFIG_X86_64, type SkbConfig, SkbPool } from "./skbuff.ts";
+import { SKB_CONFIG_X86_64, type SkbConfig, type SkbPool } from "./skbuff.ts";
 import type { PeerCred } from "./sock.ts";
 import { Inflight } from "./unix/garbage.ts";
 import { UnixNames } from "./unix/names.ts";
 
 export class Net {
   readonly kernel: Kernel;
-  readonly skbConfig: SkbConfig;
-  readonly skbs: SkbPool = new SkbPool();
+  readonly skbConfig: SkbConfig = SKB_CONFIG_X86_64;
+  readonly skbs: SkbPool;
   /** Descriptions whose last reference a call let go of while it still had work to do. */
   readonly #delayed: File[] = [];
   #running = false;
   readonly #creds = new WeakMap<Process, PeerCred>();
   /** Bound names of AF_UNIX. */
   readonly unix: UnixNames = new UnixNames();
-  readonly addrs: InetAddrs = new InetAddrs();
+  readonly addrs: InetAddrs;
   readonly tcp: TcpHash;
   readonly udp: UdpTable;
   readonly loopback: NetDevice;
+  readonly routes: Routes;
   /** AF_UNIX messages that carry descriptors. */
   readonly inflight: Inflight = new Inflight();
 
-  constructor(kernel: Kernel, skbConfig: SkbConfig = SKB_CONFIG_X86_64) {
+  constructor(kernel: Kernel, addrs: InetAddrs, skbs: SkbPool) {
     this.kernel = kernel;
-    this.skbConfig = skbConfig;
+    this.addrs = addrs;
+    this.skbs = skbs;
     this.tcp = new TcpHash(this);
     this.udp = new UdpTable(this);
     this.loopback = new Loopback(this);
+    this.routes = new Routes(this);
   }
 
   /** `struct ucred` of a process; one object for all its sockets. */
@@ -52,10 +56,12 @@ export class Net {
     return cred;
   }
 
-  /** `ip_route_output`: the device behind which an address lies. @throws Unmodelled - off this machine. */
+  /** The device behind which an address lies that a route leads to. */
   deviceFor(addr: InetAddr): NetDevice {
-    if (!addr.isLoopback) throw new Unmodelled(`a route to ${addr.text}`);
-    return this.loopback;
+    if (addr.isLoopback) return this.loopback;
+    const device = this.routes.lookup(addr);
+    assert(device !== null, "net: a packet for an address that no route leads to");
+    return device;
   }
 
   /** `fput` inside a socket call: takes effect in `runDelayed`. */

@@ -224,6 +224,9 @@ export abstract class Sock extends SkBuffHead {
     this.ownOptions().rcvlowat = bytes;
   }
 
+  /** `->keepalive`: SO_KEEPALIVE was set or cleared, or its times were. */
+  keepaliveChanged(): void {}
+
   /** `sk_peer_pid`, `sk_peer_cred`; null without a peer that has any. */
   peerCred(): PeerCred | null {
     return null;

@@ -203,6 +203,7 @@ export function skSetsockopt(task: Task, sk: Sock, option: number, addr: number,
       return 0;
     case So.KEEPALIVE:
       sk.ownOptions().keepalive = on;
+      sk.keepaliveChanged();
       return 0;
     case So.OOBINLINE:
       sk.ownOptions().urginline = on;

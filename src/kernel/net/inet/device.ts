@@ -4,7 +4,8 @@
  * Counterpart: `include/linux/netdevice.h` (`ndo_start_xmit`), `drivers/net/loopback.c`, `net/core/dev.c`
  * (`process_backlog`).
  * A packet given to the loopback device is received before the call that sent it goes on, in the order of sending; what
- * that reception sends itself comes behind it in the queue. A device with delay or loss would stand behind the same door.
+ * that reception sends itself comes behind it in the queue. The other devices, which take their time and may lose what they
+ * are given, are in `link.ts` and `neighbour.ts`.
  */
 import type { Net } from "../net.ts";
 import type { InetAddr } from "./addr.ts";
@@ -14,16 +15,39 @@ export abstract class Packet {
   abstract readonly src: InetAddr;
   abstract readonly dst: InetAddr;
 
+  /** Bytes that it takes on an Ethernet, headers included. */
+  abstract get wireBytes(): number;
+
   /** The protocol's receive function (`tcp_v4_rcv`, `udp_rcv`). Runs in nobody's name. */
   abstract receive(net: Net): void;
+
+  /** It is lost: what it holds is free again (`kfree_skb`). */
+  abstract drop(net: Net): void;
+
+  /** The device has sent it: whoever was charged for it gets the charge back (`skb_orphan`). */
+  sent(): void {}
+
+  /** Somebody is charged for it until it has been sent. */
+  get charged(): boolean {
+    return false;
+  }
+
+  /** Its first hop does not answer (`arp_error_report`): its sender is told, as far as senders care. */
+  unreachable(_net: Net): void {}
 }
 
 export interface NetDevice {
+  /** Most bytes of an IP packet. */
+  readonly mtu: number;
+  /** The wire may take its time and lose packets: connections need timers. */
+  readonly lossy: boolean;
   xmit(packet: Packet): void;
 }
 
 /** `lo`. */
 export class Loopback implements NetDevice {
+  readonly mtu: number = 65_535;
+  readonly lossy: boolean = false;
   readonly #net: Net;
   #backlog: Packet[] = [];
   #receiving = false;

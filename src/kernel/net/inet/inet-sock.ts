@@ -105,7 +105,8 @@ export abstract class InetSock extends Sock implements PortOwner {
     const endpoint = this.#bindEndpoint(bytes);
     if (typeof endpoint === "number") return endpoint;
     const { addr, port } = endpoint;
-    if (!addr.isAny && !addr.isLoopback && !addr.isMulticast && !addr.isBroadcast) return -Errno.EADDRNOTAVAIL;
+    const local = addr.isAny || this.net.routes.isLocal(addr);
+    if (!local && !addr.isMulticast && !addr.isBroadcast) return -Errno.EADDRNOTAVAIL;
     if (port !== 0 && port < FIRST_FREE_PORT && !task.process.privileged) return -Errno.EACCES;
     if (this.state !== SkState.CLOSE || this.num !== 0) return -Errno.EINVAL;
     this.rcvSaddr = addr;
@@ -145,9 +146,9 @@ export abstract class InetSock extends Sock implements PortOwner {
   /**
    * `ip_route_output`, `ip6_dst_lookup`: nobody in particular is this machine.
    *
-   * @errno ENETUNREACH - IPv4 for a socket that wants IPv6 only; a connection to many. EAFNOSUPPORT - IPv6 for a socket
-   * that is bound to an IPv4 address.
-   * @throws Unmodelled - off this machine.
+   * @errno ENETUNREACH - IPv4 for a socket that wants IPv6 only; a connection to many; no route. EAFNOSUPPORT - IPv6 for a
+   * socket that is bound to an IPv4 address. EINVAL - off this machine, from a loopback address.
+   * @throws Unmodelled - off a machine that is part of no network.
    */
   protected routeTo(endpoint: Endpoint): Endpoint | number {
     const { addrs } = this.net;
@@ -158,8 +159,16 @@ export abstract class InetSock extends Sock implements PortOwner {
     if (addr.isV4 && this.v6only) return -Errno.ENETUNREACH;
     if (!addr.isV4 && boundTo4) return -Errno.EAFNOSUPPORT;
     if (addr.isMulticast || addr.isBroadcast) return this.nonUnicast(addr);
-    if (!addr.isLoopback) throw new Unmodelled(`a route to ${addr.text}`);
-    return { addr, port: endpoint.port };
+    const err = addr.isLoopback ? 0 : this.#checkRoute(addr);
+    return err < 0 ? err : { addr, port: endpoint.port };
+  }
+
+  /** `fib_lookup`, `__mkroute_output` for an address that is not a loopback one. */
+  #checkRoute(addr: InetAddr): number {
+    const { routes } = this.net;
+    if (!routes.networked) throw new Unmodelled(`a route to ${addr.text}`);
+    if (routes.lookup(addr) === null) return -Errno.ENETUNREACH;
+    return this.rcvSaddr.isLoopback && !routes.isLocal(addr) ? -Errno.EINVAL : 0;
   }
 
   /** What a destination of many means: a connection cannot have one. */
@@ -167,11 +176,10 @@ export abstract class InetSock extends Sock implements PortOwner {
     return -Errno.ENETUNREACH;
   }
 
-  /** Address to send from, for a socket that is bound to none: `fib_prefsrc` of the loopback routes. */
+  /** Address to send from: its own, or what the route prefers. */
   protected sourceFor(destination: InetAddr): InetAddr {
-    const { addrs } = this.net;
     if (!this.rcvSaddr.isAny && this.rcvSaddr.isV4 === destination.isV4) return this.rcvSaddr;
-    return destination.isV4 ? addrs.loopback4 : addrs.loopback6;
+    return this.net.routes.sourceFor(destination);
   }
 
   /** `inet_getname`, `inet6_getname`. @errno ENOTCONN - no peer, or none any more. */

@@ -98,6 +98,8 @@ function tcpConnect(sk: TcpSock, addr: Uint8Array): number {
   if (old instanceof TimeWait) old.kill(); // `tcp_twsk_unique`: the new connection takes its place
   sk.state = SYN_SENT;
   sk.err = 0; // `tcp_connect_init`: what an AF_UNSPEC connect left is forgotten
+  sk.takeRoute();
+  if (sk.retransmit !== null) sk.writeSeq = net.tcp.nextIsn();
   sk.sndUna = sk.writeSeq;
   sk.sndNxt = sk.sndUna + 1;
   sk.writeSeq = sk.sndNxt;

@@ -13,6 +13,14 @@ import { TimeWait } from "./tcp-timewait.ts";
 
 const { ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING } = SkState;
 
+/** `tcp_clear_xmit_timers`. */
+function clearTimers(sk: TcpSock): void {
+  const { clock } = sk.net.kernel;
+  if (sk.timer !== null) clock.cancel(sk.timer);
+  if (sk.retransmit !== null) clock.cancel(sk.retransmit);
+  if (sk.keepalive !== null) clock.cancel(sk.keepalive);
+}
+
 /** `tcp_set_state`. A closed socket is found by nobody; its port is free again unless bind had taken it. */
 export function tcpSetState(sk: TcpSock, state: number): void {
   if (state === CLOSE) {
@@ -58,8 +66,10 @@ function purgeWriteQueue(sk: TcpSock): void {
   if (sk.zeroCopy !== null) sk.zeroCopy.purged();
 }
 
-/** Throws unread bytes away. */
+/** Throws unread bytes away, and what came too early. */
 export function purgeReceiveQueue(sk: TcpSock): void {
+  for (const segment of sk.outOfOrder ?? []) segment.drop(sk.net);
+  sk.outOfOrder = null;
   for (let skb = sk.receiveQueue.dequeue(); skb !== null; skb = sk.receiveQueue.dequeue()) {
     sk.rmemAlloc -= skb.truesize;
     sk.net.skbs.free(skb);
@@ -68,7 +78,7 @@ export function purgeReceiveQueue(sk: TcpSock): void {
 
 /** `inet_csk_destroy_sock`: nobody has the socket any more and nothing is left to be done on the wire. */
 export function tcpDestroySock(sk: TcpSock): void {
-  if (sk.timer !== null) sk.net.kernel.clock.cancel(sk.timer);
+  clearTimers(sk);
   purgeWriteQueue(sk);
   purgeReceiveQueue(sk);
   sk.net.tcp.unhash(sk);
@@ -78,7 +88,7 @@ export function tcpDestroySock(sk: TcpSock): void {
 /** `tcp_done`. */
 export function tcpDone(sk: TcpSock): void {
   tcpSetState(sk, CLOSE);
-  if (sk.timer !== null) sk.net.kernel.clock.cancel(sk.timer);
+  clearTimers(sk);
   sk.shutdown = SHUTDOWN_MASK;
   if (sk.dead) tcpDestroySock(sk);
   else sk.stateChange();
@@ -139,7 +149,8 @@ export function tcpDisconnect(sk: TcpSock): void {
   } else if (state === SYN_SENT) {
     sk.err = Errno.ECONNRESET;
   }
-  if (sk.timer !== null) sk.net.kernel.clock.cancel(sk.timer);
+  clearTimers(sk);
+  sk.retransmit = null;
   purgeReceiveQueue(sk);
   purgeWriteQueue(sk);
   sk.copiedSeq = sk.rcvNxt;

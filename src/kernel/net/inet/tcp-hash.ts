@@ -4,13 +4,18 @@
  * Counterpart: `net/ipv4/inet_hashtables.c`, `net/ipv4/tcp_ipv4.c` (`tcp_v4_rcv`), `net/core/sock_reuseport.c`.
  */
 import type { Net } from "../net.ts";
+import { SkState } from "../sock.ts";
 import type { InetAddr } from "./addr.ts";
 import { PortTable } from "./ports.ts";
+import { tcpDoneWithError } from "./tcp-done.ts";
 import { tcpDoRcv, tcpSendReset } from "./tcp-input.ts";
 import { TcpRequest } from "./tcp-listen.ts";
 import type { TcpSegment } from "./tcp-segment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 import { TimeWait } from "./tcp-timewait.ts";
+
+/** Further than any window reaches. */
+const ISN_STEP = 2 ** 31;
 
 /** What stands in the table of connections. */
 export type Connection = TcpSock | TcpRequest | TimeWait;
@@ -22,8 +27,26 @@ export class TcpHash {
   readonly #connections = new Map<number, Connection>();
   readonly #listeners = new Map<number, TcpSock[]>();
 
+  #isn = 0;
+
   constructor(net: Net) {
     this.net = net;
+  }
+
+  /**
+   * `secure_tcp_seq`: where a connection that leaves the machine begins to count, so that no segment of an earlier one fits
+   * it. On loopback everybody begins at 0.
+   */
+  nextIsn(): number {
+    this.#isn += ISN_STEP;
+    return this.#isn;
+  }
+
+  /** What became of a segment of ours: its destination cannot be reached. */
+  unreachable(segment: TcpSegment, err: number): void {
+    const entry = this.lookup(segment.src, segment.sport, segment.dst, segment.dport);
+    if (entry === null || entry instanceof TimeWait || entry instanceof TcpRequest) return;
+    if (entry.state === SkState.SYN_SENT || entry.state === SkState.SYN_RECV) tcpDoneWithError(entry, err);
   }
 
   /** `inet_ehash_insert`. */
@@ -123,7 +146,8 @@ export class TcpHash {
   /** The child processes what ended its handshake, and only then the listener is told: `tcp_child_process`. */
   #toRequest(request: TcpRequest, segment: TcpSegment): void {
     const child = request.check(segment);
-    if (child === null) {
+    if (child === "reset") tcpSendReset(this.net, segment);
+    if (child === null || child === "reset") {
       segment.drop(this.net);
       return;
     }

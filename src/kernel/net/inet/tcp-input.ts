@@ -85,8 +85,9 @@ function validateIncoming(sk: TcpSock, segment: TcpSegment): boolean {
 function ack(sk: TcpSock, segment: TcpSegment): boolean {
   if (!segment.has(ACK)) return true;
   const { ack: upTo, window } = segment;
+  const { sndUna: una, sndWnd: windowBefore } = sk;
   if (upTo > sk.sndNxt) return false;
-  if (upTo < sk.sndUna) return true;
+  if (upTo < una) return true;
   sk.sndUna = upTo;
   sk.sndWnd = window;
   if (window > sk.maxWindow) sk.maxWindow = window;
@@ -96,6 +97,7 @@ function ack(sk: TcpSock, segment: TcpSegment): boolean {
     sk.wmemQueuedBytes -= skb.truesize;
     sk.net.skbs.free(skb);
   }
+  if (sk.retransmit !== null) sk.retransmit.acked(una, windowBefore, segment);
   if (sk.zeroCopy !== null) sk.zeroCopy.acknowledged(upTo);
   return true;
 }
@@ -144,15 +146,54 @@ function checkUrg(sk: TcpSock, pointer: number): void {
   sk.urgSeq = pointer;
 }
 
-/** `tcp_data_queue`: in order, or not at all; the wire does not reorder. */
+/** `tcp_data_queue`. */
 function dataQueue(sk: TcpSock, segment: TcpSegment): void {
-  const { skb } = segment;
   if (segment.endSeq === segment.seq) return;
-  if (segment.seq !== sk.rcvNxt || (skb !== null && sk.receiveWindow === 0)) {
-    tcpSendAck(sk); // old, or beyond the window: the peer has to know where we are
+  if (segment.seq !== sk.rcvNxt || (segment.skb !== null && sk.receiveWindow === 0)) {
+    outOfLine(sk, segment);
     return;
   }
-  if (skb !== null) {
+  inOrder(sk, segment);
+  if (sk.outOfOrder !== null) closeGap(sk);
+}
+
+/** What is old, early, or more than the window takes: the peer has to know where we are. */
+function outOfLine(sk: TcpSock, segment: TcpSegment): void {
+  const fits = segment.skb === null || sk.receiveWindow > 0;
+  if (fits && segment.seq < sk.rcvNxt && segment.endSeq > sk.rcvNxt) {
+    inOrder(sk, segment);
+    if (sk.outOfOrder !== null) closeGap(sk);
+    return;
+  }
+  if (fits && segment.seq > sk.rcvNxt) keepEarly(sk, segment);
+  tcpSendAck(sk);
+}
+
+/** `tcp_data_queue_ofo`: a segment behind a gap waits for it to close. */
+function keepEarly(sk: TcpSock, segment: TcpSegment): void {
+  sk.outOfOrder ??= [];
+  const at = sk.outOfOrder.findIndex(({ endSeq }) => endSeq >= segment.endSeq);
+  const other = sk.outOfOrder[at];
+  if (other !== undefined && other.seq <= segment.seq) return; // there already
+  const early = segment.split();
+  sk.outOfOrder.splice(at < 0 ? sk.outOfOrder.length : at, 0, early);
+}
+
+/** `tcp_ofo_queue`: what waited for the gap to close, and an acknowledgment of it all at once. */
+function closeGap(sk: TcpSock): void {
+  for (let early = sk.outOfOrder?.[0]; early !== undefined && early.seq <= sk.rcvNxt; early = sk.outOfOrder?.[0]) {
+    sk.outOfOrder?.shift();
+    if (early.endSeq > sk.rcvNxt && !sk.done) inOrder(sk, early);
+    early.drop(sk.net);
+  }
+  if (sk.outOfOrder?.length === 0) sk.outOfOrder = null;
+  if (sk.state !== CLOSE) tcpSendAck(sk);
+}
+
+/** The next bytes, and perhaps some that are there already; a FIN behind them. */
+function inOrder(sk: TcpSock, segment: TcpSegment): void {
+  const { skb } = segment;
+  if (skb !== null && skb.len > sk.rcvNxt - segment.seq) {
     tcpEventDataRecv(sk, segment);
     const { last } = sk.receiveQueue;
     segment.skb = null;
@@ -160,8 +201,9 @@ function dataQueue(sk: TcpSock, segment: TcpSegment): void {
     skb.truesize = skb.len + (last === null ? RECEIVED_HEAD_BYTES : 0);
     sk.receiveQueue.queueTail(skb);
     sk.rmemAlloc += skb.truesize;
-    sk.rcvNxt += skb.len;
-    sk.noteEnqueued(skb.len);
+    const end = skb.seq + skb.len;
+    sk.noteEnqueued(end - sk.rcvNxt);
+    sk.rcvNxt = end;
   }
   if (segment.has(FIN)) {
     sk.rcvNxt += 1;
@@ -230,9 +272,14 @@ function startReceiving(sk: TcpSock, segment: TcpSegment): void {
 
 /** `tcp_finish_connect`. */
 function finishConnect(sk: TcpSock): void {
+  const wasConnecting = sk.state === SYN_SENT;
   sk.state = ESTABLISHED;
-  if (sk.timer !== null) sk.net.kernel.clock.cancel(sk.timer);
+  if (sk.timer !== null) {
+    sk.net.kernel.clock.cancel(sk.timer);
+    if (wasConnecting) sk.retransmit?.handshake(sk.timer.handshakeNs);
+  }
   tcpInitBufferSpace(sk);
+  if (sk.opts.keepalive) sk.keepaliveChanged();
 }
 
 /**

@@ -16,13 +16,14 @@ import type { TcpSock } from "./tcp-sock.ts";
 import { SocketState } from "./tcp-states.ts";
 
 const { SYN, ACK, RST } = TcpFlag;
-/** `TCP_TIMEOUT_INIT`, `TCP_RTO_MAX`, `tcp_synack_retries`. */
+/** `TCP_TIMEOUT_INIT`, `TCP_RTO_MAX`. */
 const TIMEOUT_INIT_NS = 1e9;
 const RTO_MAX_NS = 120e9;
-const SYNACK_RETRIES = 5;
 /** Buffers that a connection asks for at once (`TCP_INIT_CWND`), and what one costs. */
 const INIT_CWND = 10;
-const PER_MSS_BYTES = 131_072 + 256;
+const PER_BUFFER_BYTES = 256;
+/** Around the data of one: the timestamp option, `MAX_TCP_HEADER`, `skb_shared_info`. */
+const OVERHEAD_BYTES = 12 + 320 + 320;
 const WMEM_MAX = 4_194_304;
 
 /** What a listening socket has beside an ordinary one. */
@@ -36,7 +37,8 @@ export class ListenState {
 export function tcpInitBufferSpace(sk: TcpSock): void {
   if ((sk.opts.userlocks & SOCK_SNDBUF_LOCK) !== 0) return;
   const factor = sk.tcpOpts.congestion === "bbr" ? 3 : 2;
-  sk.sndbuf = Math.max(sk.sndbuf, Math.min(factor * INIT_CWND * PER_MSS_BYTES, WMEM_MAX));
+  const perMss = 2 ** Math.ceil(Math.log2(sk.mss + OVERHEAD_BYTES)) + PER_BUFFER_BYTES;
+  sk.sndbuf = Math.max(sk.sndbuf, Math.min(factor * INIT_CWND * perMss, WMEM_MAX));
 }
 
 /**
@@ -82,6 +84,10 @@ export class TcpRequest extends Hrtimer {
   readonly daddr: InetAddr;
   readonly dport: number;
   readonly rcvIsn: number;
+  /** `snt_isn`: the sequence number of our SYN. */
+  readonly sntIsn: number;
+  /** When the first SYN-ACK was sent; -1 when there was a second. */
+  #sentNs = -1;
   /** The last ACK of the handshake came, and was held back for want of data. */
   acked = false;
   #timeouts = 0;
@@ -95,6 +101,9 @@ export class TcpRequest extends Hrtimer {
     this.daddr = syn.src;
     this.dport = syn.sport;
     this.rcvIsn = syn.seq;
+    const { net } = listener;
+    this.sntIsn = net.deviceFor(syn.src).lossy ? net.tcp.nextIsn() : 0;
+    this.#sentNs = net.kernel.clock.nowNs;
   }
 
   /** `tcp_v4_send_synack`, and the timer for the next. */
@@ -106,19 +115,21 @@ export class TcpRequest extends Hrtimer {
     const window = tcpInitialWindow(listener);
     net
       .deviceFor(daddr)
-      .xmit(new TcpSegment(rcvSaddr, num, daddr, dport, SYN | ACK, 0, this.rcvIsn + 1, window, 0, null));
+      .xmit(new TcpSegment(rcvSaddr, num, daddr, dport, SYN | ACK, this.sntIsn, this.rcvIsn + 1, window, 0, null));
   }
 
   /** `reqsk_timer_handler`, `syn_ack_recalc`. */
   override fire(): void {
     const { deferAccept } = this.listener.tcpOpts;
-    const expired = this.acked ? this.#timeouts >= deferAccept : this.#timeouts >= SYNACK_RETRIES;
+    const retries = this.listener.net.kernel.sysctl.get("net.ipv4.tcp_synack_retries");
+    const expired = this.#timeouts >= (this.acked ? deferAccept : retries);
     if (expired) {
       this.drop();
       return;
     }
     const resend = !this.acked || this.#timeouts >= deferAccept - 1;
     this.#timeouts += 1;
+    this.#sentNs = -1;
     if (resend) this.sendSynack();
     else {
       const { clock } = this.listener.net.kernel;
@@ -137,10 +148,10 @@ export class TcpRequest extends Hrtimer {
   /**
    * `tcp_check_req`: the segment that should end the handshake.
    *
-   * @returns the new socket, which has the segment still to process; or null.
+   * @returns the new socket, which has the segment still to process; null; or that the segment deserves a reset.
    * @behaviour C-41
    */
-  check(segment: TcpSegment): TcpSock | null {
+  check(segment: TcpSegment): TcpSock | null | "reset" {
     const { listener } = this;
     if (segment.has(RST)) {
       this.drop();
@@ -150,7 +161,9 @@ export class TcpRequest extends Hrtimer {
       this.sendSynack();
       return null;
     }
-    if (!segment.has(ACK) || acceptqIsFull(listener)) return null;
+    if (!segment.has(ACK)) return null;
+    if (segment.ack !== this.sntIsn + 1) return "reset";
+    if (acceptqIsFull(listener)) return null;
     if (this.#timeouts < listener.tcpOpts.deferAccept && segment.endSeq === this.rcvIsn + 1) {
       this.acked = true;
       return null;
@@ -169,15 +182,18 @@ export class TcpRequest extends Hrtimer {
     child.daddr = daddr;
     child.dport = dport;
     child.state = SkState.SYN_RECV;
-    child.sndNxt = 1;
-    child.writeSeq = 1;
+    child.sndUna = this.sntIsn;
+    child.sndNxt = this.sntIsn + 1;
+    child.writeSeq = child.sndNxt;
     child.rcvNxt = this.rcvIsn + 1;
     child.rcvWup = child.rcvNxt;
     child.copiedSeq = child.rcvNxt;
     child.rcvWnd = tcpInitialWindow(listener);
     child.sndWnd = segment.window;
     child.maxWindow = segment.window;
-    const { tcp } = listener.net;
+    const { tcp, kernel } = listener.net;
+    child.takeRoute();
+    child.retransmit?.handshake(this.#sentNs < 0 ? -1 : kernel.clock.nowNs - this.#sentNs);
     tcp.ports.add(num, child);
     tcp.hash(child);
     listener.listenState?.accepted.push(child);

@@ -2,8 +2,8 @@
  * Options of level IPPROTO_TCP.
  *
  * Counterpart: `net/ipv4/tcp.c` (`do_tcp_setsockopt`, `do_tcp_getsockopt`).
- * What changes what a program sees on an ideal wire takes effect: NODELAY, CORK, DEFER_ACCEPT, LINGER2, NOTSENT_LOWAT,
- * SYNCNT. The times of keepalive, user timeout and the like are kept and read back, and have no effect.
+ * NODELAY, CORK, DEFER_ACCEPT, LINGER2, NOTSENT_LOWAT and SYNCNT take effect; the times of keepalive and the user timeout do
+ * between machines, where alone somebody could notice. The others are kept and read back.
  */
 import { Unmodelled } from "../../lib/assert.ts";
 import type { Task } from "../../sched/task.ts";
@@ -118,6 +118,7 @@ export function tcpSetsockopt(task: Task, sk: TcpSock, option: number, addr: num
     case TcpOpt.KEEPIDLE:
       if (value < 1 || value > MAX_KEEPIDLE) return -Errno.EINVAL;
       opts.keepidle = value;
+      if (sk.opts.keepalive) sk.keepaliveChanged();
       return 0;
     case TcpOpt.KEEPINTVL:
       if (value < 1 || value > MAX_KEEPIDLE) return -Errno.EINVAL;

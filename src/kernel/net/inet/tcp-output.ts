@@ -12,17 +12,13 @@ import { TcpFlag, TcpSegment } from "./tcp-segment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 
 const { FIN, SYN, RST, PSH, ACK, URG } = TcpFlag;
-/** MTU of `lo` less the headers and the timestamp option; IPv6 headers are 20 bytes longer. */
-const MSS4 = 65_483;
-const MSS6 = 65_463;
 const MSS_DEFAULT = 536;
 /** `tcp_rmem[2]`. */
 const RMEM_MAX = 33_554_432;
 
 /** `tcp_current_mss`: no more than half of the largest window that the peer ever offered. */
 export function tcpCurrentMss(sk: TcpSock): number {
-  const mss = sk.daddr.isV4 ? MSS4 : MSS6;
-  const { maxWindow } = sk;
+  const { mss, maxWindow } = sk;
   if (maxWindow === 0) return mss;
   return Math.min(mss, Math.max(maxWindow > MSS_DEFAULT ? maxWindow >> 1 : maxWindow, 1));
 }
@@ -101,7 +97,9 @@ export type Nagle = (typeof Nagle)[keyof typeof Nagle];
 
 /** `tcp_push_pending_frames`. */
 export function tcpPushPendingFrames(sk: TcpSock, nagle: Nagle): void {
-  if (sk.sndNxt < sk.writeSeq && sk.state !== SkState.SYN_SENT && sk.state !== SkState.CLOSE) writeXmit(sk, nagle);
+  if (sk.sndNxt >= sk.writeSeq || sk.state === SkState.SYN_SENT || sk.state === SkState.CLOSE) return;
+  writeXmit(sk, nagle);
+  if (sk.retransmit !== null) sk.retransmit.checkProbe();
 }
 
 /** `tcp_write_xmit`. */
@@ -115,7 +113,8 @@ function writeXmit(sk: TcpSock, nagle: Nagle): void {
       break;
     }
     const unsent = skb.seq + skb.len - sk.sndNxt;
-    const size = segmentSize(unsent, room, mss);
+    let size = segmentSize(unsent, room, mss);
+    if (size > mss && sk.retransmit !== null) size = mss; // what the device would do (`tcp_gso_segment`)
     if (size === 0) break;
     const last = skb.next === null && size === unsent;
     if (last && size < mss && nagle !== Nagle.PUSH && nagleHolds(sk, nagle)) break;
@@ -146,22 +145,66 @@ function nagleHolds(sk: TcpSock, nagle: Nagle): boolean {
   return !tcpOpts.nodelay && sk.sndNxt > sk.sndUna && sk.sndSml > sk.sndUna && sk.sndSml <= sk.sndNxt;
 }
 
+/** `size` bytes of a buffer, from `seq` on. */
+function copyOf(sk: TcpSock, skb: SkBuff, seq: number, size: number): SkBuff {
+  const copy = sk.net.skbs.alloc(size);
+  copySlab(copy.slab, copy.offset, skb.slab, skb.offset + (seq - skb.seq), size);
+  return copy;
+}
+
 function sendData(sk: TcpSock, skb: SkBuff, size: number, mss: number, last: boolean): void {
-  const { net, sndNxt, sndUrg } = sk;
-  const copy = net.skbs.alloc(size);
-  const from = skb.offset + (sndNxt - skb.seq);
-  copySlab(copy.slab, copy.offset, skb.slab, from, size);
+  const { sndNxt, sndUrg } = sk;
+  const copy = copyOf(sk, skb, sndNxt, size);
   let flags = ACK | (last ? PSH : 0);
   if (sndUrg >= sndNxt) flags |= URG;
   sk.sndNxt = sndNxt + size;
   if (size < mss) sk.sndSml = sk.sndNxt;
   transmit(sk, flags, sndNxt, sndUrg, copy);
+  if (sk.retransmit !== null) sk.retransmit.sent(sndNxt);
 }
 
 function sendFin(sk: TcpSock): void {
   const seq = sk.sndNxt;
   sk.sndNxt = sk.writeSeq;
   transmit(sk, FIN | ACK, seq, 0, null);
+  if (sk.retransmit !== null) sk.retransmit.sent(seq);
+}
+
+/** The buffer of the write queue with that byte; null for a FIN. */
+function bufferAt(sk: TcpSock, seq: number): SkBuff | null {
+  let skb = sk.writeQueue.first;
+  while (skb !== null && seq >= skb.seq + skb.len) skb = skb.next;
+  return skb;
+}
+
+/** `__tcp_retransmit_skb`: what was sent from `seq` on, once more. @returns where the segment ends */
+export function tcpRetransmitAt(sk: TcpSock, seq: number): number {
+  const skb = bufferAt(sk, seq);
+  if (skb === null) {
+    transmit(sk, FIN | ACK, seq, 0, null);
+    return seq + 1;
+  }
+  const size = Math.min(skb.seq + skb.len, sk.sndNxt, seq + tcpCurrentMss(sk)) - seq;
+  transmit(sk, ACK | PSH | (sk.sndUrg >= seq ? URG : 0), seq, sk.sndUrg, copyOf(sk, skb, seq, size));
+  return seq + size;
+}
+
+/** `tcp_xmit_probe_skb`: a sequence number that has been acknowledged, which has to be answered. */
+export function tcpSendProbe(sk: TcpSock): void {
+  transmit(sk, ACK, sk.sndUna - 1, 0, null);
+}
+
+/** `tcp_write_wakeup`: as much as the window lets pass, or a probe. */
+export function tcpWriteWakeup(sk: TcpSock): void {
+  const room = sk.sndUna + sk.sndWnd - sk.sndNxt;
+  const skb = firstUnsent(sk);
+  if (room <= 0) tcpSendProbe(sk);
+  else if (skb === null) sendFin(sk);
+  else {
+    const unsent = skb.seq + skb.len - sk.sndNxt;
+    const mss = tcpCurrentMss(sk);
+    sendData(sk, skb, Math.min(unsent, room, mss), mss, true);
+  }
 }
 
 /**

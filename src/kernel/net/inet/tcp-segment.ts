@@ -5,10 +5,15 @@
  * Sequence numbers count from 0 in each direction and do not wrap: a number holds 2^53 of them. A segment owns the bytes
  * that it carries; whoever takes them sets `skb` to null.
  */
+import { Errno } from "../../uapi/errno.ts";
 import type { Net } from "../net.ts";
 import type { SkBuff } from "../skbuff.ts";
 import type { InetAddr } from "./addr.ts";
 import { Packet } from "./device.ts";
+
+/** Headers on an Ethernet: the frame's own, IP, and TCP with timestamps; IPv6 is 20 bytes longer. */
+const WIRE_HEADERS4 = 66;
+const WIRE_HEADERS6 = 86;
 
 export const TcpFlag = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16, URG: 32 } as const;
 
@@ -65,14 +70,30 @@ export class TcpSegment extends Packet {
     return this.seq + this.length + (this.flags & TcpFlag.SYN ? 1 : 0) + (this.flags & TcpFlag.FIN ? 1 : 0);
   }
 
+  override get wireBytes(): number {
+    return this.length + (this.dst.isV4 ? WIRE_HEADERS4 : WIRE_HEADERS6);
+  }
+
   override receive(net: Net): void {
     net.tcp.receive(this);
   }
 
+  /** A segment of the same kind that takes the bytes over. */
+  split(): TcpSegment {
+    const { src, sport, dst, dport, flags, seq, ack, window, urg, skb } = this;
+    this.skb = null;
+    return new TcpSegment(src, sport, dst, dport, flags, seq, ack, window, urg, skb);
+  }
+
   /** `kfree_skb`: nobody wants it. */
-  drop(net: Net): void {
+  override drop(net: Net): void {
     const { skb } = this;
     this.skb = null;
     if (skb !== null) net.skbs.free(skb);
+  }
+
+  /** `tcp_v4_err` for ICMP_HOST_UNREACH: a connection is given up while it begins, and goes on trying later. */
+  override unreachable(net: Net): void {
+    net.tcp.unreachable(this, Errno.EHOSTUNREACH);
   }
 }

@@ -26,9 +26,11 @@ import { AckState } from "./tcp-ack.ts";
 import { tcpClose, tcpShutdown } from "./tcp-close.ts";
 import { inetStreamConnect } from "./tcp-connect.ts";
 import { tcpDoRcv } from "./tcp-input.ts";
+import { TcpKeepalive } from "./tcp-keepalive.ts";
 import { inetListen, type ListenState } from "./tcp-listen.ts";
 import { DEFAULT_TCP_OPTIONS, type TcpOptions, tcpGetsockopt, tcpSetsockopt } from "./tcp-options.ts";
 import { tcpRecvmsg } from "./tcp-recvmsg.ts";
+import { TcpRetransmit } from "./tcp-retransmit.ts";
 import type { TcpSegment } from "./tcp-segment.ts";
 import { tcpSendmsg } from "./tcp-sendmsg.ts";
 import { SocketState, Urg } from "./tcp-states.ts";
@@ -40,8 +42,13 @@ const IPPROTO_TCP = 6;
 const WMEM_DEFAULT = 16_384;
 const RMEM_DEFAULT = 131_072;
 const RMEM_MAX = 33_554_432;
+/** IP and TCP headers with timestamps; IPv6 is 20 bytes longer. */
+const HEADERS4 = 52;
+const HEADERS6 = 72;
 /** What the receiver takes the sender's segments to be, until it knows better. */
 const MSS_DEFAULT = 536;
+
+const LOOPBACK_MSS = 65_483;
 
 const { SYN_SENT, SYN_RECV, CLOSE, LISTEN } = SkState;
 const IN2 = Poll.IN | Poll.RDNORM;
@@ -91,6 +98,13 @@ export class TcpSock extends InetSock {
   /** Accept queue and half-open connections; only while listening. */
   listenState: ListenState | null;
   timer: TcpTimer | null;
+  /** `mss_cache`: most bytes of one segment on its way. */
+  mss: number;
+  /** For a connection over a wire that may lose segments; null on loopback. */
+  retransmit: TcpRetransmit | null;
+  keepalive: TcpKeepalive | null;
+  /** `out_of_order_queue`, sorted; null while nothing is missing. */
+  outOfOrder: TcpSegment[] | null;
   /** Sends with MSG_ZEROCOPY, and the error queue that they fill; null while there was none. */
   zeroCopy: ZeroCopy | null;
   tcpOpts: TcpOptions;
@@ -129,6 +143,10 @@ export class TcpSock extends InetSock {
     this.disconnects = 0;
     this.listenState = null;
     this.timer = null;
+    this.mss = LOOPBACK_MSS;
+    this.retransmit = null;
+    this.keepalive = null;
+    this.outOfOrder = null;
     this.zeroCopy = null;
     this.tcpOpts = DEFAULT_TCP_OPTIONS;
     this.hashNext = null;
@@ -297,6 +315,26 @@ export class TcpSock extends InetSock {
   /** The address that a connection to there is sent from. */
   connectSource(destination: TcpSock["daddr"]): TcpSock["daddr"] {
     return this.sourceFor(destination);
+  }
+
+  /** `tcp_mtup_init`, `tcp_sync_mss`: what the way to the peer means for the connection. */
+  takeRoute(): void {
+    const device = this.net.deviceFor(this.daddr);
+    this.mss = device.mtu - (this.daddr.isV4 ? HEADERS4 : HEADERS6);
+    this.retransmit = device.lossy ? new TcpRetransmit(this) : null;
+  }
+
+  /** `tcp_set_keepalive`, and the start of a connection that has it: the idle time begins, or is over. */
+  override keepaliveChanged(): void {
+    const connected = this.state !== CLOSE && this.state !== LISTEN && this.state !== SYN_SENT;
+    if (this.retransmit === null || !connected) return;
+    const { clock } = this.net.kernel;
+    if (!this.opts.keepalive) {
+      if (this.keepalive !== null) clock.cancel(this.keepalive);
+      return;
+    }
+    this.keepalive ??= new TcpKeepalive(this);
+    this.keepalive.start();
   }
 
   /** `inet_csk_get_port`. */

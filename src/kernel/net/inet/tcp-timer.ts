@@ -2,9 +2,9 @@
  * The timer of a TCP socket: retransmission of a SYN, and an acknowledgment that waits for company.
  *
  * Counterpart: `net/ipv4/tcp_timer.c`.
- * Nothing is lost on a loopback wire but the SYN that meets a full accept queue (C-09): it is sent again after 1 s, five
- * times at that distance and then at doubling ones (`tcp_syn_linear_timeouts`, `tcp_syn_retries`), until the connection
- * times out.
+ * A SYN that is lost, or meets a full accept queue (C-09), is sent again after 1 s, five times at that distance and then at
+ * doubling ones (`tcp_syn_linear_timeouts`, `tcp_syn_retries`), until the connection times out. Everything else that a wire
+ * may lose is the business of `tcp-retransmit.ts`.
  */
 
 import { Hrtimer } from "../../time/hrtimer.ts";
@@ -12,7 +12,7 @@ import { Errno } from "../../uapi/errno.ts";
 import { SkState } from "../sock.ts";
 import { ATO_MIN_NS } from "./tcp-ack.ts";
 import { tcpDoneWithError } from "./tcp-done.ts";
-import { tcpSendAck, tcpSendSyn } from "./tcp-output.ts";
+import { tcpSendAck, tcpSendSyn, tcpSendSynack } from "./tcp-output.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 
 /** `TCP_TIMEOUT_INIT`, `TCP_RTO_MAX`. */
@@ -20,13 +20,12 @@ const TIMEOUT_INIT_NS = 1e9;
 const RTO_MAX_NS = 120e9;
 /** `TCP_RTO_MIN`: what an acknowledgment waits at most. */
 const RTO_NS = 200e6;
-const SYN_RETRIES = 6;
-const LINEAR_TIMEOUTS = 4;
 
 export class TcpTimer extends Hrtimer {
   readonly #sk: TcpSock;
   #retransmits = 0;
   #rtoNs = TIMEOUT_INIT_NS;
+  #synNs = 0;
   /** When an acknowledgment is due, -1 for never. The timer fires no later. */
   #delackNs = -1;
 
@@ -35,10 +34,22 @@ export class TcpTimer extends Hrtimer {
     this.#sk = sk;
   }
 
-  /** Arms it for the SYN that was just sent. */
+  /** Arms it for the first SYN of a connection, which is about to be sent. */
   startSyn(): void {
+    this.#retransmits = 0;
+    this.#rtoNs = TIMEOUT_INIT_NS;
+    this.#synNs = this.#sk.net.kernel.clock.nowNs;
+    this.#arm();
+  }
+
+  #arm(): void {
     const { clock } = this.#sk.net.kernel;
     clock.start(this, clock.nowNs + this.#rtoNs);
+  }
+
+  /** How long the handshake took, ns; -1 when the SYN was sent more than once. */
+  get handshakeNs(): number {
+    return this.#retransmits > 0 ? -1 : this.#sk.net.kernel.clock.nowNs - this.#synNs;
   }
 
   /**
@@ -61,7 +72,7 @@ export class TcpTimer extends Hrtimer {
   override fire(): void {
     const sk = this.#sk;
     const { clock } = sk.net.kernel;
-    if (sk.state === SkState.SYN_SENT) this.#retransmitSyn(sk);
+    if (handshaking(sk)) this.#retransmitSyn(sk);
     else if (this.#delackNs > clock.nowNs) clock.start(this, this.#delackNs);
     else if (this.#delackNs >= 0 && sk.ack.pending) {
       this.#delackNs = -1;
@@ -79,14 +90,22 @@ export class TcpTimer extends Hrtimer {
   }
 
   #retransmitSyn(sk: TcpSock): void {
-    const retries = (sk.tcpOpts.syncnt || SYN_RETRIES) + LINEAR_TIMEOUTS;
+    const { sysctl } = sk.net.kernel;
+    const linear = sysctl.get("net.ipv4.tcp_syn_linear_timeouts");
+    const retries = (sk.tcpOpts.syncnt || sysctl.get("net.ipv4.tcp_syn_retries")) + linear;
     if (this.#retransmits >= retries) {
       tcpDoneWithError(sk, Errno.ETIMEDOUT);
       return;
     }
-    tcpSendSyn(sk);
+    if (sk.state === SkState.SYN_SENT) tcpSendSyn(sk);
+    else tcpSendSynack(sk);
     this.#retransmits += 1;
-    if (this.#retransmits > LINEAR_TIMEOUTS) this.#rtoNs = Math.min(this.#rtoNs * 2, RTO_MAX_NS);
-    if (sk.state === SkState.SYN_SENT) this.startSyn();
+    if (this.#retransmits > linear) this.#rtoNs = Math.min(this.#rtoNs * 2, RTO_MAX_NS);
+    if (handshaking(sk)) this.#arm();
   }
+}
+
+/** The SYN is not answered; or two have crossed, and ours is not acknowledged. */
+function handshaking({ state }: TcpSock): boolean {
+  return state === SkState.SYN_SENT || state === SkState.SYN_RECV;
 }

@@ -7,6 +7,13 @@ import type { Net } from "../net.ts";
 import type { SkBuff } from "../skbuff.ts";
 import type { InetAddr } from "./addr.ts";
 import { Packet } from "./device.ts";
+import type { UdpSock } from "./udp-sock.ts";
+
+/** Headers on an Ethernet: the frame's own, IP and UDP; IPv6 is 20 bytes longer. */
+const WIRE_HEADERS4 = 42;
+const WIRE_HEADERS6 = 62;
+/** ICMP quotes the head of what it answers. */
+const ICMP_BYTES = 70;
 
 export class UdpDatagram extends Packet {
   readonly src: InetAddr;
@@ -14,14 +21,37 @@ export class UdpDatagram extends Packet {
   readonly sport: number;
   readonly dport: number;
   readonly skb: SkBuff;
+  /** Who is charged for it until it is sent, and how much. */
+  #owner: UdpSock | null = null;
+  readonly #truesize: number;
 
-  constructor(src: InetAddr, sport: number, dst: InetAddr, dport: number, skb: SkBuff) {
+  /** @param owner - charged with `skb.truesize` until it is sent; null once that is over. */
+  constructor(src: InetAddr, sport: number, dst: InetAddr, dport: number, skb: SkBuff, owner: UdpSock | null) {
     super();
     this.src = src;
     this.dst = dst;
     this.sport = sport;
     this.dport = dport;
     this.skb = skb;
+    this.#owner = owner;
+    this.#truesize = skb.truesize;
+  }
+
+  override get wireBytes(): number {
+    return this.skb.len + (this.dst.isV4 ? WIRE_HEADERS4 : WIRE_HEADERS6);
+  }
+
+  override get charged(): boolean {
+    return this.#owner !== null;
+  }
+
+  override sent(): void {
+    this.#owner?.wfree(this.#truesize);
+    this.#owner = null;
+  }
+
+  override drop(net: Net): void {
+    net.skbs.free(this.skb);
   }
 
   /** `__udp4_lib_rcv`: to the socket that fits best; if there is none, word goes back to the sender. */
@@ -53,7 +83,13 @@ class PortUnreachable extends Packet {
     this.#port = port;
   }
 
+  override get wireBytes(): number {
+    return ICMP_BYTES;
+  }
+
   override receive(net: Net): void {
     net.udp.lookup(this.dst, this.#port, this.src, this.#deadPort)?.portUnreachable();
   }
+
+  override drop(): void {}
 }

@@ -7,7 +7,7 @@
  * own, and give charges back in lots of a quarter of rcvbuf, or when that queue is empty: a full receiver that reads one
  * datagram has not made room yet.
  */
-import { assert, Unmodelled } from "../../lib/assert.ts";
+import { Unmodelled } from "../../lib/assert.ts";
 import type { IovIter } from "../../mm/iov-iter.ts";
 import { type Task, TaskState } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
@@ -165,7 +165,7 @@ export class UdpSock extends InetSock {
     if (typeof to === "number") return to;
     if (msg !== null && msg.control.length > 0) throw new Unmodelled("control data on a UDP socket");
     if (from.count > (to.addr.isV4 ? MAX_PAYLOAD4 : MAX_PAYLOAD6)) return -Errno.EMSGSIZE;
-    return this.#transmit(task, from, to);
+    return this.transmit(task, from, to, flags, msg, null);
   }
 
   #destination(msg: MsgHdr | null): Endpoint | number {
@@ -192,28 +192,56 @@ export class UdpSock extends InetSock {
     return this.v6only ? -Errno.ENETUNREACH : addrs.endpoint(Af.INET, name);
   }
 
-  /** `__ip_append_data`, `udp_send_skb`, and `loopback_xmit` as far as the sender's charge goes. */
-  #transmit(task: Task, from: IovIter, to: Endpoint): number {
+  /**
+   * `__ip_append_data`, `udp_send_skb`, and `loopback_xmit` as far as the sender's charge goes. A device that takes its time
+   * gives the charge back when the datagram has been sent.
+   *
+   * @param waiting - the call, if it has slept.
+   */
+  transmit(
+    task: Task,
+    from: IovIter,
+    to: Endpoint,
+    flags: number,
+    msg: MsgHdr | null,
+    waiting: UdpSend | null,
+  ): number {
     const { net } = this;
     const err = this.takeError();
     if (err < 0) return err;
     if ((this.shutdown & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE;
-    assert(this.wmemAlloc - 1 < this.sndbuf, "udp: a datagram is still charged to its sender");
+    if (this.wmemAlloc - 1 >= this.sndbuf) return this.#noRoom(task, from, to, flags, msg, waiting);
     const length = from.count;
     const skb = net.skbs.alloc(length);
     const truesize = udpTruesize(net, length, to.addr.isV4);
     this.charge(skb, truesize);
     const copied = from.slabFrom(skb.slab, skb.offset, length);
     skb.sk = null;
-    this.wmemAlloc -= truesize;
-    this.writeSpace();
+    const device = net.deviceFor(to.addr);
+    const charged = device.lossy && copied === length;
+    if (!charged) {
+      this.wmemAlloc -= truesize;
+      this.writeSpace();
+    }
     if (copied < length) {
       net.skbs.free(skb);
       return task.process.mm.fault();
     }
     const source = this.sourceFor(to.addr);
-    net.deviceFor(to.addr).xmit(new UdpDatagram(source, this.num, to.addr, to.port, skb));
+    device.xmit(new UdpDatagram(source, this.num, to.addr, to.port, skb, charged ? this : null));
     return length;
+  }
+
+  /** `sock_alloc_send_pskb`, `sock_wait_for_wmem`. */
+  #noRoom(task: Task, from: IovIter, to: Endpoint, flags: number, msg: MsgHdr | null, waiting: UdpSend | null): number {
+    const { sndtimeo } = this.opts;
+    const late = waiting !== null && task.timedOut;
+    if ((flags & Msg.DONTWAIT) !== 0 || sndtimeo === 0 || late) return -Errno.EAGAIN;
+    if (task.signalPending) return interruptedErrno(sndtimeo);
+    const call = waiting ?? new UdpSend(this, from, to, flags, msg);
+    task.wait.mask = 0;
+    this.wq.add(task.wait);
+    return task.sleep(call, TaskState.INTERRUPTIBLE, call.deadlineNs);
   }
 
   /**
@@ -378,6 +406,34 @@ function udpTruesize(net: Net, length: number, v4: boolean): number {
   const whole = length + headers + DEVICE_HEADROOM;
   if (whole < headMax) return plainHeadTruesize(skbConfig, whole);
   return plainHeadTruesize(skbConfig, headers + DEVICE_HEADROOM) + length;
+}
+
+/** A send that waits for room. */
+class UdpSend extends SockCall {
+  readonly #sk: UdpSock;
+  readonly #from: IovIter;
+  readonly #to: Endpoint;
+  readonly #flags: number;
+  readonly #msg: MsgHdr | null;
+
+  constructor(sk: UdpSock, from: IovIter, to: Endpoint, flags: number, msg: MsgHdr | null) {
+    super();
+    this.#sk = sk;
+    this.#from = from;
+    this.#to = to;
+    this.#flags = flags;
+    this.#msg = msg;
+    this.deadlineNs = sk.deadline(sk.opts.sndtimeo);
+  }
+
+  protected override section(task: Task): number {
+    task.finishWait();
+    return this.#sk.transmit(task, this.#from, this.#to, this.#flags, this.#msg, this);
+  }
+
+  protected override finish(task: Task, result: number): number {
+    return this.#msg === null ? result : this.#msg.finish(task, result);
+  }
 }
 
 /** A receive that waits for a datagram. */
