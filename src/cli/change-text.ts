@@ -28,7 +28,7 @@ function describe(change: Change, style: Style): Parts {
       return {
         mark: good("+"),
         where: "rbr",
-        text: `${epoll(change.ep)} watches ${change.fd} for ${wanted(change.events)}`,
+        text: `${epoll(change.ep)} watches ${change.fd} for ${wantedMask(change.events)}`,
       };
     case "erased":
       return { mark: warn("-"), where: "rbr", text: `${epoll(change.ep)} no longer watches ${change.fd}` };
@@ -38,7 +38,7 @@ function describe(change: Change, style: Style): Parts {
       return {
         mark: warn("<"),
         where: "rdllist",
-        text: `${change.fd} dropped: a fresh look shows nothing of ${wanted(change.events)}`,
+        text: `${change.fd} dropped: a fresh look shows nothing of ${wantedMask(change.events)}`,
       };
     case "filtered":
       return { mark: dim("~"), where: "callback", text: dim(describeFiltered(change)) };
@@ -48,7 +48,7 @@ function describe(change: Change, style: Style): Parts {
       return {
         mark: dim("!"),
         where: "wake",
-        text: dim(`${change.fd ?? "a closed file"} announces ${key(change.key)}`),
+        text: dim(`${change.fd ?? "a closed file"} announces ${wordsOfKey(change.key)}`),
       };
     case "slept":
       return { mark: dim("z"), where: "task", text: `${change.task} goes to sleep` };
@@ -85,7 +85,7 @@ function describeFiltered(change: Change & { what: "filtered" }): string {
     case "disarmed":
       return `${item} is disarmed: the wake is lost`;
     case "mask":
-      return `${item} asks for ${wanted(change.events)} only: the wake is ignored`;
+      return `${item} asks for ${wantedMask(change.events)} only: the wake is ignored`;
     case "linked":
       return `${item} is on the ready list already`;
   }
@@ -100,12 +100,13 @@ function list(picture: ListPicture): string {
 }
 
 /** A mask without the bits that are always in it. */
-function wanted(events: number): string {
+export function wantedMask(events: number): string {
   const text = epollMask(events).replace(ALWAYS, "");
   return text === "" ? "errors and hang-ups" : text;
 }
 
-function key(mask: number): string {
+/** A wake-up's key. */
+export function wordsOfKey(mask: number): string {
   return mask === 0 ? "a change, without saying which" : epollMask(mask);
 }
 

@@ -6,6 +6,7 @@ import { behavioursCommand } from "./behaviours.ts";
 import { checkCommand } from "./check.ts";
 import { diffCommand } from "./diff.ts";
 import { Exit, reportError } from "./errors.ts";
+import { explainCommand } from "./explain.ts";
 import type { Io } from "./io.ts";
 import { litmusCommand } from "./litmus.ts";
 import { replayCommand } from "./replay.ts";
@@ -20,6 +21,7 @@ const commands: readonly AddCommand[] = [
   diffCommand,
   litmusCommand,
   replayCommand,
+  explainCommand,
   checkCommand,
   behavioursCommand,
 ];

@@ -31,6 +31,8 @@ export abstract class KernelObserver {
   returned(_task: Task, _result: number): void {}
   /** What follows is done by somebody outside the simulated machine. @param proof - what shows that it happened. */
   outside(_proof: object): void {}
+  /** `hrtimer_start`. */
+  armed(_timer: Hrtimer): void {}
   /** A timer runs out; what follows is its doing. */
   expired(_timer: Hrtimer): void {}
 

@@ -47,6 +47,7 @@ export class Clock {
     timer.index = this.#heap.length;
     this.#heap.push(timer);
     this.#up(timer);
+    if (this.observer !== null) this.observer.armed(timer);
   }
 
   /** `hrtimer_cancel`. @returns whether it was armed. */
