@@ -5,7 +5,7 @@ import { Unmodelled } from "../kernel/lib/assert.ts";
 import { BLOCKED, type Task, TaskState } from "../kernel/sched/task.ts";
 import { errnoName } from "../kernel/uapi/errno.ts";
 import { type Syscall, syscallTable } from "../syscalls/table.ts";
-import { evalBig, exitOf } from "../trace/abi/evaluate.ts";
+import { decodeEvents, evalBig, evalInt, exitOf } from "../trace/abi/evaluate.ts";
 import { signature } from "../trace/abi/index.ts";
 import { declare, type Signature } from "../trace/abi/signature.ts";
 import type { Expr } from "../trace/ast.ts";
@@ -17,6 +17,7 @@ import { CONSUMERS, STAMP_ERROR_NS } from "./knowledge.ts";
 import type { ReplayTask } from "./machine.ts";
 import { sameTimeLeft, USAGE, withoutSpeed } from "./outputs.ts";
 import type { PortMap } from "./ports.ts";
+import { newDescriptors } from "./records.ts";
 
 /** `idle`: not begun on the model. `sleeping`: the model's task sleeps in it. `refused`: not modelled. */
 export type Progress = "idle" | "sleeping" | "returned" | "refused";
@@ -31,13 +32,15 @@ export interface Difference {
 const TEXT_MAX = 200;
 
 /** restart_syscall takes no arguments (as pause), and goes on with a sleep that a signal has ended. */
-const RESTART: { readonly signature: Signature; readonly run: Syscall } = {
-  signature: declare("pause", []),
-  run: restart,
-};
+const RESTART: KnownCall = { signature: declare("pause", []), run: restart };
+
+export interface KnownCall {
+  readonly signature: Signature;
+  readonly run: Syscall;
+}
 
 /** The signature and the code of a call that the model knows, or null. */
-export function knownCall(name: string): { readonly signature: Signature; readonly run: Syscall } | null {
+export function knownCall(name: string): KnownCall | null {
   if (name === "restart_syscall") return RESTART;
   const known = signature(name);
   const run = known === null ? undefined : syscallTable[known.name];
@@ -51,8 +54,21 @@ function restart(task: Task): number {
   return restartBlock.execute(task);
 }
 
+/** One event of a recorded epoll_wait. */
+interface WantedEvent {
+  /** Without sign, as are the two halves of its datum. */
+  readonly events: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 export class ActiveCall {
   readonly record: CallRecord;
+  readonly owner: ReplayTask;
+  /** What was recorded: errno, result, new descriptors in the order of their allocation. */
+  readonly errno: string | null;
+  readonly value: number | null;
+  readonly descriptors: readonly number[];
   progress: Progress = "idle";
   /** Result, meaningful once returned. */
   ret = 0;
@@ -64,16 +80,44 @@ export class ActiveCall {
   /** The recording has told something here that it had not told before: an ephemeral port. */
   learnt = false;
   #encoded: EncodedCall | null = null;
+  #events: readonly WantedEvent[] | null | undefined;
 
-  constructor(record: CallRecord, known: { readonly signature: Signature; readonly run: Syscall }, ports: PortMap) {
+  constructor(owner: ReplayTask, record: CallRecord, known: KnownCall, ports: PortMap) {
+    this.owner = owner;
     this.record = record;
+    this.errno = record.result?.errnos[0] ?? null;
+    const [value] = record.result?.values ?? [];
+    this.value = value === undefined ? null : evalInt(value);
+    this.descriptors = newDescriptors(record);
     this.#ports = ports;
     this.#signature = known.signature;
     this.#run = known.run;
   }
 
+  /** The events of an epoll_wait as recorded; null where they were not. */
+  get events(): readonly WantedEvent[] | null {
+    if (this.#events === undefined) this.#events = this.#decodeEvents();
+    return this.#events;
+  }
+
+  #decodeEvents(): readonly WantedEvent[] | null {
+    if (this.errno !== null || this.value === null) return null;
+    if (this.value === 0) return [];
+    const array = this.record.args[1];
+    const events = array === undefined ? null : decodeEvents(array);
+    if (events === null || events.length !== this.value) return null;
+    return events.map(({ events: mask, data }) => {
+      return { events: mask, low: Number(data & 0xffff_ffffn), high: Number(data >> 32n) };
+    });
+  }
+
   get isConsumer(): boolean {
     return CONSUMERS.has(this.record.name);
+  }
+
+  /** It changes nothing at all. */
+  get isQuestion(): boolean {
+    return /^p?poll$|select/.test(this.record.name);
   }
 
   /** Some of its content was cut off in the recording. */
@@ -83,20 +127,15 @@ export class ActiveCall {
 
   /** Whether the call left no trace on the model, so that it may be tried again later in its interval. */
   get isRepeatable(): boolean {
-    if (this.progress === "returned") return this.ret < 0 || (this.ret === 0 && this.isConsumer);
+    if (this.progress === "returned") return this.ret < 0 || (this.ret === 0 && this.isConsumer) || this.isQuestion;
     return this.progress === "idle";
   }
 
   /** Enters the call on the model. */
-  start(owner: ReplayTask): void {
+  start(): void {
+    const { owner } = this;
     try {
-      this.#encoded ??= encodeCall(
-        this.#signature,
-        this.record.args,
-        owner.area,
-        this.#ports,
-        this.#recordedErrno() === "EFAULT",
-      );
+      this.#encoded ??= encodeCall(this.#signature, this.record.args, owner.area, this.#ports, this.errno === "EFAULT");
       const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
       const { observer } = owner.task.kernel;
       if (observer !== null) observer.entered(owner.task, this.record);
@@ -118,8 +157,8 @@ export class ActiveCall {
   }
 
   /** Lets the model's task run as far as it can at the present time. */
-  settle(owner: ReplayTask): void {
-    const { task } = owner;
+  settle(): void {
+    const { task } = this.owner;
     try {
       while (this.progress === "sleeping" && task.state === TaskState.RUNNING) task.kernel.runTask(task);
     } catch (error) {
@@ -130,27 +169,23 @@ export class ActiveCall {
   }
 
   /** Ends a sleep as a signal does. */
-  interrupt(owner: ReplayTask): void {
+  interrupt(): void {
     if (this.progress !== "sleeping") return;
-    const { task } = owner;
+    const { task } = this.owner;
     task.signalPending = true;
     task.wakeUp();
-    this.settle(owner);
+    this.settle();
     task.signalPending = false;
   }
 
-  #recordedErrno(): string | null {
-    return this.record.result?.errnos[0] ?? null;
-  }
-
   /** Compares what the model gave with what was recorded; null when they agree. */
-  difference(owner: ReplayTask, opaque: boolean): Difference | null {
+  difference(opaque: boolean): Difference | null {
     const recorded = this.record.result;
     if (recorded === null) return null;
     if (this.progress === "sleeping") {
       return { field: "result", recorded: recordedResult(this.record), predicted: "still asleep" };
     }
-    const errno = this.#recordedErrno();
+    const { errno } = this;
     const value = recorded.values[0];
     const expected = value === undefined ? null : evalBig(value);
     const agrees =
@@ -158,16 +193,17 @@ export class ActiveCall {
         ? expected !== null && BigInt.asIntN(64, expected) === BigInt(this.ret)
         : errnoName(-this.ret) === errno;
     if (!agrees) return { field: "result", recorded: recordedResult(this.record), predicted: resultText(this.ret) };
-    return this.ret < 0 ? null : this.#outputDifference(owner, opaque);
+    return this.ret < 0 ? null : this.#outputDifference(opaque);
   }
 
   /** The first bytes that the call left behind its second argument; null when it left none. */
-  bytesRead(owner: ReplayTask, length: number): Uint8Array | null {
+  bytesRead(length: number): Uint8Array | null {
     const buf = this.#encoded?.registers[1];
-    return buf === undefined || this.ret < length ? null : owner.area.read(buf, length);
+    return buf === undefined || this.ret < length ? null : this.owner.area.read(buf, length);
   }
 
-  #outputDifference(owner: ReplayTask, opaque: boolean): Difference | null {
+  #outputDifference(opaque: boolean): Difference | null {
+    const { owner } = this;
     const encoded = this.#encoded;
     if (encoded === null) return null;
     const decoder = new TraceDecoder(this.ret, encoded.registers, owner.area);

@@ -2,13 +2,16 @@
  * A recording as a sequence of entries and exits, each entry with all that is known of its call.
  *
  * strace prints some input arguments (the time-out of an epoll_wait) only in the second half of a split call, but a replay
- * needs them at the entry. So events are held back until the call at the front has ended, at most `WINDOW` of them.
+ * needs them at the entry. So events are held back until the call at the front has ended, at most `WINDOW` of them. What comes
+ * is also asked for where it shows which of two orders, or which act of the world outside, a result comes from.
  */
 import type { ExitLine, Line, SignalLine } from "../trace/ast.ts";
 import { CallJoiner, type CallRecord } from "../trace/pairs.ts";
 
 /** Events held back for one call that does not end: bounds the memory of a replay. */
 const WINDOW = 50_000;
+/** Events that are always held back, so that what comes can be asked for. */
+const HORIZON = 4_000;
 
 export type TraceEvent =
   | { readonly kind: "enter"; readonly call: CallRecord; readonly ns: number | null }
@@ -44,12 +47,19 @@ export class Lookahead {
     const event = this.#queue[this.#head];
     if (event === undefined) return null;
     const waiting = event.kind === "enter" && event.call.phase === "entered";
-    if (waiting && !last && this.#queue.length - this.#head < WINDOW) return null;
+    const held = this.#queue.length - this.#head;
+    if (!last && (held < HORIZON || (waiting && held < WINDOW))) return null;
     this.#head += 1;
     if (this.#head > 1024 && this.#head * 2 > this.#queue.length) {
       this.#queue.splice(0, this.#head);
       this.#head = 0;
     }
     return event;
+  }
+
+  /** The events behind the one handed out last, as far as they are known, at most `limit`. */
+  *ahead(limit: number): Generator<TraceEvent, void, undefined> {
+    const end = Math.min(this.#queue.length, this.#head + limit);
+    for (let at = this.#head; at < end; at += 1) yield this.#queue[at] as TraceEvent;
   }
 }

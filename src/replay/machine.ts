@@ -62,6 +62,8 @@ export class Machine {
   readonly pids: Set<number> = new Set();
   /** Signals whose action some line has shown, in a family of processes. */
   readonly #actionsKnown = new WeakMap<Process, Set<number>>();
+  /** Some content of the recording is not known. */
+  opaque = false;
   readonly #byTask = new WeakMap<Task, ReplayTask>();
   readonly #space: UserSpace = new UserSpace(new Mm());
   /** Numbers of each table that some line has shown, open or closed: they cannot be inherited descriptors unseen so far. */
@@ -198,7 +200,7 @@ export class Machine {
   /** Ends a task. @param status - as wait4 stores it. @param origin - what says so. */
   end(task: ReplayTask, status: number, origin: object): void {
     this.tasks.delete(task.id);
-    task.active?.interrupt(task);
+    task.active?.interrupt();
     if (task.task.exiting) return;
     this.kernel.observer?.entered(task.task, origin);
     doExit(task.task, status);
@@ -207,7 +209,7 @@ export class Machine {
   /** A thread has called execve, and goes on under the number of its leader. */
   #supersede(leader: ReplayTask, id: string): void {
     const caller = this.tasks.get(id);
-    leader.active?.interrupt(leader);
+    leader.active?.interrupt();
     if (caller === undefined || caller === leader || caller.task.process !== leader.task.process) return;
     leader.task.blocked.set(caller.task.blocked);
     leader.active = caller.active;

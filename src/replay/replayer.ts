@@ -1,33 +1,42 @@
 /**
  * Does the model predict what a recording shows?
  *
- * Each call has an interval from its entry to its exit, and its effect falls somewhere inside. Here the order is found
- * greedily: a call that gives (a write, a close) takes effect at its entry; one that takes (a read, an epoll_wait) goes to
- * sleep at its entry if nothing is there, and takes effect as late as its exit otherwise. Where the result contradicts,
- * other calls that are under way are let through first.
+ * Each call has an interval from its entry to its exit, and its effect falls somewhere inside: `Order` finds where. Here each
+ * call is followed from its entry to its exit, and judged.
  * Time follows the recording, so that time-outs and timers are predicted.
  */
 import type { Chooser } from "../kernel/choice.ts";
 import type { File } from "../kernel/fs/file.ts";
 import { TimerfdCtx } from "../kernel/fs/timerfd.ts";
-import { rbNext } from "../kernel/lib/rbtree.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
-import { TaskState } from "../kernel/sched/task.ts";
 import { hasUnblockedSignal } from "../kernel/signal/sigmask.ts";
 import { Mode } from "../kernel/uapi/fcntl.ts";
-import { Poll } from "../kernel/uapi/poll.ts";
 import { ClockId, Tfd } from "../kernel/uapi/time.ts";
 import { evalInt, field } from "../trace/abi/evaluate.ts";
-import { signature } from "../trace/abi/index.ts";
-import type { Expr, Line } from "../trace/ast.ts";
+import type { Line } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { ActiveCall, type Difference, knownCall } from "./active-call.ts";
 import { ExternalFile } from "./external.ts";
 import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, NAMED_BY_PATH, OPENS, STAMP_ERROR_NS } from "./knowledge.ts";
 import { Lookahead, type TraceEvent } from "./lookahead.ts";
 import { Machine, type ReplayTask } from "./machine.ts";
+import { OpenCall } from "./open-call.ts";
+import { Order } from "./order.ts";
 import { followGroup, namesGroup, namesStranger } from "./pids.ts";
 import { namesForeignTimer, noteForeignTimer } from "./posix-timers.ts";
+import {
+  filesAsked,
+  firstFd,
+  firstFile,
+  hasCloexec,
+  isSymbol,
+  isUnknown,
+  NOTHING,
+  newDescriptors,
+  noteOf,
+  pathOf,
+  softLimit,
+} from "./records.ts";
 import { followSignal, followSigreturn, learnInherited, leaveCallMask, noteLooked } from "./signals.ts";
 import { type ReplaySummary, Tally } from "./summary.ts";
 
@@ -54,15 +63,13 @@ const INTERRUPTED: ReadonlySet<string> = new Set(
 );
 const PATH_MAX = 4096;
 const TICKS_SIZE = 8;
-const READABLE = Poll.IN | Poll.PRI | Poll.RDNORM | Poll.HUP | Poll.ERR | Poll.RDHUP;
 
 export class Replayer {
   readonly tally: Tally = new Tally();
   readonly #options: ReplayOptions;
   readonly #lookahead: Lookahead;
   #machine: Machine | null = null;
-  /** Some content of the recording is not known. */
-  #opaque = false;
+  #order: Order | null = null;
   /** Descriptions that took part in a call which the model does not know: what they do from then on is not predicted. */
   readonly #tainted = new WeakSet<File>();
   /** Calls whose new numbers have shown inherited descriptors. */
@@ -78,6 +85,7 @@ export class Replayer {
     if (this.#machine === null && line.type !== "blank" && line.type !== "comment" && line.type !== "directive") {
       const epochNs = line.time?.form === "unix" ? line.time.ns : 0n;
       this.#machine = new Machine(this.#options.profile, this.#options.chooser, epochNs);
+      this.#order = new Order(this.#machine, this.#lookahead);
       this.#options.watcher?.begin(this.#machine);
     }
     this.#lookahead.push(line);
@@ -105,7 +113,7 @@ export class Replayer {
     switch (event.kind) {
       case "enter":
         machine.advance(event.ns);
-        expire(machine);
+        this.#order?.expire();
         this.#enter(machine, event.call);
         return;
       case "exit":
@@ -115,6 +123,7 @@ export class Replayer {
         machine.advance(event.ns);
         this.#explain(machine.tasks.get(event.line.task) ?? null, true);
         machine.exit(event.line);
+        this.#order?.recheck();
         return;
       case "signal": {
         const owner = machine.task(event.line.task);
@@ -134,27 +143,26 @@ export class Replayer {
     if (LIFECYCLE.has(name)) {
       if (name.startsWith("clone") || name.endsWith("fork")) machine.spawn(owner, record);
       else if (name === "exit_group" || name === "exit") machine.beginExit(owner, record);
+      this.#order?.recheck();
       return;
     }
-    if (IGNORED.has(name) || LIMITS.has(name) || isOnDisk(machine, record)) return;
+    const opens = OPENS.has(name);
+    if (IGNORED.has(name) || LIMITS.has(name) || (isOnDisk(machine, record) && !opens)) return;
     for (const arg of record.args) machine.learn(owner, arg);
     if (this.#lowestFreeIsHigher(machine, owner, record)) this.#inferred.add(record);
-    const known = knownCall(name);
-    if (known === null || this.#isContent(owner, record) || isAbsoluteMonotonic(owner, record)) return;
-    if (namesStranger(machine, record) || isOthersRestart(owner, record) || namesForeignTimer(owner, record)) return;
-    const call = new ActiveCall(record, known, machine.ports);
+    const call = this.#activeCall(machine, owner, record);
+    if (call === null) return;
     owner.active = call;
-    // its end is so far away that its arguments are not known yet
-    if (record.phase === "entered" && call.isConsumer) return;
-    const whole = record.exitLine === record.entryLine;
-    if (whole || !call.isConsumer || !isAvailable(owner, record)) this.#attempt(owner, call);
-    // A consumer that found nothing, but was recorded with something, tries again at its exit.
-    if (!whole && call.isRepeatable && call.difference(owner, this.#opaque) !== null) call.progress = "idle";
+    if (record.exitLine !== record.entryLine) this.#order?.enter(call);
   }
 
-  #attempt(owner: ReplayTask, call: ActiveCall): void {
-    call.start(owner);
-    if (call.opaque) this.#opaque = true;
+  #activeCall(machine: Machine, owner: ReplayTask, record: CallRecord): ActiveCall | null {
+    if (OPENS.has(record.name) && isOnDisk(machine, record)) return new OpenCall(machine, owner, record);
+    const known = knownCall(record.name);
+    if (known === null || this.#isContent(owner, record) || isAbsoluteMonotonic(owner, record)) return null;
+    if (namesStranger(machine, record) || isOthersRestart(owner, record) || namesForeignTimer(owner, record))
+      return null;
+    return new ActiveCall(owner, record, known, machine.ports);
   }
 
   #exit(machine: Machine, record: CallRecord, ns: number | null): void {
@@ -167,30 +175,31 @@ export class Replayer {
       this.#passOver(machine, owner, record, ns);
       return;
     }
-    const errno = record.result?.errnos[0] ?? null;
-    if (errno !== null && INTERRUPTED.has(errno) && call.progress !== "returned") {
+    if (call.errno !== null && INTERRUPTED.has(call.errno) && call.progress !== "returned") {
       machine.advance(ns);
-      this.#interrupted(owner, call);
+      this.#interrupted(machine, call);
       return;
     }
     if (isUnknown(record)) {
       machine.advance(ns);
-      call.interrupt(owner);
+      this.#order?.abandon(call);
       this.tally.count("ignored");
       return;
     }
-    this.#complete(machine, owner, call, ns);
+    owner.active = call;
+    this.#order?.finish(call, ns);
+    owner.active = null;
     machine.advance(ns);
     this.#judge(machine, owner, call);
   }
 
   /** A signal has ended the call: one that was on its way, or one that the task's next line shows. */
-  #interrupted(owner: ReplayTask, call: ActiveCall): void {
-    const { record } = call;
+  #interrupted(machine: Machine, call: ActiveCall): void {
+    const { record, owner } = call;
     const wasSent = hasUnblockedSignal(owner.task);
-    call.interrupt(owner);
+    this.#order?.abandon(call);
     const known = call.progress !== "refused" && call.progress !== "idle";
-    const difference = known ? call.difference(owner, this.#opaque) : null;
+    const difference = known ? call.difference(machine.opaque) : null;
     if (call.progress === "refused") this.tally.unsupported(record.name);
     else if (difference !== null) this.#diverged(record, difference);
     else if (wasSent) this.tally.count("agreed");
@@ -210,64 +219,17 @@ export class Replayer {
     else this.#diverged(record, { field: "result", recorded: interruption(record), predicted: "no signal came" });
   }
 
-  /** Brings the call to its end, if the model can. */
-  #complete(machine: Machine, owner: ReplayTask, call: ActiveCall, ns: number | null): void {
-    if (call.progress === "idle") this.#attempt(owner, call);
-    call.settle(owner);
-    if (call.progress === "sleeping") this.#passTime(machine, owner, call, ns);
-    for (const letThrough of [wakeSleeper, this.#beginWaiting]) {
-      for (const other of machine.tasks.values()) {
-        if (!this.#isWrong(owner, call)) return;
-        if (letThrough(other)) this.#retry(owner, call);
-      }
-    }
-    while (this.#isWrong(owner, call) && machine.hurryExit()) this.#retry(owner, call);
-  }
-
-  /** Begins a call that has entered and waits for its exit; a wait for events helps nobody, so it stays where it is. */
-  readonly #beginWaiting = (other: ReplayTask): boolean => {
-    const { active } = other;
-    if (active === null || active.progress !== "idle" || active.record.name.startsWith("epoll_")) return false;
-    if (active.record.phase === "entered" && active.isConsumer) return false;
-    this.#attempt(other, active);
-    return true;
-  };
-
-  #retry(owner: ReplayTask, call: ActiveCall): void {
-    if (call.progress === "returned") this.#attempt(owner, call);
-    call.settle(owner);
-  }
-
-  /** Whether the result so far contradicts, and another order might still mend it. */
-  #isWrong(owner: ReplayTask, call: ActiveCall): boolean {
-    if (call.progress === "refused") return false;
-    if (call.progress === "returned" && !call.isRepeatable) return false;
-    return call.difference(owner, this.#opaque) !== null;
-  }
-
-  /** Up to the recorded exit, timer by timer, as exactly as the recording's times are. */
-  #passTime(machine: Machine, owner: ReplayTask, call: ActiveCall, ns: number | null): void {
-    const { clock } = machine.kernel;
-    for (;;) {
-      const next = clock.nextExpiryNs();
-      if (next < 0 || (ns !== null && next > machine.clockAt(ns) + STAMP_ERROR_NS)) return;
-      clock.advanceTo(Math.max(next, clock.nowNs));
-      call.settle(owner);
-      if (call.progress !== "sleeping") return;
-    }
-  }
-
   #judge(machine: Machine, owner: ReplayTask, call: ActiveCall): void {
     const { record } = call;
     if (call.progress === "refused") {
       this.#unsupported(machine, owner, record);
       return;
     }
-    let difference = call.difference(owner, this.#opaque);
-    if (call.progress === "sleeping") call.interrupt(owner);
+    let difference = call.difference(machine.opaque);
+    if (call.progress === "sleeping") call.interrupt();
     if (difference !== null && learnInherited(machine, owner, record)) {
-      this.#attempt(owner, call);
-      difference = call.difference(owner, this.#opaque);
+      call.start();
+      difference = call.difference(machine.opaque);
       call.learnt = true;
     }
     noteLooked(machine, owner, record);
@@ -281,6 +243,10 @@ export class Replayer {
     }
     if (this.#guessed(owner, record) || (difference !== null && namesGroup(record))) {
       this.tally.count("assumed");
+      return;
+    }
+    if (call instanceof OpenCall && call.errno !== null) {
+      this.tally.count("ignored");
       return;
     }
     if (difference === null) {
@@ -328,10 +294,6 @@ export class Replayer {
   #passOver(machine: Machine, owner: ReplayTask, record: CallRecord, ns: number | null): void {
     machine.advance(ns);
     const { name } = record;
-    if (OPENS.has(name)) {
-      this.#opened(machine, owner, record);
-      return;
-    }
     if (name === "rt_sigreturn") {
       this.#sigreturn(owner, record);
       return;
@@ -373,22 +335,6 @@ export class Replayer {
     return "assumed";
   }
 
-  /** Whether a file can be opened is the disk's affair; which number it gets is not (F-01). */
-  #opened(machine: Machine, owner: ReplayTask, record: CallRecord): void {
-    const value = record.result?.values[0];
-    const fd = value === undefined ? null : evalInt(value);
-    if (value === undefined || fd === null || fd < 0) {
-      this.tally.count("ignored");
-      return;
-    }
-    const flags = openFlags(record);
-    const inferred = machine.inferInherited(owner, [fd], 0);
-    const free = owner.task.process.files.lowestFree();
-    machine.putExternal(owner, fd, noteOf(value) ?? "/", flags, ((flags ?? 0) & 0o2000000) !== 0);
-    if (free === fd) this.tally.count(inferred ? "assumed" : "agreed");
-    else this.#diverged(record, { field: "result", recorded: String(fd), predicted: String(free) });
-  }
-
   /** A descriptor that an unknown call gave still takes its number. */
   #keepNumber(machine: Machine, owner: ReplayTask, record: CallRecord): void {
     const value = record.result?.values[0];
@@ -403,12 +349,6 @@ export class Replayer {
     const file = firstFile(owner, record);
     return file instanceof ExternalFile && file.kind === "disk";
   }
-}
-
-/** The path that a call names; null when it names none. */
-function pathOf(record: CallRecord): string | null {
-  const expr = record.args[NAMED_BY_PATH.get(record.name) ?? Number.NaN];
-  return expr?.kind === "str" ? String.fromCharCode(...expr.bytes.subarray(0, PATH_MAX)) : null;
 }
 
 /** Whether a call names a file that the recording has not made itself as a socket or a FIFO. */
@@ -437,91 +377,6 @@ function noteName(machine: Machine, record: CallRecord): void {
 }
 
 /**
- * Calls whose time is up, and which were recorded with a time-out, are over before anything else happens: a later arrival
- * must not find them still on their way.
- */
-function expire(machine: Machine): void {
-  for (let node = machine.kernel.runqueue.first; node !== null; ) {
-    const { owner: task, next } = node;
-    const owner = task.timedOut ? machine.taskOf(task) : null;
-    const active = owner?.active ?? null;
-    const value = active?.record.result?.values[0];
-    if (owner !== null && active !== null && value !== undefined && evalInt(value) === 0) active.settle(owner);
-    node = next;
-  }
-}
-
-/** Lets a call that was woken go on before its own exit. */
-function wakeSleeper(other: ReplayTask): boolean {
-  const { active, task } = other;
-  if (active === null || active.progress !== "sleeping" || task.state !== TaskState.RUNNING) return false;
-  active.settle(other);
-  return true;
-}
-
-function noteOf(expr: Expr): string | null {
-  return expr.kind === "int" ? expr.note : null;
-}
-
-function isSymbol(expr: Expr | undefined, name: string): boolean {
-  return expr?.kind === "sym" && expr.name === name;
-}
-
-/** `rlim_cur` of `{rlim_cur=1024, rlim_max=4*1024}`; null for NULL and for no limit. */
-function softLimit(expr: Expr | undefined): number | null {
-  const limit = expr?.kind === "struct" ? field(expr, "rlim_cur", 0) : null;
-  return limit === null ? null : evalInt(limit);
-}
-
-/** `O_CLOEXEC`, `SFD_CLOEXEC|SFD_NONBLOCK` ... */
-function hasCloexec(expr: Expr): boolean {
-  if (expr.kind === "op") return expr.items.some(hasCloexec);
-  return expr.kind === "sym" && expr.name.endsWith("_CLOEXEC");
-}
-
-function openFlags(record: CallRecord): number | null {
-  if (record.name === "creat") return 1;
-  const flags = record.args[record.name === "open" ? 1 : 2];
-  return flags === undefined ? null : evalInt(flags);
-}
-
-/** `= ?`: the task ended inside the call, and nobody saw a result. */
-function isUnknown(record: CallRecord): boolean {
-  return isSymbol(record.result?.values[0], "?") && (record.result?.errnos[0] ?? null) === null;
-}
-
-/** `-1 EINTR`, `? ERESTARTSYS`. */
-function interruption({ result }: CallRecord): string {
-  const errno = result?.errnos[0] ?? "?";
-  return errno.startsWith("ERESTART") ? `? ${errno}` : `-1 ${errno}`;
-}
-
-/** restart_syscall of a call that the model has not made: a futex, or one that had begun before the recording. */
-function isOthersRestart(owner: ReplayTask, record: CallRecord): boolean {
-  return record.name === "restart_syscall" && (owner.task.restartBlock === null || isFutex(record));
-}
-
-function isFutex({ args }: CallRecord): boolean {
-  return args[0]?.kind === "sym" && args[0].name.includes(" futex ");
-}
-
-const NOTHING: Expr = { kind: "ellipsis" };
-
-/** The number in the first argument, if that is a descriptor; null otherwise. */
-function firstFd(record: CallRecord): number | null {
-  const arg = record.args[0];
-  if (arg === undefined) return null;
-  const isFd = noteOf(arg) !== null || /fd|fildes|sock/.test(signature(record.name)?.params[0]?.name ?? "");
-  return isFd ? evalInt(arg) : null;
-}
-
-/** The description behind the first argument. */
-function firstFile(owner: ReplayTask, record: CallRecord): File | null {
-  const fd = firstFd(record);
-  return fd === null ? null : owner.task.process.files.getRaw(fd);
-}
-
-/**
  * An expiry by a clock that counts from boot: no line tells when the recorded machine was booted, so nobody can say whether it
  * is past.
  */
@@ -540,7 +395,7 @@ function isTickError(owner: ReplayTask, call: ActiveCall): boolean {
   const { record } = call;
   const file = firstFile(owner, record);
   const recorded = record.args[1];
-  const found = call.bytesRead(owner, TICKS_SIZE);
+  const found = call.bytesRead(TICKS_SIZE);
   if (record.name !== "read" || !(file instanceof TimerfdCtx) || file.interval === 0n) return false;
   if (recorded?.kind !== "str" || recorded.bytes.length !== TICKS_SIZE || found === null) return false;
   const ticks = (bytes: Uint8Array): bigint => new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
@@ -553,40 +408,17 @@ function isForeign(file: File | null): boolean {
   return file instanceof ExternalFile && file.kind === "other";
 }
 
-/** The descriptions that a call's result depends on: its first one, what an epoll watches, what poll asks. */
-function* filesAsked(owner: ReplayTask, record: CallRecord): Generator<File, void, undefined> {
-  const file = firstFile(owner, record);
-  if (file !== null) yield file;
-  for (let node = file?.epoll?.rbr.leftmost ?? null; node !== null; node = rbNext(node)) yield node.owner.file;
-  const [set] = record.args;
-  if (!record.name.endsWith("poll") || set?.kind !== "array") return;
-  for (const item of set.items) {
-    const number = item.kind === "struct" ? field(item, "fd", 0) : null;
-    const polled = owner.task.process.files.getRaw(number === null ? -1 : (evalInt(number) ?? -1));
-    if (polled !== null) yield polled;
-  }
+/** `-1 EINTR`, `? ERESTARTSYS`. */
+function interruption({ result }: CallRecord): string {
+  const errno = result?.errnos[0] ?? "?";
+  return errno.startsWith("ERESTART") ? `? ${errno}` : `-1 ${errno}`;
 }
 
-/** The numbers that a recorded call gave, in the order of their allocation. */
-function newDescriptors(record: CallRecord): number[] {
-  const { name, args, result } = record;
-  const value = result?.values[0];
-  const ret = value === undefined ? null : evalInt(value);
-  if (ret === null || ret < 0) return [];
-  if (name === "pipe" || name === "pipe2" || name === "socketpair") {
-    const pair = args[name === "socketpair" ? 3 : 0];
-    return pair?.kind === "array" ? pair.items.map((item) => evalInt(item) ?? 0) : [];
-  }
-  const duplicates =
-    name === "dup" || (name === "fcntl" && args[1]?.kind === "sym" && args[1].name.startsWith("F_DUPFD"));
-  return duplicates || GIVES_FD.has(name) ? [ret] : [];
+/** restart_syscall of a call that the model has not made: a futex, or one that had begun before the recording. */
+function isOthersRestart(owner: ReplayTask, record: CallRecord): boolean {
+  return record.name === "restart_syscall" && (owner.task.restartBlock === null || isFutex(record));
 }
 
-/** Whether a call that takes would find something now. poll and select change nothing, so they may always be tried. */
-function isAvailable(owner: ReplayTask, record: CallRecord): boolean {
-  if (/poll$|select/.test(record.name)) return false;
-  const file = firstFile(owner, record);
-  if (file === null || owner.task.state !== TaskState.RUNNING) return false;
-  if (file.epoll !== null) return file.epoll.eventsAvailable;
-  return file instanceof ExternalFile || (file.poll(owner.task, null) & READABLE) !== 0;
+function isFutex({ args }: CallRecord): boolean {
+  return args[0]?.kind === "sym" && args[0].name.includes(" futex ");
 }

@@ -58,6 +58,11 @@ export class UserArea {
     this.#offset = offset;
   }
 
+  /** Four bytes for a question between calls. */
+  get scratch(): number {
+    return this.#slot.start + this.#offset + SLOT_BYTES - ALIGN;
+  }
+
   /** The previous call is over. */
   reset(): void {
     this.#used = 0;
@@ -67,7 +72,7 @@ export class UserArea {
   /** @returns the address of `size` bytes whose content is whatever stood there. */
   reserve(size: number): number {
     const room = Math.ceil(Math.min(size, BUFFER_MAX) / ALIGN) * ALIGN;
-    if (this.#used + room <= SLOT_BYTES) {
+    if (this.#used + room <= SLOT_BYTES - ALIGN) {
       const addr = this.#slot.start + this.#offset + this.#used;
       this.#used += room;
       return addr;

@@ -1,0 +1,102 @@
+/**
+ * Does what comes later show that a call had not taken effect yet?
+ *
+ * A call that gives (a write, a close) is let through when it is entered, since its effect comes soon after. But calls of
+ * other tasks inside its interval may show that it had not: a read that found nothing, a descriptor number still in use.
+ */
+import { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
+import type { File } from "../kernel/fs/file.ts";
+import { decodeEvents, evalInt } from "../trace/abi/evaluate.ts";
+import type { CallRecord } from "../trace/pairs.ts";
+import type { ActiveCall } from "./active-call.ts";
+import { known, READABLE } from "./foresight.ts";
+import { CONSUMERS } from "./knowledge.ts";
+import type { Lookahead } from "./lookahead.ts";
+import type { Machine, ReplayTask } from "./machine.ts";
+import { firstFd, firstFile, NOTHING, newDescriptors } from "./records.ts";
+import { peerOf } from "./relations.ts";
+
+/** Events that are looked at for one call. */
+const LOOK = 400;
+
+/** What a later call says of the one in question. */
+type Testimony = "before" | "after" | "nothing";
+
+/** @returns whether the call has to wait: something recorded inside its interval contradicts its effect now. */
+export function mustWait(machine: Machine, future: Lookahead, call: ActiveCall): boolean {
+  const { record, owner } = call;
+  if (record.exitLine === null) return false;
+  const subject = new Subject(call);
+  for (const event of future.ahead(LOOK)) {
+    if (event.kind === "exit" && event.call === record) return false;
+    if (event.kind !== "enter" || event.call.task === record.task) continue;
+    const other = machine.tasks.get(event.call.task);
+    if (other === undefined) continue;
+    const testimony = known<Testimony>(() => subject.ask(owner, other, event.call), "nothing");
+    if (testimony !== "nothing") return testimony === "after";
+  }
+  return false;
+}
+
+/** A call in question, and what it would change. */
+class Subject {
+  readonly #fd: number | null;
+  readonly #closes: boolean;
+  readonly #file: File | null;
+  readonly #peer: File | null;
+
+  constructor({ record, owner }: ActiveCall) {
+    this.#closes = record.name === "close";
+    this.#fd = record.name === "epoll_ctl" ? evalInt(record.args[2] ?? NOTHING) : firstFd(record);
+    this.#file = this.#fd === null ? null : owner.task.process.files.getRaw(this.#fd);
+    this.#peer = this.#file === null ? null : peerOf(this.#file);
+  }
+
+  ask(owner: ReplayTask, other: ReplayTask, record: CallRecord): Testimony {
+    const { files } = owner.task.process;
+    if (this.#closes && this.#fd !== null && other.task.process.files === files) {
+      const testimony = askNumber(this.#fd, files.lowestFree(), record);
+      if (testimony !== "nothing") return testimony;
+    }
+    if (!CONSUMERS.has(record.name)) return "nothing";
+    const file = firstFile(other, record);
+    if (file === null) return "nothing";
+    if (file.epoll !== null) return this.#askWait(other, file, record);
+    if (file !== this.#peer && (file !== this.#file || this.#closes)) {
+      const piped = this.#file !== null && file.inode === this.#file.inode && file.inode !== file.kernel.anonInode;
+      if (!piped) return "nothing";
+    }
+    if ((file.poll(other.task, null) & READABLE) !== 0) return "nothing";
+    return record.result?.errnos[0] === "EAGAIN" ? "after" : "before";
+  }
+
+  /** An epoll_wait that would have reported it. */
+  #askWait(other: ReplayTask, watcher: File, record: CallRecord): Testimony {
+    const array = record.args[1];
+    const value = evalInt(record.result?.values[0] ?? NOTHING);
+    if (record.result?.errnos.length !== 0 || value === null || array === undefined) return "nothing";
+    const events = value === 0 ? [] : decodeEvents(array);
+    if (events === null || events.length >= (evalInt(record.args[2] ?? NOTHING) ?? 0)) return "nothing";
+    for (const file of [this.#file, this.#peer]) {
+      if (file === null || file.fEp === null) continue;
+      for (const item of file.fEp) {
+        if (item.ep.file !== watcher || !(item instanceof Epitem)) continue;
+        const data = (BigInt(item.dataHigh >>> 0) << 32n) | BigInt(item.dataLow >>> 0);
+        if (item.ep.itemPoll(other.task, item, null) !== 0 || (item.events & READABLE) === 0) continue;
+        return events.some((event) => event.data === data) ? "before" : "after";
+      }
+    }
+    return "nothing";
+  }
+}
+
+/** What numbers say of a close: a new one beyond it shows that it was still taken, while everything below was. */
+function askNumber(fd: number, lowestFree: number, record: CallRecord): Testimony {
+  const [given] = newDescriptors(record);
+  if (given !== undefined) {
+    if (given === fd) return "before";
+    return given > fd && lowestFree > fd ? "after" : "nothing";
+  }
+  if (firstFd(record) !== fd) return "nothing";
+  return record.result?.errnos[0] === "EBADF" ? "before" : "after";
+}

@@ -1,0 +1,146 @@
+/**
+ * Would a call give its recorded result if it took effect now?
+ *
+ * Asked without changing anything, so that the search for an order needs no way back: a call is let through when its result is
+ * right, and held while it is not.
+ */
+import { EventfdCtx } from "../kernel/fs/eventfd.ts";
+import { CONTENDED, type File } from "../kernel/fs/file.ts";
+import { Unmodelled } from "../kernel/lib/assert.ts";
+import { SocketFile } from "../kernel/net/socket.ts";
+import { Poll } from "../kernel/uapi/poll.ts";
+import { Ioctl, Sock } from "../kernel/uapi/socket.ts";
+import { evalInt } from "../trace/abi/evaluate.ts";
+import type { ActiveCall } from "./active-call.ts";
+import { ExternalFile } from "./external.ts";
+import type { ReplayTask } from "./machine.ts";
+import { firstFile, NOTHING } from "./records.ts";
+
+/** `unknown`: only the call itself can tell. */
+export type Foresight = "yes" | "no" | "unknown";
+
+export const READABLE: number = Poll.IN | Poll.PRI | Poll.RDNORM | Poll.HUP | Poll.ERR | Poll.RDHUP;
+const WRITABLE = Poll.OUT | Poll.WRNORM | Poll.ERR | Poll.HUP;
+const WORD = 2 ** 32;
+
+const READS: ReadonlySet<string> = new Set("read readv recvfrom recvmsg".split(" "));
+const WRITES: ReadonlySet<string> = new Set("write writev sendto sendmsg".split(" "));
+const ACCEPTS: ReadonlySet<string> = new Set(["accept", "accept4"]);
+
+/** @param owner - the task that makes the call. */
+export function foresee(owner: ReplayTask, call: ActiveCall): Foresight {
+  return known(() => look(owner, call), "unknown");
+}
+
+/** What a look at the model tells; `otherwise` where it meets what is not modelled. */
+export function known<T>(ask: () => T, otherwise: T): T {
+  try {
+    return ask();
+  } catch (error) {
+    if (error instanceof Unmodelled) return otherwise;
+    throw error;
+  }
+}
+
+function look(owner: ReplayTask, call: ActiveCall): Foresight {
+  const { name } = call.record;
+  const { descriptors } = call;
+  if (descriptors.length > 0 && !areNext(owner, call, descriptors)) return "no";
+  const file = firstFile(owner, call.record);
+  if (file instanceof ExternalFile) return "unknown";
+  if (ACCEPTS.has(name)) return file === null ? "yes" : foreseeTaking(owner, call, file);
+  if (descriptors.length > 0) return "yes";
+  if (name.startsWith("epoll_")) return foreseeEpoll(owner, call, file);
+  if (name === "close") return (file === null) === (call.errno === "EBADF") ? "yes" : "no";
+  if (file === null) return "unknown";
+  if (READS.has(name)) return foreseeRead(owner, call, file);
+  if (WRITES.has(name)) return foreseeWrite(owner, call, file);
+  return "unknown";
+}
+
+/** Whether these are the numbers that an allocation would give now. */
+function areNext(owner: ReplayTask, call: ActiveCall, descriptors: readonly number[]): boolean {
+  const { files } = owner.task.process;
+  let from = call.record.name === "fcntl" ? (evalInt(call.record.args[2] ?? NOTHING) ?? 0) : 0;
+  for (const fd of descriptors) {
+    if (files.lowestFree(from) !== fd) return false;
+    from = fd + 1;
+  }
+  return true;
+}
+
+function foreseeEpoll(owner: ReplayTask, call: ActiveCall, file: File | null): Foresight {
+  if (file === null || file.epoll === null) return "unknown";
+  const { name, args } = call.record;
+  if (name === "epoll_ctl") {
+    const fd = evalInt(args[2] ?? NOTHING) ?? -1;
+    const watched = owner.task.process.files.getRaw(fd);
+    if (watched === null) return call.errno === "EBADF" ? "yes" : "no";
+    const found = file.epoll.find(watched, fd) !== null;
+    if (call.errno === null)
+      return found === (args[1]?.kind === "sym" && args[1].name !== "EPOLL_CTL_ADD") ? "yes" : "no";
+    if (call.errno === "EEXIST") return found ? "yes" : "no";
+    if (call.errno === "ENOENT") return found ? "no" : "yes";
+    return "unknown";
+  }
+  const { events } = call;
+  if (events === null) return "unknown";
+  const maxevents = evalInt(args[2] ?? NOTHING) ?? events.length;
+  let count = 0;
+  for (let node = file.epoll.rdllist.first; node !== null && count < maxevents; node = node.next) {
+    const { owner: item } = node;
+    const mask = file.epoll.itemPoll(owner.task, item, null);
+    if (mask === CONTENDED) return "unknown";
+    if (mask === 0) continue;
+    const event = events[count];
+    if (event === undefined || event.events !== mask >>> 0) return "no";
+    if (event.low !== item.dataLow >>> 0 || event.high !== item.dataHigh >>> 0) return "no";
+    count += 1;
+  }
+  return count === events.length ? "yes" : "no";
+}
+
+function foreseeTaking(owner: ReplayTask, call: ActiveCall, file: File): Foresight {
+  const mask = file.poll(owner.task, null);
+  if (call.errno === "EAGAIN") return (mask & READABLE) === 0 ? "yes" : "no";
+  if (call.errno !== null) return "unknown";
+  return (mask & READABLE) === 0 ? "no" : "yes";
+}
+
+function foreseeRead(owner: ReplayTask, call: ActiveCall, file: File): Foresight {
+  const taking = foreseeTaking(owner, call, file);
+  const { value } = call;
+  if (taking !== "yes" || call.errno !== null || value === null) return taking;
+  const text = call.record.args[1];
+  if (file instanceof EventfdCtx) {
+    if (text?.kind !== "str" || text.bytes.length !== 8) return "unknown";
+    const view = new DataView(text.bytes.buffer, text.bytes.byteOffset);
+    const low = file.semaphore ? 1 : file.low;
+    return view.getUint32(0, true) === low && (file.semaphore || view.getUint32(4, true) === file.high) ? "yes" : "no";
+  }
+  const ready = readableBytes(owner, file);
+  if (ready === null) return "unknown";
+  const size =
+    call.record.name === "read" || call.record.name === "recvfrom" ? evalInt(call.record.args[2] ?? NOTHING) : null;
+  if (size === null) return value <= ready || isDatagram(file) ? "unknown" : "no";
+  return value === Math.min(size, ready) ? "yes" : "no";
+}
+
+function isDatagram(file: File): boolean {
+  return file instanceof SocketFile && file.sk.type !== Sock.STREAM;
+}
+
+/** FIONREAD; null where there is none. */
+export function readableBytes(owner: ReplayTask, file: File): number | null {
+  const addr = owner.area.scratch;
+  if (file.ioctl(owner.task, Ioctl.FIONREAD, addr) !== 0) return null;
+  const bytes = owner.area.read(addr, 4);
+  return bytes === null ? null : new DataView(bytes.buffer).getUint32(0, true) % WORD;
+}
+
+function foreseeWrite(owner: ReplayTask, call: ActiveCall, file: File): Foresight {
+  const room = (file.poll(owner.task, null) & WRITABLE) !== 0;
+  if (call.errno === "EAGAIN") return room && !isDatagram(file) ? "no" : "unknown";
+  if (call.errno !== null || room || !file.nonblock || file instanceof SocketFile) return "unknown";
+  return "no";
+}

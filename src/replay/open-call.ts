@@ -1,0 +1,34 @@
+/**
+ * An open of a path on the disk: whether it can be opened is the disk's affair, which number it gets is not (F-01).
+ */
+import { BLOCKED } from "../kernel/sched/task.ts";
+import type { CallRecord } from "../trace/pairs.ts";
+import { ActiveCall, type KnownCall } from "./active-call.ts";
+import type { Machine, ReplayTask } from "./machine.ts";
+import { noteOf, openFlags } from "./records.ts";
+
+const O_CLOEXEC = 0o2000000;
+/** Its arguments are the disk's affair. */
+const ON_DISK: KnownCall = {
+  signature: { name: "open", params: [], describe: null, noReturn: false },
+  run: () => BLOCKED,
+};
+
+export class OpenCall extends ActiveCall {
+  readonly #machine: Machine;
+
+  constructor(machine: Machine, owner: ReplayTask, record: CallRecord) {
+    super(owner, record, ON_DISK, machine.ports);
+    this.#machine = machine;
+  }
+
+  override start(): void {
+    this.progress = "returned";
+    const { owner, record, value } = this;
+    const [expr] = record.result?.values ?? [];
+    if (this.errno !== null || value === null || value < 0 || expr === undefined) return;
+    const flags = openFlags(record);
+    this.ret = owner.task.process.files.lowestFree();
+    this.#machine.putExternal(owner, value, noteOf(expr) ?? "/", flags, ((flags ?? 0) & O_CLOEXEC) !== 0);
+  }
+}

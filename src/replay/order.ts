@@ -1,0 +1,239 @@
+/**
+ * The order of effects: when, inside its interval, does a call take effect?
+ *
+ * Each call does so at the earliest moment at which its recorded result is right and nothing recorded inside its interval
+ * contradicts. Until then it is held; a call whose result needs another's effect lets that one through first. So a way back
+ * is not needed: results are foreseen, not tried.
+ */
+import { TaskState } from "../kernel/sched/task.ts";
+import type { ActiveCall } from "./active-call.ts";
+import { mustWait } from "./evidence.ts";
+import { type Foresight, foresee, known, READABLE } from "./foresight.ts";
+import { STAMP_ERROR_NS } from "./knowledge.ts";
+import type { Lookahead } from "./lookahead.ts";
+import type { Machine, ReplayTask } from "./machine.ts";
+import { filesAsked, firstFile } from "./records.ts";
+import { isWatchedBy, reaches } from "./relations.ts";
+
+/** Effects that one call may set off: a bound for what never settles. */
+const ROUNDS = 10_000;
+
+export class Order {
+  readonly #machine: Machine;
+  readonly #future: Lookahead;
+  /** Calls that have been entered and not begun. */
+  readonly #held = new Set<ActiveCall>();
+
+  constructor(machine: Machine, future: Lookahead) {
+    this.#machine = machine;
+    this.#future = future;
+  }
+
+  /** A call whose exit comes later has been entered. */
+  enter(call: ActiveCall): void {
+    this.#held.add(call);
+    // its end is so far away that its arguments are not known yet
+    if (call.record.phase === "entered" && call.isConsumer) return;
+    const foresight = foresee(call.owner, call);
+    if (call.isConsumer) {
+      if (foresight === "yes" || !isAvailable(call)) this.#begin(call);
+    } else if (foresight !== "no" && !mustWait(this.#machine, this.#future, call)) this.#begin(call);
+  }
+
+  /** Begins a call, and gives it up again where that left no trace and did not give the recorded result. */
+  #begin(call: ActiveCall): void {
+    this.#held.delete(call);
+    this.start(call);
+    if (call.progress === "returned" && call.isRepeatable && call.difference(this.#machine.opaque) !== null) {
+      call.progress = "idle";
+      this.#held.add(call);
+    } else this.recheck();
+  }
+
+  /** Enters a call on the model. */
+  start(call: ActiveCall): void {
+    call.start();
+    if (call.opaque) this.#machine.opaque = true;
+  }
+
+  /** Something has changed: whoever waited for just that goes on. */
+  recheck(): void {
+    for (let rounds = 0; rounds < ROUNDS && (this.#wake() || this.#release()); rounds += 1);
+  }
+
+  /** One woken sleeper goes on, if what it would find is what it found. */
+  #wake(): boolean {
+    for (let node = this.#machine.kernel.runqueue.first; node !== null; node = node.next) {
+      const call = this.#machine.taskOf(node.owner)?.active ?? null;
+      if (call === null || call.progress !== "sleeping" || call.isQuestion) continue;
+      if (call.isConsumer && foresee(call.owner, call) !== "yes") continue;
+      call.settle();
+      return true;
+    }
+    return false;
+  }
+
+  /** One held call takes effect, if its time has come. */
+  #release(): boolean {
+    for (const call of [...this.#held]) {
+      const foresight = foresee(call.owner, call);
+      if (foresight === "no" || (call.isConsumer && foresight === "unknown" && !call.isQuestion)) continue;
+      if (!call.isConsumer && mustWait(this.#machine, this.#future, call)) continue;
+      this.#held.delete(call);
+      this.start(call);
+      if (call.progress !== "returned" || !call.isRepeatable || call.difference(this.#machine.opaque) === null)
+        return true;
+      call.progress = "idle";
+      this.#held.add(call);
+    }
+    return false;
+  }
+
+  /** A call ends: brings it there, if the model can. */
+  finish(call: ActiveCall, ns: number | null): void {
+    const wasHeld = this.#held.delete(call);
+    if (call.progress === "idle") {
+      if (wasHeld && !call.isConsumer) this.#advance(ns);
+      if (this.#othersWait && this.#foresee(call) === "no") this.#demand(call);
+      this.start(call);
+    }
+    call.settle();
+    if (call.progress === "sleeping") {
+      this.#demand(call);
+      this.#wakeUp(call);
+      if (call.progress === "sleeping") this.#passTime(call, ns);
+    }
+    if (this.#isWrong(call)) this.#demand(call);
+    while (this.#isWrong(call) && this.#machine.hurryExit()) this.#retry(call);
+    this.recheck();
+  }
+
+  /** A call ends without a result that could be foreseen: a signal ended it, or its task did. */
+  abandon(call: ActiveCall): void {
+    this.#held.delete(call);
+    call.interrupt();
+    this.recheck();
+  }
+
+  #foresee(call: ActiveCall): Foresight {
+    return foresee(call.owner, call);
+  }
+
+  get #othersWait(): boolean {
+    return this.#held.size > 0 || this.#machine.kernel.runqueue.first !== null;
+  }
+
+  /** Lets other calls through until this one gives its result: those that touch the same things first. */
+  #demand(call: ActiveCall): void {
+    for (const related of [true, false]) {
+      for (const other of [...this.#held]) {
+        if (!this.#held.has(other) || isRelated(call, other) !== related || foresee(other.owner, other) === "no")
+          continue;
+        this.#begin(other);
+        if (this.#retry(call)) return;
+      }
+    }
+    for (const other of this.#machine.tasks.values()) {
+      if (!wakeSleeper(other, call)) continue;
+      this.recheck();
+      if (this.#retry(call)) return;
+    }
+  }
+
+  /** @returns whether the call is right now, or will be. */
+  #retry(call: ActiveCall): boolean {
+    if (call.progress === "returned" && call.isRepeatable) call.progress = "idle";
+    if (call.progress === "idle") {
+      if (this.#foresee(call) === "no") return false;
+      this.start(call);
+    }
+    call.settle();
+    return !this.#isWrong(call);
+  }
+
+  /** Whether the result so far contradicts, and another order might still mend it. */
+  #isWrong(call: ActiveCall): boolean {
+    if (call.progress === "refused") return false;
+    if (call.progress === "returned" && !call.isRepeatable) return false;
+    return call.progress === "idle" || call.difference(this.#machine.opaque) !== null;
+  }
+
+  /** Of several sleepers another one was woken: this one finds what is there as well. */
+  #wakeUp(call: ActiveCall): void {
+    const { task } = call.owner;
+    if (call.progress !== "sleeping" || task.state === TaskState.RUNNING) return;
+    if (!call.isConsumer || this.#foresee(call) !== "yes" || call.value === 0) return;
+    task.wakeUp();
+    call.settle();
+  }
+
+  #advance(ns: number | null): void {
+    this.#machine.advance(ns);
+    this.expire();
+  }
+
+  /**
+   * Calls whose time is up, and which were recorded with a time-out, are over before anything else happens: a later arrival
+   * must not find them still on their way.
+   */
+  expire(): void {
+    for (let node = this.#machine.kernel.runqueue.first; node !== null; ) {
+      const { owner: task, next } = node;
+      const call = task.timedOut ? (this.#machine.taskOf(task)?.active ?? null) : null;
+      if (call !== null && call.value === 0) call.settle();
+      node = next;
+    }
+  }
+
+  /** Up to the recorded exit, timer by timer, as exactly as the recording's times are. */
+  #passTime(call: ActiveCall, ns: number | null): void {
+    const { clock } = this.#machine.kernel;
+    for (;;) {
+      const next = clock.nextExpiryNs();
+      if (next < 0 || (ns !== null && next > this.#machine.clockAt(ns) + STAMP_ERROR_NS)) return;
+      clock.advanceTo(Math.max(next, clock.nowNs));
+      call.settle();
+      if (call.progress !== "sleeping") return;
+    }
+  }
+}
+
+/** Lets a call that was woken go on before its own exit. */
+function wakeSleeper(other: ReplayTask, call: ActiveCall): boolean {
+  const { active, task } = other;
+  if (active === null || active === call || active.progress !== "sleeping" || task.state !== TaskState.RUNNING) {
+    return false;
+  }
+  active.settle();
+  return true;
+}
+
+/** Whether one call may change what another finds. */
+function isRelated(call: ActiveCall, other: ActiveCall): boolean {
+  if (call.descriptors.length > 0 && call.owner.task.process.files === other.owner.task.process.files) {
+    const [fd] = call.descriptors;
+    if (other.record.name === "close" || other.descriptors.length > 0) {
+      return (
+        other.descriptors.length > 0 ||
+        firstFile(other.owner, other.record) === call.owner.task.process.files.getRaw(fd ?? -1)
+      );
+    }
+  }
+  const file = firstFile(other.owner, other.record);
+  if (file === null) return false;
+  const target = firstFile(call.owner, call.record);
+  if (target !== null && (reaches(file, target) || isWatchedBy(file, target))) return true;
+  if (!call.isQuestion) return false;
+  for (const asked of filesAsked(call.owner, call.record)) if (reaches(file, asked)) return true;
+  return false;
+}
+
+/** Whether a call that takes would find something now. poll and select change nothing, so they may always be tried. */
+function isAvailable(call: ActiveCall): boolean {
+  if (call.isQuestion) return false;
+  const { owner } = call;
+  const file = firstFile(owner, call.record);
+  if (file === null || owner.task.state !== TaskState.RUNNING) return false;
+  if (file.epoll !== null) return file.epoll.eventsAvailable;
+  return known(() => (file.poll(owner.task, null) & READABLE) !== 0, true);
+}

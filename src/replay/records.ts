@@ -1,0 +1,106 @@
+/**
+ * Questions to a recorded call: which descriptors, paths and flags it names, and which numbers it gave.
+ */
+import type { File } from "../kernel/fs/file.ts";
+import { rbNext } from "../kernel/lib/rbtree.ts";
+import { evalInt, field } from "../trace/abi/evaluate.ts";
+import { signature } from "../trace/abi/index.ts";
+import type { Expr } from "../trace/ast.ts";
+import type { CallRecord } from "../trace/pairs.ts";
+import { GIVES_FD, NAMED_BY_PATH, OPENS } from "./knowledge.ts";
+import type { ReplayTask } from "./machine.ts";
+
+const PATH_MAX = 4096;
+
+/** The path that a call names; null when it names none. */
+export function pathOf(record: CallRecord): string | null {
+  const expr = record.args[NAMED_BY_PATH.get(record.name) ?? Number.NaN];
+  return expr?.kind === "str" ? String.fromCharCode(...expr.bytes.subarray(0, PATH_MAX)) : null;
+}
+
+export function noteOf(expr: Expr): string | null {
+  return expr.kind === "int" ? expr.note : null;
+}
+
+export function isSymbol(expr: Expr | undefined, name: string): boolean {
+  return expr?.kind === "sym" && expr.name === name;
+}
+
+/** `rlim_cur` of `{rlim_cur=1024, rlim_max=4*1024}`; null for NULL and for no limit. */
+export function softLimit(expr: Expr | undefined): number | null {
+  const limit = expr?.kind === "struct" ? field(expr, "rlim_cur", 0) : null;
+  return limit === null ? null : evalInt(limit);
+}
+
+/** `O_CLOEXEC`, `SFD_CLOEXEC|SFD_NONBLOCK` ... */
+export function hasCloexec(expr: Expr): boolean {
+  if (expr.kind === "op") return expr.items.some(hasCloexec);
+  return expr.kind === "sym" && expr.name.endsWith("_CLOEXEC");
+}
+
+export function openFlags(record: CallRecord): number | null {
+  if (record.name === "creat") return 1;
+  const flags = record.args[record.name === "open" ? 1 : 2];
+  return flags === undefined ? null : evalInt(flags);
+}
+
+/** `= ?`: the task ended inside the call, and nobody saw a result. */
+export function isUnknown(record: CallRecord): boolean {
+  return isSymbol(record.result?.values[0], "?") && (record.result?.errnos[0] ?? null) === null;
+}
+
+export const NOTHING: Expr = { kind: "ellipsis" };
+
+/** The number in the first argument, if that is a descriptor; null otherwise. */
+export function firstFd(record: CallRecord): number | null {
+  const arg = record.args[0];
+  if (arg === undefined) return null;
+  return noteOf(arg) !== null || takesFd(record.name) ? evalInt(arg) : null;
+}
+
+const FD_FIRST = new Map<string, boolean>();
+
+/** Whether a call's first parameter is a descriptor. */
+function takesFd(name: string): boolean {
+  let answer = FD_FIRST.get(name);
+  if (answer === undefined) {
+    answer = /fd|fildes|sock/.test(signature(name)?.params[0]?.name ?? "");
+    FD_FIRST.set(name, answer);
+  }
+  return answer;
+}
+
+/** The description behind the first argument. */
+export function firstFile(owner: ReplayTask, record: CallRecord): File | null {
+  const fd = firstFd(record);
+  return fd === null ? null : owner.task.process.files.getRaw(fd);
+}
+
+/** The descriptions that a call's result depends on: its first one, what an epoll watches, what poll asks. */
+export function* filesAsked(owner: ReplayTask, record: CallRecord): Generator<File, void, undefined> {
+  const file = firstFile(owner, record);
+  if (file !== null) yield file;
+  for (let node = file?.epoll?.rbr.leftmost ?? null; node !== null; node = rbNext(node)) yield node.owner.file;
+  const [set] = record.args;
+  if (!record.name.endsWith("poll") || set?.kind !== "array") return;
+  for (const item of set.items) {
+    const number = item.kind === "struct" ? field(item, "fd", 0) : null;
+    const polled = owner.task.process.files.getRaw(number === null ? -1 : (evalInt(number) ?? -1));
+    if (polled !== null) yield polled;
+  }
+}
+
+/** The numbers that a recorded call gave, in the order of their allocation. */
+export function newDescriptors(record: CallRecord): number[] {
+  const { name, args, result } = record;
+  const value = result?.values[0];
+  const ret = value === undefined ? null : evalInt(value);
+  if (ret === null || ret < 0) return [];
+  if (name === "pipe" || name === "pipe2" || name === "socketpair") {
+    const pair = args[name === "socketpair" ? 3 : 0];
+    return pair?.kind === "array" ? pair.items.map((item) => evalInt(item) ?? 0) : [];
+  }
+  const duplicates =
+    name === "dup" || (name === "fcntl" && args[1]?.kind === "sym" && args[1].name.startsWith("F_DUPFD"));
+  return duplicates || GIVES_FD.has(name) || OPENS.has(name) ? [ret] : [];
+}

@@ -1,0 +1,46 @@
+/**
+ * Which descriptions a call can change something for.
+ */
+import type { File } from "../kernel/fs/file.ts";
+import { InetSock } from "../kernel/net/inet/inet-sock.ts";
+import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
+import { SocketFile } from "../kernel/net/socket.ts";
+import { UnixSock } from "../kernel/net/unix/unix-sock.ts";
+
+/** The socket at the other end of a connection inside the recording; null when there is none. */
+export function peerOf(file: File): File | null {
+  if (!(file instanceof SocketFile)) return null;
+  const { sk } = file;
+  if (sk instanceof UnixSock) return sk.peer?.file ?? null;
+  if (!(sk instanceof InetSock) || sk.dport === 0) return null;
+  const other = sk.net.tcp.lookup(sk.daddr, sk.dport, sk.rcvSaddr, sk.num);
+  return other instanceof TcpSock ? other.file : null;
+}
+
+/** Whether what happens to `file` can be seen at `other`: the same object, two ends of a pipe, of a connection. */
+export function reaches(file: File, other: File): boolean {
+  if (file === other) return true;
+  if (file.inode === other.inode) return file.inode !== file.kernel.anonInode;
+  return peerOf(file) === other;
+}
+
+/** Whether an epoll instance watches this description or its other end. */
+export function isWatchedBy(file: File, watcher: File): boolean {
+  return watches(watcher, file) || watchesPeer(watcher, file);
+}
+
+function watchesPeer(watcher: File, file: File): boolean {
+  const peer = peerOf(file);
+  if (peer !== null) return watches(watcher, peer);
+  if (watcher.epoll === null || file.inode === file.kernel.anonInode) return false;
+  for (let node = watcher.epoll.rdllist.first; node !== null; node = node.next) {
+    if (node.owner.file.inode === file.inode) return true;
+  }
+  return false;
+}
+
+function watches(watcher: File, file: File): boolean {
+  if (file.fEp === null) return false;
+  for (const hook of file.fEp) if (hook.ep.file === watcher) return true;
+  return false;
+}
