@@ -21,6 +21,8 @@ export class InetAddr {
   /** 4 bytes or 16. */
   readonly bytes: Uint8Array;
   readonly text: string;
+  /** For tables of connections. */
+  readonly hash: number;
   /** INADDR_ANY, or in6addr_any. */
   readonly isAny: boolean;
   /** Delivered by the loopback device. */
@@ -34,6 +36,7 @@ export class InetAddr {
     const first = bytes[0] as number;
     this.bytes = bytes;
     this.text = v4 ? bytes.join(".") : textOf6(bytes);
+    this.hash = bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x0100_0193), 0x811c_9dc5 | 0);
     this.isAny = bytes.every((byte) => byte === 0);
     this.isLoopback = v4 ? first === 127 : bytes.every((byte, index) => byte === (index === 15 ? 1 : 0));
     this.isMulticast = v4 ? first >= 224 && first < 240 : first === 0xff;

@@ -13,49 +13,77 @@ import { addressesOverlap, type PortOwner } from "./inet-sock.ts";
 const LOW = 32_768;
 const HIGH = 60_999;
 
+/** `struct inet_bind_bucket`: a port that is held, and by whom, in the order in which they came. */
+class PortBucket {
+  readonly owners: Set<PortOwner> = new Set();
+  /** Some bind or listen has taken it (`fastreuse` is not -1): connect leaves it alone. */
+  bound = false;
+}
+
+const NOBODY: ReadonlySet<PortOwner> = new Set();
+
 export class PortTable {
-  readonly #owners = new Map<number, PortOwner[]>();
+  readonly #buckets = new Map<number, PortBucket>();
   #nextOdd = LOW + 1;
   #nextEven = LOW;
 
-  owners(port: number): readonly PortOwner[] {
-    return this.#owners.get(port) ?? [];
+  owners(port: number): ReadonlySet<PortOwner> {
+    return this.#buckets.get(port)?.owners ?? NOBODY;
   }
 
-  /** `inet_bind_hash`. */
-  add(port: number, owner: PortOwner): void {
-    const owners = this.#owners.get(port);
-    if (owners === undefined) this.#owners.set(port, [owner]);
-    else owners.push(owner);
+  /** `inet_bind_hash`. @param bound - by bind or listen, not by a connection. */
+  add(port: number, owner: PortOwner, bound: boolean): void {
+    let bucket = this.#buckets.get(port);
+    if (bucket === undefined) {
+      bucket = new PortBucket();
+      this.#buckets.set(port, bucket);
+    }
+    bucket.owners.add(owner);
+    if (bound) bucket.bound = true;
   }
 
   /** `inet_put_port`. */
   remove(port: number, owner: PortOwner): void {
-    const owners = this.#owners.get(port);
-    if (owners === undefined) return;
-    const index = owners.indexOf(owner);
-    if (index >= 0) owners.splice(index, 1);
-    if (owners.length === 0) this.#owners.delete(port);
+    const bucket = this.#buckets.get(port);
+    if (bucket === undefined) return;
+    bucket.owners.delete(owner);
+    if (bucket.owners.size === 0) this.#buckets.delete(port);
   }
 
   /** `inet_csk_bind_conflict` for a port that was asked for. */
   tcpConflict(port: number, sk: PortOwner): boolean {
-    return this.owners(port).some((other) => tcpBindConflict(sk, other) && addressesOverlap(sk, other));
+    return this.#some(port, (other) => tcpBindConflict(sk, other) && addressesOverlap(sk, other));
+  }
+
+  /** `inet_csk_bind_conflict` for a port that nobody asked for: no sharing, whatever the options say. */
+  tcpOccupied(port: number, sk: PortOwner): boolean {
+    return this.#some(port, (other) => other !== sk && addressesOverlap(sk, other));
   }
 
   /** `udp_lib_lport_inuse`. */
   udpConflict(port: number, sk: PortOwner): boolean {
-    return this.owners(port).some((other) => udpBindConflict(sk, other) && addressesOverlap(sk, other));
+    return this.#some(port, (other) => udpBindConflict(sk, other) && addressesOverlap(sk, other));
   }
 
-  /** `inet_csk_find_open_port`. @returns an odd port that nobody holds, an even one when there is none, or 0. */
-  findOpen(): number {
+  #some(port: number, test: (other: PortOwner) => boolean): boolean {
+    for (const owner of this.owners(port)) if (test(owner)) return true;
+    return false;
+  }
+
+  /**
+   * `inet_csk_find_open_port`.
+   *
+   * @param occupied - whether somebody holds the port where the socket would stand: ports are shared by addresses.
+   * @returns an odd port, an even one when there is none, or 0.
+   */
+  findOpen(occupied: (port: number) => boolean): number {
+    const isFree = (port: number): boolean => !this.#buckets.has(port) || !occupied(port);
     for (let tries = (HIGH - LOW) >> 1; tries >= 0; tries -= 1) {
       const port = this.#nextOdd;
       this.#nextOdd = port + 2 > HIGH ? LOW + 1 : port + 2;
-      if (!this.#owners.has(port)) return port;
+      if (isFree(port)) return port;
     }
-    for (let port = LOW; port <= HIGH; port += 2) if (!this.#owners.has(port)) return port;
+    for (let port = LOW; port <= HIGH; port += 2) if (isFree(port)) return port;
     return 0;
   }
 
@@ -67,9 +95,8 @@ export class PortTable {
    */
   findForConnect(usable: (port: number) => boolean): number {
     const take = (port: number): boolean => {
-      const owners = this.#owners.get(port);
-      if (owners === undefined) return true;
-      return owners.every((owner) => !isBound(owner)) && usable(port);
+      const bucket = this.#buckets.get(port);
+      return bucket === undefined || (!bucket.bound && usable(port));
     };
     for (let tries = (HIGH - LOW) >> 1; tries >= 0; tries -= 1) {
       const port = this.#nextEven;
@@ -79,11 +106,6 @@ export class PortTable {
     for (let port = LOW + 1; port <= HIGH; port += 2) if (take(port)) return port;
     return 0;
   }
-}
-
-/** Held by bind or listen rather than by a connection: connect leaves such ports alone. */
-function isBound(owner: PortOwner): boolean {
-  return owner.state === SkState.CLOSE || owner.state === SkState.LISTEN;
 }
 
 /** `inet_bind_conflict`, both sockets on one address. */

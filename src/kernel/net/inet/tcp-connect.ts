@@ -90,7 +90,7 @@ function tcpConnect(sk: TcpSock, addr: Uint8Array): number {
   if (sk.num === 0) {
     sk.num = port;
     sk.sport = port;
-    net.tcp.ports.add(port, sk);
+    net.tcp.ports.add(port, sk, false);
   }
   sk.daddr = endpoint.addr;
   sk.dport = endpoint.port;

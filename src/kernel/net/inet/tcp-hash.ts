@@ -20,11 +20,14 @@ const ISN_STEP = 2 ** 31;
 /** What stands in the table of connections. */
 export type Connection = TcpSock | TcpRequest | TimeWait;
 
+const EHASH_MIN = 64;
+
 export class TcpHash {
   readonly net: Net;
   readonly ports: PortTable = new PortTable();
-  /** By the two ports; entries that differ in their addresses are chained. */
-  readonly #connections = new Map<number, Connection>();
+  /** `inet_ehash`: a power of two of chains, doubled when there are more entries than chains. */
+  #ehash: (Connection | null)[] = new Array<Connection | null>(EHASH_MIN).fill(null);
+  #entries = 0;
   readonly #listeners = new Map<number, TcpSock[]>();
 
   #isn = 0;
@@ -49,11 +52,36 @@ export class TcpHash {
     if (entry.state === SkState.SYN_SENT || entry.state === SkState.SYN_RECV) tcpDoneWithError(entry, err);
   }
 
-  /** `inet_ehash_insert`. */
+  /** `inet_ehash_insert`. Until `unhash` its addresses and ports stay what they are. */
   hash(entry: Connection): void {
-    const key = entry.num * 65_536 + entry.dport;
-    entry.hashNext = this.#connections.get(key) ?? null;
-    this.#connections.set(key, entry);
+    if (this.#entries >= this.#ehash.length) this.#grow();
+    this.#entries += 1;
+    this.#insert(entry);
+  }
+
+  #insert(entry: Connection): void {
+    const slot = this.#slot(entry.rcvSaddr, entry.num, entry.daddr, entry.dport);
+    entry.hashNext = this.#ehash[slot];
+    this.#ehash[slot] = entry;
+  }
+
+  #grow(): void {
+    const chains = this.#ehash;
+    this.#ehash = new Array<Connection | null>(chains.length * 2).fill(null);
+    for (const chain of chains) {
+      for (let entry = chain; entry !== null; ) {
+        const next = entry.hashNext as Connection | null;
+        this.#insert(entry);
+        entry = next;
+      }
+    }
+  }
+
+  /** `inet_ehashfn`. */
+  #slot(addr: InetAddr, port: number, from: InetAddr, fromPort: number): number {
+    const ports = Math.imul((port << 16) | fromPort, 0x9e3779b1);
+    const hash = Math.imul(ports ^ (ports >>> 15) ^ addr.hash ^ Math.imul(from.hash, 0x85ebca6b), 0xc2b2ae35);
+    return (hash ^ (hash >>> 16)) & (this.#ehash.length - 1);
   }
 
   hashListener(sk: TcpSock): void {
@@ -64,15 +92,15 @@ export class TcpHash {
 
   /** `inet_unhash`: takes it out of whichever table it is in. */
   unhash(entry: Connection): void {
-    const key = entry.num * 65_536 + entry.dport;
+    const slot = this.#slot(entry.rcvSaddr, entry.num, entry.daddr, entry.dport);
     let prev: Connection | null = null;
-    for (let at = this.#connections.get(key) ?? null; at !== null; at = at.hashNext as Connection | null) {
+    for (let at = this.#ehash[slot] ?? null; at !== null; at = at.hashNext as Connection | null) {
       if (at === entry) {
         const next = at.hashNext as Connection | null;
         at.hashNext = null;
         if (prev !== null) prev.hashNext = next;
-        else if (next !== null) this.#connections.set(key, next);
-        else this.#connections.delete(key);
+        else this.#ehash[slot] = next;
+        this.#entries -= 1;
         return;
       }
       prev = at;
@@ -86,8 +114,11 @@ export class TcpHash {
 
   /** `__inet_lookup_established`. */
   lookup(addr: InetAddr, port: number, from: InetAddr, fromPort: number): Connection | null {
-    let entry = this.#connections.get(port * 65_536 + fromPort) ?? null;
-    while (entry !== null && (entry.rcvSaddr !== addr || entry.daddr !== from)) {
+    let entry = this.#ehash[this.#slot(addr, port, from, fromPort)] ?? null;
+    while (
+      entry !== null &&
+      (entry.num !== port || entry.dport !== fromPort || entry.rcvSaddr !== addr || entry.daddr !== from)
+    ) {
       entry = entry.hashNext as Connection | null;
     }
     return entry;

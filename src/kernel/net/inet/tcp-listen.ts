@@ -194,7 +194,7 @@ export class TcpRequest extends Hrtimer {
     const { tcp, kernel } = listener.net;
     child.takeRoute();
     child.retransmit?.handshake(this.#sentNs < 0 ? -1 : kernel.clock.nowNs - this.#sentNs);
-    tcp.ports.add(num, child);
+    tcp.ports.add(num, child, false);
     tcp.hash(child);
     listener.listenState?.accepted.push(child);
     listener.noteEnqueued(1);

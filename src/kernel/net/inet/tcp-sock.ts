@@ -340,12 +340,12 @@ export class TcpSock extends InetSock {
   /** `inet_csk_get_port`. */
   override getPort(port: number): boolean {
     const { ports } = this.net.tcp;
-    const found = port === 0 ? ports.findOpen() : port;
+    const found = port === 0 ? ports.findOpen((candidate) => ports.tcpOccupied(candidate, this)) : port;
     if (found === 0 || (port !== 0 && ports.tcpConflict(port, this))) return false;
     if (this.num !== found) {
       this.num = found;
       this.sport = found;
-      ports.add(found, this);
+      ports.add(found, this, true);
     }
     return true;
   }

@@ -58,7 +58,7 @@ export class TimeWait extends Hrtimer implements PortOwner {
   /** `inet_twsk_hashdance` and the timer. @param timeoutNs - how long it waits, at most a minute. */
   begin(timeoutNs: number): void {
     const { tcp, kernel } = this.net;
-    tcp.ports.add(this.num, this);
+    tcp.ports.add(this.num, this, false);
     tcp.hash(this);
     kernel.clock.start(this, kernel.clock.nowNs + Math.min(timeoutNs, TIMEWAIT_NS));
   }

@@ -90,11 +90,11 @@ export class UdpSock extends InetSock {
   /** `udp_lib_get_port`. */
   protected override getPort(port: number): boolean {
     const { ports } = this.net.udp;
-    const found = port === 0 ? ports.findOpen() : port;
+    const found = port === 0 ? ports.findOpen((candidate) => ports.udpConflict(candidate, this)) : port;
     if (found === 0 || (port !== 0 && ports.udpConflict(port, this))) return false;
     this.num = found;
     this.sport = found;
-    ports.add(found, this);
+    ports.add(found, this, true);
     return true;
   }
 
