@@ -6,7 +6,7 @@
  * A description lives while somebody holds a reference: a descriptor, a call that sleeps on it, a message in flight.
  */
 import type { Kernel } from "../kernel.ts";
-import { assert, Unmodelled } from "../lib/assert.ts";
+import { assert, KernelBug, Unmodelled } from "../lib/assert.ts";
 import type { List } from "../lib/list.ts";
 import type { IovIter } from "../mm/iov-iter.ts";
 import { PAGE_SIZE } from "../mm/mm.ts";
@@ -99,7 +99,8 @@ export abstract class File {
    * which is arbitrary but constant; the model orders by age.
    */
   readonly id: number;
-  readonly inode: Inode;
+  /** Null until somebody asks, where it can be made later: see `makeInode`. */
+  #inode: Inode | null;
   /** `f_flags`: access mode and status flags; never O_CLOEXEC, which belongs to the descriptor. */
   flags: number;
   /** `f_pos` in bytes; only meaningful for files that seek. */
@@ -111,15 +112,25 @@ export abstract class File {
   /** The epoll instance that this description is; null for every other type (`is_file_epoll`). */
   epoll: Eventpoll | null;
 
-  constructor(kernel: Kernel, inode: Inode, flags: number) {
+  constructor(kernel: Kernel, inode: Inode | null, flags: number) {
     this.kernel = kernel;
     this.id = kernel.nextFileId++;
-    this.inode = inode;
+    this.#inode = inode;
     this.flags = flags & ~(Open.CLOEXEC | Open.CREAT | Open.EXCL | Open.NOCTTY | Open.TRUNC);
     this.pos = 0;
     this.refs = 1;
     this.fEp = null;
     this.epoll = null;
+  }
+
+  get inode(): Inode {
+    this.#inode ??= this.makeInode();
+    return this.#inode;
+  }
+
+  /** The inode of a file that was made without: few programs ever look at a socket's. */
+  protected makeInode(): Inode {
+    throw new KernelBug("file: a description without an inode");
   }
 
   /** Text of the /proc/self/fd link. */

@@ -16,8 +16,9 @@ export class RbNode<T> {
   right: RbNode<T> | null = null;
   red = false;
 
-  constructor(owner: T) {
-    this.owner = owner;
+  /** @param owner - null when the owner is the node itself, by inheritance: one object less to visit. */
+  constructor(owner: T | null) {
+    this.owner = owner ?? (this as unknown as T);
   }
 }
 

@@ -18,17 +18,24 @@ const { DONTWAIT: MSG_DONTWAIT, EOR: MSG_EOR } = Msg;
 
 export class SocketFile extends File {
   readonly sk: Sock;
+  /** `i_ino`. */
+  readonly #ino: number;
 
   /** `sock_alloc_file`. @param flags - O_NONBLOCK or 0. */
   constructor(sk: Sock, flags: number) {
     const { kernel } = sk.net;
-    super(kernel, new Inode(kernel.allocIno(), Mode.IFSOCK | 0o777, SOCKFS_DEV), Open.RDWR | (flags & Open.NONBLOCK));
+    super(kernel, null, Open.RDWR | (flags & Open.NONBLOCK));
+    this.#ino = kernel.allocIno();
     this.sk = sk;
     sk.file = this;
   }
 
+  protected override makeInode(): Inode {
+    return new Inode(this.#ino, Mode.IFSOCK | 0o777, SOCKFS_DEV);
+  }
+
   override get link(): string {
-    return `socket:[${this.inode.ino}]`;
+    return `socket:[${this.#ino}]`;
   }
 
   /** `sock_poll`. */

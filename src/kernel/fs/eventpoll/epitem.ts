@@ -21,9 +21,9 @@ const EPOLLINOUT_BITS = EPOLLIN | EPOLLOUT;
 /** Key bit of a wait queue that is about to be freed. */
 export const POLLFREE = 0x4000;
 
-export class Epitem implements EpollHook {
-  /** Links into `rbr`, into the ready list (or a scan's batch), and into the description's `fEp`. */
-  readonly rbn: RbNode<Epitem>;
+/** Its own link into `rbr`. */
+export class Epitem extends RbNode<Epitem> implements EpollHook {
+  /** Links into the ready list (or a scan's batch), and into the description's `fEp`. */
   readonly rdllink: ListNode<Epitem>;
   readonly fllink: ListNode<EpollHook>;
   readonly ep: Eventpoll;
@@ -42,7 +42,7 @@ export class Epitem implements EpollHook {
   pwqlist: EppollEntry | null;
 
   constructor(ep: Eventpoll, file: File, fd: number, events: number, dataLow: number, dataHigh: number) {
-    this.rbn = new RbNode<Epitem>(this);
+    super(null);
     this.rdllink = new ListNode<Epitem>(this);
     this.fllink = new ListNode<EpollHook>(this);
     this.ep = ep;
@@ -54,6 +54,11 @@ export class Epitem implements EpollHook {
     this.next = null;
     this.onOvflist = false;
     this.pwqlist = null;
+  }
+
+  /** The link into `rbr`, which is the item itself. */
+  get rbn(): RbNode<Epitem> {
+    return this;
   }
 
   /** `eventpoll_release_file`: the description is gone, and no event says so (E-133, E-136). */

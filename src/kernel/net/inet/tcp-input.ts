@@ -277,6 +277,7 @@ function finishConnect(sk: TcpSock): void {
   if (sk.timer !== null) {
     sk.net.kernel.clock.cancel(sk.timer);
     if (wasConnecting) sk.retransmit?.handshake(sk.timer.handshakeNs);
+    sk.timer = null;
   }
   tcpInitBufferSpace(sk);
   if (sk.opts.keepalive) sk.keepaliveChanged();

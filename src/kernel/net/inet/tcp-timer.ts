@@ -78,6 +78,8 @@ export class TcpTimer extends Hrtimer {
       this.#delackNs = -1;
       this.#delayedAck(sk);
     }
+    // A connection that is quiet needs none: most of a million are.
+    if (!this.armed && sk.timer === this) sk.timer = null;
   }
 
   #delayedAck(sk: TcpSock): void {
