@@ -3,6 +3,7 @@
  */
 import Table from "cli-table3";
 import { compareIds, type Divergence, type ScriptReport, type Summary } from "../diff/report.ts";
+import type { TypeSums } from "./generated.ts";
 import type { Style } from "./style.ts";
 
 /** A table without lines: columns are told apart by two blanks. */
@@ -55,6 +56,19 @@ export function reportTable(reports: readonly ScriptReport[], style: Style): str
 function verdict({ skipped, diverged }: ScriptReport, style: Style): string {
   if (skipped !== null) return style.dim("skipped");
   return diverged === 0 ? style.good("agreed") : style.bad(`diverged in ${diverged}`);
+}
+
+/** One line a type of file. */
+export function typesTable(types: readonly TypeSums[], style: Style): string {
+  const rows = types.map(({ type, scripts, operations, calls, diverged }) => [
+    type,
+    String(scripts),
+    String(operations),
+    String(calls),
+    diverged === 0 ? style.good("agreed") : style.bad(`diverged in ${diverged}`),
+  ]);
+  const head = ["type", "scripts", "operations", "calls", "result"].map(style.strong);
+  return plainTable(head, rows, [1, 2, 3]);
 }
 
 const IDS_SHOWN = 3;

@@ -3,14 +3,16 @@
  */
 import type { Command } from "commander";
 import { diffScripts, type Worlds } from "../diff/engine.ts";
+import type { Family } from "../diff/families/family.ts";
+import { families } from "../diff/families/index.ts";
 import { type ScriptReport, type Summary, summarize } from "../diff/report.ts";
 import type { Script } from "../trace/script.ts";
-import { closingLine, divergenceText, leftOutText, reportTable } from "./diff-text.ts";
+import { closingLine, divergenceText, leftOutText, reportTable, typesTable } from "./diff-text.ts";
 import { Exit, UserError } from "./errors.ts";
 import { expandScripts, notShownBeside, readScripts } from "./files.ts";
-import { generated } from "./generated.ts";
+import { generated, scriptsToMake, type TypeSums } from "./generated.ts";
 import { EXIT_INTERRUPTED, type Io } from "./io.ts";
-import { targetText, type WorldOptions, wholeNumber, worldOptions } from "./options.ts";
+import { familyList, targetText, type WorldOptions, wholeNumber, worldOptions } from "./options.ts";
 import { progress } from "./progress.ts";
 import { modelFor, openTarget, otherModels, profileOf, type Target } from "./worlds.ts";
 
@@ -20,6 +22,8 @@ export interface DiffOptions extends WorldOptions {
   readonly state?: boolean;
   readonly target?: string;
   readonly generate?: number;
+  readonly only?: readonly Family[];
+  readonly ops?: number;
   readonly from: number;
   readonly save: string;
 }
@@ -36,9 +40,11 @@ Examples:
   epollsim diff traces/epoll
   epollsim diff --state script.strace                   compare poll masks and fdinfo after every call, too
   epollsim diff --generate 10000 --seed 7 --save /tmp/found
+  epollsim diff --only pipe,unix-stream --ops 20000     random operations on files of these types
   epollsim diff --json traces/epoll | tail -1           the sums
   epollsim diff --target 'exec:ssh host epollsim-agent' traces/epoll`;
 
+const TYPES = families.map(({ name }) => name).join(", ");
 const DEFAULT_SAVE = "traces/regressions";
 const AGENTS = 2;
 
@@ -51,6 +57,8 @@ export function diffCommand(program: Command, io: Io, finish: (code: number) => 
     .argument("[script...]", "scripts, folders of scripts, or - for standard input")
     .option("--state", "compare the poll mask and fdinfo of every descriptor after each call")
     .option("--generate <n>", "make up n scripts and run those (needs no script)", wholeNumber(1))
+    .option("--only <types>", `make up scripts about these types of files: ${TYPES}, or all`, familyList)
+    .option("--ops <n>", "make up scripts with n operations for each type (with --only)", wholeNumber(1))
     .option("--from <index>", "index of the first script to make up", wholeNumber(0), 0)
     .option("--save <dir>", "where counterexamples go", DEFAULT_SAVE)
     .option("--target <target>", "exec:COMMAND runs an agent elsewhere (default: this machine's kernel)", targetText)
@@ -60,7 +68,8 @@ export function diffCommand(program: Command, io: Io, finish: (code: number) => 
 }
 
 async function diff(names: readonly string[], options: DiffOptions, io: Io): Promise<number> {
-  if (names.length === 0 && options.generate === undefined) {
+  const made = scriptsToMake(options);
+  if (names.length === 0 && made === 0) {
     throw new UserError("diff: nothing to compare", "name scripts, a folder such as traces/epoll, or --generate 1000");
   }
   const files = expandScripts(names);
@@ -76,10 +85,10 @@ async function diff(names: readonly string[], options: DiffOptions, io: Io): Pro
     const reports = await compare(scripts, worlds, options, io, () => stopped);
     // for made-up scripts the seed picks the scripts; the model makes its usual choices, and others where those do not do
     const { seed: _seed, ...others } = options;
-    const found = stopped ? null : await generated(worldsOf(reached, others), options, io, () => stopped);
+    const found = stopped ? null : await generated(worldsOf(reached, others), made, options, io, () => stopped);
     const all = [...reports, ...(found?.reports ?? [])];
     const summary = summarize(all, notShown.keys(), found?.saved ?? []);
-    printEnd(reports, summary, notShown, reached, options, io);
+    printEnd(reports, found?.types ?? [], summary, notShown, reached, options, io);
     if (stopped) return EXIT_INTERRUPTED;
     if (bad > 0) return Exit.USAGE;
     return summary.diverged === 0 ? Exit.OK : Exit.FOUND;
@@ -125,6 +134,7 @@ async function compare(
 
 function printEnd(
   reports: readonly ScriptReport[],
+  types: readonly TypeSums[],
   summary: Summary,
   notShown: ReadonlyMap<string, string>,
   reached: Target,
@@ -132,11 +142,14 @@ function printEnd(
   io: Io,
 ): void {
   if (options.json) {
-    io.out(`${JSON.stringify({ ...summary, not_shown: Object.fromEntries(notShown) })}\n`);
+    io.out(
+      `${JSON.stringify({ ...summary, not_shown: Object.fromEntries(notShown), ...(types.length > 0 ? { types } : {}) })}\n`,
+    );
     return;
   }
   const { style } = io;
   if (reports.length > 0) io.out(`${reportTable(reports, style)}\n`);
+  if (types.length > 0) io.out(`${typesTable(types, style)}\n`);
   for (const { file, divergences } of reports) {
     for (const divergence of divergences) io.out(`\n${divergenceText(file, divergence, "kernel", style)}\n`);
   }

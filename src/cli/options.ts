@@ -2,7 +2,10 @@
  * Options that every command knows, and how their values are read.
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Family } from "../diff/families/family.ts";
+import { families, familyNamed } from "../diff/families/index.ts";
 import { kernelProfile, NEWEST } from "../kernel/profile.ts";
+import { nearest } from "../trace/nearest.ts";
 
 /** What `--kernel` and `--seed` say. */
 export interface WorldOptions {
@@ -35,6 +38,20 @@ export function wholeNumber(min: number): (text: string) => number {
 export function targetText(text: string): string {
   if (/^exec:\s*\S/.test(text)) return text;
   throw new InvalidArgumentError("Expected exec:COMMAND, such as 'exec:ssh host epollsim-agent'.");
+}
+
+/** Reads types of files: `pipe,tcp`, or `all`. */
+export function familyList(text: string): readonly Family[] {
+  if (text === "all") return families;
+  return text.split(",").map((name) => {
+    const family = familyNamed(name.trim());
+    if (family !== null) return family;
+    const names = families.map((known) => known.name);
+    const near = nearest(name, names);
+    throw new InvalidArgumentError(
+      `'${name}' is no type of file. ${near === null ? `Expected some of ${names.join(", ")}, or all.` : `Expected '${near}'?`}`,
+    );
+  });
 }
 
 function kernelVersion(text: string): string {

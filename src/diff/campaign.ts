@@ -4,13 +4,12 @@
 import { parseScript, type Script } from "../trace/script.ts";
 import { type Counterexample, judgeText, shrinkTo } from "./counterexample.ts";
 import { diffScripts, type Worlds } from "./engine.ts";
-import { generateScript } from "./generate.ts";
+import { type GenerateOptions, generateScript, scriptIdentity } from "./generate.ts";
 import { kindsOf } from "./kinds.ts";
 import type { ScriptReport } from "./report.ts";
 
 /** What to generate. */
-export interface CampaignOptions {
-  readonly seed: number;
+export interface CampaignOptions extends GenerateOptions {
   /** Index of the first script. */
   readonly from: number;
   readonly count: number;
@@ -31,24 +30,28 @@ export interface CampaignStep {
   readonly counterexamples: readonly NamedCounterexample[];
 }
 
-/** With so many kinds of divergence found, more would tell nothing new. */
+/** With so many kinds of divergence found in one type of files, more would tell nothing new. */
 const KINDS_MAX = 20;
 const CONFIRMATIONS = 2;
 
 /** Runs generated scripts, in order. */
 export async function* campaign(
   options: CampaignOptions,
-  worlds: Worlds,
+  given: Worlds,
 ): AsyncGenerator<CampaignStep, void, undefined> {
-  const { seed, from, count, stopped } = options;
-  const seen = new Set<string>();
+  const worlds = { ...given, expected: false };
+  const { from, count, stopped } = options;
+  const seenIn = new Map<string, Set<string>>();
   let index = from;
   for await (const first of diffScripts(scripts(options), worlds)) {
-    const report = await confirmed(first, index, seed, worlds);
+    const report = await confirmed(first, index, options, worlds);
     const counterexamples: NamedCounterexample[] = [];
+    const family = scriptIdentity(index, options).family?.name ?? "";
+    const seen = seenIn.get(family) ?? new Set<string>();
+    seenIn.set(family, seen);
     for (const kind of kindsOf(report)) {
       if (seen.has(kind) || seen.size >= KINDS_MAX || stopped()) continue;
-      const small = await shrinkNew(kind, index, seed, worlds, seen);
+      const small = await shrinkNew(kind, index, options, worlds, seen);
       if (small !== null) counterexamples.push(small);
     }
     yield { index, report, counterexamples };
@@ -61,33 +64,44 @@ export async function* campaign(
 async function shrinkNew(
   kind: string,
   index: number,
-  seed: number,
+  options: CampaignOptions,
   worlds: Worlds,
   seen: Set<string>,
 ): Promise<NamedCounterexample | null> {
-  const origin = `found by: epollsim diff --generate 1 --from ${index} --seed ${seed}`;
-  const small = await shrinkTo(kind, generateScript(index, { seed }), origin, worlds, seen);
+  const { seed } = options;
+  const { family, index: own } = scriptIdentity(index, options);
+  const only = family === null ? "" : ` --only ${family.name}`;
+  const origin = `found by: epollsim diff --generate 1 --from ${own} --seed ${seed}${only}`;
+  const small = await shrinkTo(kind, generateScript(index, options), origin, worlds, seen);
   if (small === null) return null;
   for (const shown of kindsOf(small.report)) seen.add(shown);
-  return { ...small, name: `G-${seed}-${index}-${small.call}` };
+  return { ...small, name: ["G", seed, own, family?.name, small.call].filter((part) => part !== undefined).join("-") };
 }
 
 /**
  * A divergence counts if it is there again each time, whatever the model chooses. Sleepers run on other processors, so now and
  * then one is quicker than the model's, which wait for the end of the call that wakes them.
  */
-async function confirmed(report: ScriptReport, index: number, seed: number, worlds: Worlds): Promise<ScriptReport> {
+async function confirmed(
+  report: ScriptReport,
+  index: number,
+  options: CampaignOptions,
+  worlds: Worlds,
+): Promise<ScriptReport> {
   const [kind] = kindsOf(report);
   if (kind === undefined) return report;
   for (let again = 0; again < CONFIRMATIONS; again += 1) {
-    const next = await judgeText(generateScript(index, { seed }), report.file, worlds, true);
+    const next = await judgeText(generateScript(index, options), report.file, worlds, true);
     if (next !== null && kindsOf(next)[0] !== kind) return next;
   }
   return report;
 }
 
-function* scripts({ seed, from, count, stopped }: CampaignOptions): Generator<Script, void, undefined> {
+function* scripts(options: CampaignOptions): Generator<Script, void, undefined> {
+  const { seed, from, count, stopped } = options;
   for (let index = from; index < from + count && !stopped(); index += 1) {
-    yield parseScript(generateScript(index, { seed }), `seed ${seed}, script ${index}`);
+    const { family, index: own } = scriptIdentity(index, options);
+    const name = family === null ? `script ${own}` : `${family.name} ${own}`;
+    yield parseScript(generateScript(index, options), `seed ${seed}, ${name}`);
   }
 }

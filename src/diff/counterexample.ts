@@ -98,7 +98,7 @@ export async function judgeText(
   const lowered = lower(script, { watchdogNs: WATCHDOG_NS });
   // the target most likely sleeps where the model does, and there a sleep takes time
   if (!asleep && (await worlds.model(script).run(lowered.program)).end === "timeout") return null;
-  const report = await diffLowered(lowered, worlds.model(script), target, worlds.state ?? false);
+  const report = await diffLowered(lowered, worlds.model(script), target, worlds);
   if (!asleep && sleepsForEver(report)) return null;
   return report.diverged === 0 ? report : ((await diffOtherChoices(lowered, worlds, target)) ?? report);
 }

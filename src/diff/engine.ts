@@ -32,7 +32,12 @@ export interface Worlds {
   readonly traits: TargetTraits;
   /** Compare the state of every descriptor after each call, too. */
   readonly state?: boolean;
+  /** Whether scripts expect something; those that nobody wrote do not. Default: true. */
+  readonly expected?: boolean;
 }
+
+/** How to compare. */
+export type Comparing = Pick<Worlds, "state" | "expected">;
 
 /** Programs that a target has at hand, so that it never waits for us. */
 const IN_FLIGHT = 4;
@@ -52,27 +57,32 @@ export function skipReason(script: Script, traits: TargetTraits, races = false):
   return missing.length === 0 ? null : `needs ${missing.join(", ")}`;
 }
 
-/** Runs a script on the model and on a target, and compares. @param state - look at every descriptor after each call. */
-export async function diffLowered(lowered: Lowered, model: Port, target: Port, state = false): Promise<ScriptReport> {
+/** Runs a script on the model and on a target, and compares. */
+export async function diffLowered(
+  lowered: Lowered,
+  model: Port,
+  target: Port,
+  { state = false, expected = true }: Comparing = {},
+): Promise<ScriptReport> {
   const probed = state ? new ProbedProgram(lowered) : null;
   if (probed !== null && probed.unfit === null) {
     const [inModel, inTarget] = await Promise.all([model.run(probed.program), runOn(target, probed.program)]);
     if (inTarget.end === "unsupported") return refused(lowered, inTarget);
-    return judge(lowered, probed.strip(inModel), probed.strip(inTarget), probed.compare(inModel, inTarget));
+    return judge(lowered, probed.strip(inModel), probed.strip(inTarget), probed.compare(inModel, inTarget), expected);
   }
   const [inModel, inTarget] = await Promise.all([model.run(lowered.program), runOn(target, lowered.program)]);
-  return inTarget.end === "unsupported" ? refused(lowered, inTarget) : judge(lowered, inModel, inTarget);
+  return inTarget.end === "unsupported" ? refused(lowered, inTarget) : judge(lowered, inModel, inTarget, [], expected);
 }
 
 /**
  * The same, but what a target does once and not again is told apart: a loaded machine lets a timer expire too early for the
  * script, or one thread overtake another.
  */
-async function diffSteadily(lowered: Lowered, model: Port, target: Port, state: boolean): Promise<ScriptReport> {
-  const first = await diffLowered(lowered, model, target, state);
+async function diffSteadily(lowered: Lowered, model: Port, target: Port, comparing: Comparing): Promise<ScriptReport> {
+  const first = await diffLowered(lowered, model, target, comparing);
   if (!first.divergences.some((divergence) => divergence.target !== null)) return first;
   for (let again = 0; again < RUNS_AGAIN; again += 1) {
-    const next = await diffLowered(lowered, model, target, state);
+    const next = await diffLowered(lowered, model, target, comparing);
     if (next.skipped === null && next.diverged === 0) return { ...next, unsteady: first.divergences };
   }
   return first;
@@ -88,7 +98,7 @@ export async function diffOtherChoices(lowered: Lowered, worlds: Worlds, target:
   if (lowered.tasks.length < 2) return null;
   const inTarget = await runOn(target, lowered.program);
   for (const model of worlds.otherModels?.(lowered.script) ?? []) {
-    const report = judge(lowered, await model.run(lowered.program), inTarget);
+    const report = judge(lowered, await model.run(lowered.program), inTarget, [], worlds.expected);
     if (report.diverged === 0) return report;
   }
   return null;
@@ -121,7 +131,7 @@ export async function* diffScripts(
   worlds: Worlds,
 ): AsyncGenerator<ScriptReport, void, undefined> {
   const window: Promise<ScriptReport>[] = [];
-  const { targets, traits, model, state = false } = worlds;
+  const { targets, traits, model } = worlds;
   let next = 0;
   for (const script of scripts) {
     const reason = skipReason(script, traits);
@@ -130,7 +140,7 @@ export async function* diffScripts(
       window.push(Promise.resolve(skippedReport(script, reason ?? "no target")));
     } else {
       next += 1;
-      const report = diffSteadily(lower(script), model(script), target, state);
+      const report = diffSteadily(lower(script), model(script), target, worlds);
       report.catch(() => {}); // reported when its turn comes
       window.push(report);
     }

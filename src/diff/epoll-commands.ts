@@ -217,3 +217,6 @@ export const epollCommands: readonly (readonly [number, fc.Arbitrary<ScriptComma
   [1, badWait],
   [1, pollMask],
 ];
+
+/** Those of them that never sleep. */
+export const wakefulEpollCommands: typeof epollCommands = epollCommands.filter(([, command]) => command !== sleep);

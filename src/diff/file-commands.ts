@@ -61,7 +61,8 @@ function installPair(
   return [known.install(known.name(first), a).name, known.install(known.name(second), b).name];
 }
 
-const duplicate = pick.map(
+/** Another number for an open file. */
+export const duplicate: fc.Arbitrary<ScriptCommand> = pick.map(
   (which) =>
     new Act(
       "dup",
@@ -74,7 +75,8 @@ const duplicate = pick.map(
     ),
 );
 
-const duplicateOnto = fc.tuple(pick, pick).map(
+/** Another file for an open number. */
+export const duplicateOnto: fc.Arbitrary<ScriptCommand> = fc.tuple(pick, pick).map(
   ([which, onto]) =>
     new Act(
       "dup2",
@@ -90,7 +92,8 @@ const duplicateOnto = fc.tuple(pick, pick).map(
     ),
 );
 
-const close = pick.map(
+/** Frees a number. */
+export const close: fc.Arbitrary<ScriptCommand> = pick.map(
   (which) =>
     new Act(
       "close",

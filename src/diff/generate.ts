@@ -8,12 +8,29 @@ import fc from "fast-check";
 import { Draft } from "./command.ts";
 import { anyCommand } from "./commands.ts";
 import { waitText, wakeSleeper } from "./epoll-commands.ts";
+import type { Family } from "./families/family.ts";
+import { familyScript } from "./family-script.ts";
 import { openEpoll, openEventfd, openPipe, openSocketpair } from "./file-commands.ts";
 import { KnownState } from "./known-state.ts";
+import { mix } from "./mix.ts";
 
 /** How scripts are made. */
 export interface GenerateOptions {
   readonly seed: number;
+  /** Types of files that take turns, a script each; none: scripts about epoll. */
+  readonly only?: readonly Family[];
+}
+
+/** Which script an index means: number `index` of its family. */
+export interface ScriptIdentity {
+  readonly family: Family | null;
+  readonly index: number;
+}
+
+/** Families take turns. */
+export function scriptIdentity(index: number, { only = [] }: GenerateOptions): ScriptIdentity {
+  const family = only[index % only.length];
+  return family === undefined ? { family: null, index } : { family, index: Math.floor(index / only.length) };
 }
 
 /** Commands of one script. Some do not apply where they come up, and write nothing. */
@@ -26,6 +43,8 @@ const sequences = fc.array(anyCommand, { minLength: COMMANDS_MIN, maxLength: COM
 /** The text of script `index`. */
 export function generateScript(index: number, options: GenerateOptions): string {
   const { seed } = options;
+  const identity = scriptIdentity(index, options);
+  if (identity.family !== null) return familyScript(identity.family, identity.index, seed);
   const [sequence] = fc.sample(sequences, { seed: mix(seed, index), numRuns: 1, unbiased: true });
   const known = new KnownState();
   const draft = new Draft();
@@ -53,12 +72,4 @@ function finish(known: KnownState, draft: Draft): void {
     draft.add(`fdinfo($${name}) = ?`);
     draft.add(waitText(name, MAXEVENTS_AT_END, "wait"));
   }
-}
-
-/** A seed of its own for each script: neighbours share nothing. (A 32-bit finalizer in the manner of MurmurHash3.) */
-function mix(seed: number, index: number): number {
-  let hash = Math.imul(seed ^ 0x9e37_79b9, 0x85eb_ca6b) ^ Math.imul(index + 1, 0xc2b2_ae35);
-  hash = Math.imul(hash ^ (hash >>> 16), 0x85eb_ca6b);
-  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
-  return (hash ^ (hash >>> 16)) | 0;
 }

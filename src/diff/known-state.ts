@@ -7,11 +7,35 @@
  */
 
 /** Types of description that scripts use. */
-export type Kind = "epoll" | "eventfd" | "pipe read" | "pipe write" | "socket";
+export type Kind =
+  | "epoll"
+  | "eventfd"
+  | "pipe read"
+  | "pipe write"
+  | "fifo read"
+  | "fifo write"
+  | "fifo both"
+  | "socket"
+  | "timerfd"
+  | "signalfd"
+  | "pidfd"
+  | "inotify"
+  | "pty master"
+  | "pty slave"
+  | "regular"
+  | "unix"
+  | "unix listener"
+  | "tcp"
+  | "tcp listener"
+  | "udp"
+  | "dev"
+  | "dev other"
+  | "received";
 
 /** An open file description. */
 export interface Description {
-  readonly kind: Kind;
+  /** A socket that listens becomes another kind. */
+  kind: Kind;
   /** The other end of a pipe or a socket pair. */
   peer: Description | null;
 }
@@ -38,6 +62,12 @@ export interface Waiter {
   readonly maxevents: number;
 }
 
+/** A process forked from the script's first one. */
+export interface Child {
+  readonly task: string;
+  alive: boolean;
+}
+
 const FIRST_FREE = 3;
 
 /** Descriptors, watches and names of one script. */
@@ -48,6 +78,7 @@ export class KnownState {
   readonly closed: string[] = [];
   readonly watches: Watch[] = [];
   readonly waiters: Waiter[] = [];
+  readonly children: Child[] = [];
   /** Descriptors by number that commands do not see. */
   readonly #hidden = new Map<number, Descriptor>();
   #names = 0;

@@ -21,6 +21,8 @@ const ALIAS = /^dup2?\(\$(\w+)[,)].* = \$(\w+)$/;
 const RESULT_NAME = / = \$(\w+)\s*$/;
 /** The array of a new pair of descriptors. */
 const PAIR = /^(?:\w+\s+)?(?:pipe2?|socketpair)\(.*?\[\$(\w+), \$(\w+)\]/;
+/** A descriptor that arrives with a message. */
+const RECEIVED = /^(?:\w+\s+)?recvmsg\(.*cmsg_data=\[\$(\w+)\]/;
 /** One half of a call that sleeps: the second cannot be without the first. */
 const HALF = /^(\w+)\s+(<\.\.\.|.*<unfinished \.\.\.>)/;
 /** In front of a task: what its first half binds and its second half uses. */
@@ -47,15 +49,22 @@ export function dropLines(text: string, lines: ReadonlySet<number>): string {
   return print(without(parts, 0, 0));
 }
 
+/** A sleep is part of the line before it: without it, what that line sets off would be a matter of chance. */
+const SLEEP = /^nanosleep\(/;
+
 function parse(text: string): Part[] {
-  return text
-    .split("\n")
-    .filter((line) => line.trim() !== "" && !(line.startsWith("#") && !line.startsWith("#!")))
-    .map(parsePart);
+  const blocks: string[] = [];
+  for (const line of text.split("\n")) {
+    if (line.trim() === "" || (line.startsWith("#") && !line.startsWith("#!"))) continue;
+    const before = blocks.at(-1);
+    if (before !== undefined && SLEEP.test(line)) blocks[blocks.length - 1] = `${before}\n${line}`;
+    else blocks.push(line);
+  }
+  return blocks.map(parsePart);
 }
 
 function parsePart(text: string): Part {
-  const named = [RESULT_NAME.exec(text)?.[1], ...(PAIR.exec(text)?.slice(1) ?? [])];
+  const named = [RESULT_NAME.exec(text)?.[1], ...(PAIR.exec(text) ?? RECEIVED.exec(text) ?? []).slice(1)];
   const binds = named.filter((name) => name !== undefined);
   const uses = [...text.matchAll(NAME)].map(([, name]) => name as string).filter((name) => !binds.includes(name));
   const [, task, half] = HALF.exec(text) ?? [];

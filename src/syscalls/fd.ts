@@ -6,6 +6,7 @@
  */
 import { type File, SETFL_MASK } from "../kernel/fs/file.ts";
 import { PipeFile } from "../kernel/fs/pipe.ts";
+import { RegularFile } from "../kernel/fs/regular.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import { PAGE_SIZE } from "../kernel/mm/mm.ts";
 import { SleepingCall, type Task } from "../kernel/sched/task.ts";
@@ -31,7 +32,7 @@ const PATH_COMMANDS: ReadonlySet<number> = new Set<number>([
 ]);
 /** Locks, leases, owners, hints: F_GETLK to F_GETOWNER_UIDS, F_SETLEASE to F_CREATED_QUERY, F_GET_RW_HINT on. */
 const UNMODELLED_COMMANDS: ReadonlySet<number> = new Set<number>([
-  5, 6, 7, 8, 10, 15, 16, 17, 36, 37, 38, 1024, 1025, 1026, 1028, 1033, 1034, 1035, 1036, 1037, 1038,
+  5, 6, 7, 8, 10, 15, 16, 17, 36, 37, 38, 1024, 1025, 1026, 1028, 1035, 1036, 1037, 1038,
 ]);
 
 /**
@@ -184,10 +185,19 @@ export function sysFcntl(task: Task, fd: number, cmd: number, arg: number): numb
       return file instanceof PipeFile ? file.pipe.setSize(file, task.process, toUint(arg)) : EBADF;
     case Fcntl.GETPIPE_SZ:
       return file instanceof PipeFile ? file.pipe.bufs.length * PAGE_SIZE : EBADF;
+    case Fcntl.ADD_SEALS:
+      return file instanceof RegularFile ? file.addSeals(toUint(arg)) : addSealsElsewhere(file);
+    case Fcntl.GET_SEALS:
+      return file instanceof RegularFile ? file.seals : EINVAL;
     default:
       if (UNMODELLED_COMMANDS.has(command)) throw new Unmodelled(`fcntl(${command})`);
       return EINVAL;
   }
+}
+
+/** `memfd_add_seals` on a file that has none. */
+function addSealsElsewhere(file: File): number {
+  return file.canWrite ? EINVAL : -Errno.EPERM;
 }
 
 /** `setfl`. @behaviour F-09 */

@@ -110,6 +110,7 @@ export class ModelPort implements Port {
       } catch (error) {
         if (error instanceof Unmodelled) return { steps, end: "unsupported", reason: error.message };
         if (error instanceof Asleep) return { steps, end: "timeout", reason: error.message };
+        if (error instanceof TaskGone) return { steps, end: "crashed", reason: error.message };
         if (error instanceof KernelBug)
           return { steps, end: "crashed", reason: `the model is wrong: ${error.message}` };
         throw error;
@@ -121,6 +122,9 @@ export class ModelPort implements Port {
 
 /** A step waits for a task that nothing will ever wake. */
 class Asleep extends Error {}
+
+/** A call by a task that a signal or an exit has ended. */
+class TaskGone extends Error {}
 
 /** The machine of one program, and what its tasks have come to. */
 class ProgramRun implements RaceHost {
@@ -263,7 +267,7 @@ class ProgramRun implements RaceHost {
   enter(step: Step & { op: "call" }): void {
     const { task: index } = step;
     const task = this.#task(index);
-    if (task.state === TaskState.DEAD) throw new RangeError(`port program: task ${index} is no more`);
+    if (task.state === TaskState.DEAD) throw new TaskGone(`task ${index} is no more`);
     if (task.state === TaskState.STOPPED) throw new Unmodelled("a call by a task that has been stopped");
     if (task.call !== null) throw new RangeError(`port program: task ${index} is still inside a call`);
     const syscall = syscallTable[step.name];
@@ -291,6 +295,7 @@ class ProgramRun implements RaceHost {
   }
 
   #pollMask(index: number, fd: number): number {
+    if (fd < 0) return 0; // poll(2) passes over negative numbers
     const task = this.#task(index);
     const file = task.process.files.get(fd);
     if (file === null) return Poll.NVAL;

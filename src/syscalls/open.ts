@@ -11,7 +11,7 @@ import { RegularFile, RegularInode } from "../kernel/fs/regular.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import type { Task } from "../kernel/sched/task.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
-import { AT_FDCWD, AT_REMOVEDIR, MemfdFlags, Open, PATH_MAX } from "../kernel/uapi/fcntl.ts";
+import { AT_FDCWD, AT_REMOVEDIR, MemfdFlags, Open, PATH_MAX, Seal } from "../kernel/uapi/fcntl.ts";
 import { installNew } from "./install.ts";
 import { toInt, toUint } from "./registers.ts";
 
@@ -183,6 +183,12 @@ export function sysUnlink(task: Task, pathname: number): number {
   return sysUnlinkat(task, AT_FDCWD, pathname, 0);
 }
 
+/** Without MFD_ALLOW_SEALING the only seal is that there are no others. */
+function firstSeals(flags: number): number {
+  if ((flags & MemfdFlags.NOEXEC_SEAL) !== 0) return Seal.EXEC;
+  return (flags & MemfdFlags.ALLOW_SEALING) !== 0 ? 0 : Seal.SEAL;
+}
+
 /**
  * memfd_create(2): a regular file without a name.
  *
@@ -203,7 +209,7 @@ export function sysMemfdCreate(task: Task, name: number, flags: number): number 
   const text = userString(task, name, MEMFD_NAME_MAX + 1);
   if (typeof text === "number") return text === -Errno.ENAMETOOLONG ? EINVAL : text;
   const permissions = (wanted & MemfdFlags.NOEXEC_SEAL) !== 0 ? 0o666 : 0o777;
-  const inode = new RegularInode(kernel, permissions, MEMFD_DEV);
+  const inode = new RegularInode(kernel, permissions, MEMFD_DEV, firstSeals(wanted));
   inode.uid = task.process.user.uid;
   inode.nlink = 0;
   const file = new RegularFile(kernel, inode, Open.RDWR | Open.LARGEFILE, `/memfd:${text}`);

@@ -99,14 +99,14 @@ describe("one script in two worlds", () => {
       steps: result.steps.map((step, index) => (program.steps[index]?.op === "pollMask" ? { ...step, ret: 4 } : step)),
     }));
     expect((await diffLowered(lowered(EDGE), model(), blind)).diverged).toBe(0);
-    const report = await diffLowered(lowered(EDGE), model(), blind, true);
+    const report = await diffLowered(lowered(EDGE), model(), blind, { state: true });
     expect(report.divergences[0]).toMatchObject({
       line: 2,
       field: "poll_mask(3) behind it",
       model: "0",
       target: "POLLOUT",
     });
-    expect((await diffLowered(lowered(EDGE), model(), model(), true)).diverged).toBe(0);
+    expect((await diffLowered(lowered(EDGE), model(), model(), { state: true })).diverged).toBe(0);
   });
 });
 

@@ -9,7 +9,7 @@ import { Unmodelled } from "../lib/assert.ts";
 import type { IovIter } from "../mm/iov-iter.ts";
 import type { Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
-import { Mode, Open, Seek } from "../uapi/fcntl.ts";
+import { Mode, Open, Seal, Seek } from "../uapi/fcntl.ts";
 import { In } from "../uapi/inotify.ts";
 import { DEFAULT_POLLMASK } from "../uapi/poll.ts";
 import { Ioctl } from "../uapi/socket.ts";
@@ -21,13 +21,18 @@ const SIZE_MAX = 64 * 1024 * 1024;
 const SMALLEST_ALLOCATION = 4096;
 const KEEP_SIZE = 1;
 const PUNCH_HOLE = 2;
+const EPERM = -Errno.EPERM;
+const SEALED_WRITE: number = Seal.WRITE | Seal.FUTURE_WRITE;
 
 export class RegularInode extends Inode {
+  /** `F_SEAL_*`. A file with a name, which lies in a tmpfs, has the one that forbids others. */
+  seals: number;
   #bytes = new Uint8Array(0);
   #size = 0;
 
-  constructor(kernel: Kernel, permissions: number, dev: number) {
+  constructor(kernel: Kernel, permissions: number, dev: number, seals: number = Seal.SEAL) {
     super(kernel.allocIno(), Mode.IFREG | permissions, dev);
+    this.seals = seals;
   }
 
   override get size(): number {
@@ -105,11 +110,12 @@ export class RegularFile extends NamedFile {
     return copied === 0 ? to.fault() : copied;
   }
 
-  /** `generic_perform_write`. @errno EFAULT - the buffer, if nothing could be copied. */
+  /** `generic_perform_write`. @errno EFAULT - the buffer, if nothing could be copied. EPERM - a seal. */
   override write(_task: Task, from: IovIter): number {
     if (from.count === 0) return 0;
     const { regular } = this;
     if ((this.flags & Open.APPEND) !== 0) this.pos = regular.size;
+    if (this.#isSealed(SEALED_WRITE, this.pos + from.count)) return EPERM;
     regular.reserve(this.pos + from.count);
     const copied = from.copyFrom(regular.bytes, this.pos, from.count);
     if (copied === 0) return from.fault();
@@ -141,20 +147,52 @@ export class RegularFile extends NamedFile {
     return 0;
   }
 
+  /** @errno EPERM - a seal. */
   override truncate(length: number): number {
+    if (this.#isSealed(0, length)) return EPERM;
+    const { seals, size } = this.regular;
+    if (length < size && (seals & Seal.SHRINK) !== 0) return EPERM;
     this.regular.resize(length);
     return 0;
   }
 
-  /** @throws Unmodelled for the modes that only some file systems have. */
+  /** @errno EPERM - a seal. @throws Unmodelled for the modes that only some file systems have. */
   override fallocate(mode: number, offset: number, length: number): number {
     const { regular } = this;
     if ((mode & PUNCH_HOLE) !== 0) {
+      if ((regular.seals & SEALED_WRITE) !== 0) return EPERM;
       regular.bytes.fill(0, offset, Math.min(offset + length, regular.size));
       return 0;
     }
     if ((mode & ~KEEP_SIZE) !== 0) throw new Unmodelled(`fallocate(mode ${mode})`);
+    if (this.#isSealed(0, offset + length)) return EPERM;
     if ((mode & KEEP_SIZE) === 0 && offset + length > regular.size) regular.resize(offset + length);
+    return 0;
+  }
+
+  /** Whether a seal forbids to write, or to reach up to `end`. */
+  #isSealed(forbidding: number, end: number): boolean {
+    const { seals, size } = this.regular;
+    return (seals & forbidding) !== 0 || ((seals & Seal.GROW) !== 0 && end > size);
+  }
+
+  /** `memfd_get_seals`. */
+  get seals(): number {
+    return this.regular.seals;
+  }
+
+  /**
+   * `memfd_add_seals`.
+   *
+   * @errno EPERM - the description is not writable, or F_SEAL_SEAL is set. EINVAL - an unknown seal.
+   * @throws Unmodelled for F_SEAL_WRITE, which waits for whoever holds pages, and for F_SEAL_EXEC.
+   */
+  addSeals(seals: number): number {
+    if (!this.canWrite) return EPERM;
+    if ((seals & ~Seal.ALL) !== 0) return -Errno.EINVAL;
+    if ((this.regular.seals & Seal.SEAL) !== 0) return EPERM;
+    if ((seals & (Seal.WRITE | Seal.EXEC)) !== 0) throw new Unmodelled("F_SEAL_WRITE and F_SEAL_EXEC");
+    this.regular.seals |= seals;
     return 0;
   }
 }

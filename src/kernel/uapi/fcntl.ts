@@ -58,6 +58,9 @@ export const NAME_MAX = 255;
 
 export const MemfdFlags = { CLOEXEC: 1, ALLOW_SEALING: 2, HUGETLB: 4, NOEXEC_SEAL: 8, EXEC: 0x10 } as const;
 
+/** Seals of a memfd. */
+export const Seal = { SEAL: 1, SHRINK: 2, GROW: 4, WRITE: 8, FUTURE_WRITE: 0x10, EXEC: 0x20, ALL: 0x3f } as const;
+
 export const Seek = { SET: 0, CUR: 1, END: 2, DATA: 3, HOLE: 4 } as const;
 
 export const CloseRange = { UNSHARE: 2, CLOEXEC: 4 } as const;
