@@ -63,12 +63,8 @@ export function familyScript(family: Family, index: number, seed: number): strin
   const known = new KnownState();
   const draft = new Draft();
   draft.add(`# generated: seed ${seed}, ${family.name} ${index}`);
-  for (const name of WATCHERS) {
-    known.hide(name, { kind: "epoll", peer: null });
-    // the name in front is the parent of children
-    draft.add(`${draft.lines.length === 1 ? "A " : ""}epoll_create1(0) = $${name}`);
-  }
-  const looks = new Looks(known, draft);
+  for (const name of WATCHERS) openWatcher(name, known, draft);
+  const looks = new Looks(known, draft, family.apart ?? false);
   family.open(known, draft, index);
   looks.take();
   const [drawn] = fc.sample(sequenceOf(family), {
@@ -103,30 +99,56 @@ function sequenceOf({ name, commands }: Family): fc.Arbitrary<ScriptCommand[]> {
 class Looks {
   readonly #known: KnownState;
   readonly #draft: Draft;
+  readonly #apart: boolean;
   readonly #watched = new Set<string>();
+  /** Epolls to ask. */
+  readonly #epolls: string[] = [...WATCHERS];
 
-  constructor(known: KnownState, draft: Draft) {
+  constructor(known: KnownState, draft: Draft, apart: boolean) {
     this.#known = known;
     this.#draft = draft;
+    this.#apart = apart;
   }
 
   take(): void {
     const descriptors = this.#known.descriptors();
-    for (const { name, file } of descriptors) if (!this.#watched.has(name)) this.#watch(name, file.kind);
-    for (const name of WATCHERS) this.#draft.add(`epoll_wait($${name}, ?, ${MAXEVENTS}, 0) = ?`);
+    for (const { name, file } of descriptors) {
+      if (this.#watched.has(name)) continue;
+      this.#watched.add(name);
+      if (this.#apart) this.#watchApart(name);
+      else this.#watch(name, file.kind);
+    }
+    for (const name of this.#epolls) this.#draft.add(`epoll_wait($${name}, ?, ${MAXEVENTS}, 0) = ?`);
     for (const { name } of descriptors) this.#draft.add(`poll_mask($${name}) = ?`);
   }
 
   #watch(name: string, kind: Kind): void {
     const token = this.#known.token();
-    const add = (watcher: string, events: string): void =>
-      this.#draft.add(
-        `epoll_ctl($${watcher}, EPOLL_CTL_ADD, $${name}, {events=${events}, data={u32=${token}, u64=${token}}}) = ?`,
-      );
-    this.#watched.add(name);
-    add(LEVEL, ALL);
+    this.#add(LEVEL, name, token, ALL);
     if (REFUSED.has(kind)) return;
-    add(EDGE, `${ALL}|EPOLLET`);
-    add(SINGLE, `${BITS[token % BITS.length]}|EPOLLET`);
+    this.#add(EDGE, name, token, `${ALL}|EPOLLET`);
+    this.#add(SINGLE, name, token, `${BITS[token % BITS.length]}|EPOLLET`);
   }
+
+  #watchApart(name: string): void {
+    const token = this.#known.token();
+    for (const events of [ALL, BITS[token % BITS.length]]) {
+      const epoll = this.#known.name("e");
+      openWatcher(epoll, this.#known, this.#draft);
+      this.#epolls.push(epoll);
+      this.#add(epoll, name, token, `${events}|EPOLLET`);
+    }
+  }
+
+  #add(epoll: string, name: string, token: number, events: string): void {
+    this.#draft.add(
+      `epoll_ctl($${epoll}, EPOLL_CTL_ADD, $${name}, {events=${events}, data={u32=${token}, u64=${token}}}) = ?`,
+    );
+  }
+}
+
+function openWatcher(name: string, known: KnownState, draft: Draft): void {
+  known.hide(name, { kind: "epoll", peer: null });
+  // the name in front is the parent of children
+  draft.add(`${draft.lines.length === 1 ? "A " : ""}epoll_create1(0) = $${name}`);
 }

@@ -7,30 +7,33 @@
  */
 
 /** Types of description that scripts use. */
-export type Kind =
-  | "epoll"
-  | "eventfd"
-  | "pipe read"
-  | "pipe write"
-  | "fifo read"
-  | "fifo write"
-  | "fifo both"
-  | "socket"
-  | "timerfd"
-  | "signalfd"
-  | "pidfd"
-  | "inotify"
-  | "pty master"
-  | "pty slave"
-  | "regular"
-  | "unix"
-  | "unix listener"
-  | "tcp"
-  | "tcp listener"
-  | "udp"
-  | "dev"
-  | "dev other"
-  | "received";
+export const KINDS = [
+  "epoll",
+  "eventfd",
+  "pipe read",
+  "pipe write",
+  "fifo read",
+  "fifo write",
+  "fifo both",
+  "socket",
+  "timerfd",
+  "signalfd",
+  "pidfd",
+  "inotify",
+  "pty master",
+  "pty slave",
+  "regular",
+  "unix",
+  "unix listener",
+  "tcp",
+  "tcp listener",
+  "udp",
+  "dev",
+  "dev other",
+  "received",
+] as const;
+
+export type Kind = (typeof KINDS)[number];
 
 /** An open file description. */
 export interface Description {

@@ -4,7 +4,8 @@
  *
  * Counterpart: `fs/file.c`, `fs/fcntl.c`, `fs/open.c`, `fs/stat.c`, `fs/sync.c`, `lseek` of `fs/read_write.c`.
  */
-import { type File, SETFL_MASK } from "../kernel/fs/file.ts";
+import { type File, NamedFile, SETFL_MASK } from "../kernel/fs/file.ts";
+import { fsnotifyFile } from "../kernel/fs/fsnotify.ts";
 import { PipeFile } from "../kernel/fs/pipe.ts";
 import { RegularFile } from "../kernel/fs/regular.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
@@ -13,6 +14,7 @@ import { SleepingCall, type Task } from "../kernel/sched/task.ts";
 import { finishTaskWork } from "../kernel/sched/task-work.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
 import { CloseRange, Fcntl, FD_CLOEXEC, Mode, Open, Seek } from "../kernel/uapi/fcntl.ts";
+import { In } from "../kernel/uapi/inotify.ts";
 import { toInt, toLong, toUint } from "./registers.ts";
 
 const EBADF = -Errno.EBADF;
@@ -340,5 +342,6 @@ export function sysFchmod(task: Task, fd: number, mode: number): number {
   if (inode === task.kernel.anonInode) return EOPNOTSUPP;
   if (!privileged && user.uid !== inode.uid) return -Errno.EPERM;
   inode.mode = (inode.mode & Mode.IFMT) | (toInt(mode) & 0o7777);
+  if (file instanceof NamedFile) fsnotifyFile(file, In.ATTRIB);
   return 0;
 }

@@ -18,7 +18,7 @@
 import { Fcntl } from "../kernel/uapi/fcntl.ts";
 import { SOL_SOCKET } from "../kernel/uapi/socket.ts";
 import { evalInt } from "./abi/evaluate.ts";
-import type { Expr, NamedExpr, Result, StrExpr } from "./ast.ts";
+import type { Expr, NamedExpr, Result, StrExpr, StructExpr } from "./ast.ts";
 import { named, str, struct, sym } from "./build.ts";
 import type { CallRun } from "./call-decoder.ts";
 import type { Rendered } from "./render.ts";
@@ -132,9 +132,22 @@ function isNamed(expr: Expr, name: string): expr is NamedExpr {
 export function portableValue(expr: Expr): Expr {
   return rebuild(expr, (part) => {
     if (part.kind === "str") return withoutSender(part);
+    if (part.kind === "struct") return withoutCutCredentials(part);
     if (part.kind !== "named") return part;
     return FREE_FIELDS.has(part.name) || isEphemeral(part) || isAutobound(part) ? named(part.name, FREE) : part;
   });
+}
+
+/** `struct ucred` for which there was no room: the ids are bytes. */
+function withoutCutCredentials(expr: StructExpr): StructExpr {
+  const isCredentials = expr.fields.some(
+    (part) => isNamed(part, "cmsg_type") && part.value.kind === "sym" && part.value.name === "SCM_CREDENTIALS",
+  );
+  if (!isCredentials) return expr;
+  const fields = expr.fields.map((part) =>
+    isNamed(part, "cmsg_data") && part.value.kind === "str" ? named("cmsg_data", FREE) : part,
+  );
+  return { ...expr, fields };
 }
 
 function isEphemeral({ name, value }: NamedExpr): boolean {

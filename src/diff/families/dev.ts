@@ -21,8 +21,6 @@ const OTHERS = [
   "/proc/self/maps",
   "/proc/self/stat",
   "/",
-  "/dev/net/tun",
-  "/dev/fuse",
 ];
 const DEVICE: readonly Kind[] = ["dev"];
 const OTHER: readonly Kind[] = ["dev other"];

@@ -14,6 +14,8 @@ export interface Family {
   /** Writes what a script of this family begins with. @param variant - picks among the beginnings. */
   readonly open: (known: KnownState, draft: Draft, variant: number) => void;
   readonly commands: readonly Weighted[];
+  /** Wakes of different files come from workers in any order: each descriptor is watched by epolls of its own. */
+  readonly apart?: boolean;
 }
 
 /** A command on a descriptor of some kinds; it applies where there is one. */

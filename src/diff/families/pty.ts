@@ -54,6 +54,7 @@ function settled({ name }: Descriptor, call: (name: string) => string, draft: Dr
 /** Pseudo-terminals. */
 export const pty: Family = {
   name: "pty",
+  apart: true,
   open: (known, draft, variant) => {
     const { name } = install(known, "m", "pty master");
     draft.add(`open("/dev/ptmx", O_RDWR|O_NOCTTY|O_NONBLOCK) = $${name}`);

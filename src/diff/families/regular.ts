@@ -22,14 +22,7 @@ import {
 const FILES: readonly Kind[] = ["regular"];
 const sizes = fc.constantFrom(0, 1, 2, 5, 100, 4095, 4096, 4097, 8192, 20000, 65536);
 const offsets = fc.constantFrom(0, 0, 1, 5, 100, 4095, 4096, 4097, 10000, -1);
-const SEALS = [
-  "F_SEAL_WRITE",
-  "F_SEAL_GROW",
-  "F_SEAL_SHRINK",
-  "F_SEAL_SEAL",
-  "F_SEAL_FUTURE_WRITE",
-  "F_SEAL_GROW|F_SEAL_SHRINK",
-];
+const SEALS = ["F_SEAL_GROW", "F_SEAL_SHRINK", "F_SEAL_SEAL", "F_SEAL_FUTURE_WRITE", "F_SEAL_GROW|F_SEAL_SHRINK"];
 const HOW = ["O_RDWR|O_CREAT, 0600", "O_RDONLY", "O_WRONLY|O_APPEND", "O_RDWR|O_TRUNC", "O_RDWR|O_CREAT|O_EXCL, 0600"];
 
 function memfd(known: KnownState, draft: Draft, flags: string): void {

@@ -14,7 +14,7 @@ const PORTS = [7201, 7202, 7203];
 const CLOSED_PORT = 7999;
 const anyPort = fc.constantFrom(...PORTS, CLOSED_PORT);
 const SEND = ["0", "0", "MSG_NOSIGNAL", "MSG_DONTWAIT", "MSG_MORE", "MSG_OOB"];
-const RECEIVE = ["0", "0", "MSG_PEEK", "MSG_TRUNC", "MSG_PEEK|MSG_TRUNC", "MSG_WAITALL", "MSG_OOB", "MSG_ERRQUEUE"];
+const RECEIVE = ["0", "0", "MSG_PEEK", "MSG_TRUNC", "MSG_PEEK|MSG_TRUNC", "MSG_WAITALL", "MSG_OOB"];
 const BUFFERS = [0, 1, 2304, 4096, 8192, 65536, 212992];
 
 function address(port: number): string {
@@ -71,7 +71,6 @@ export const udp: Family = {
         ["SOL_SOCKET, SO_REUSEPORT", [0, 1]],
         ["SOL_SOCKET, SO_RCVLOWAT", [0, 1, 100]],
         ["SOL_SOCKET, SO_PEEK_OFF", [-1, 0, 2]],
-        ["SOL_IP, IP_RECVERR", [0, 1]],
       ],
     }),
   ],

@@ -197,10 +197,6 @@ class UnattachedFile extends DeviceFile {
     return true;
   }
 
-  override get hasPositions(): boolean {
-    return false;
-  }
-
   override poll(_task: Task, pt: PollTable | null): number {
     if (pt !== null) pt.queue(this, this.#wait);
     return Poll.ERR;

@@ -11,8 +11,8 @@ import { Poll } from "../uapi/poll.ts";
 import { File, type PollTable } from "./file.ts";
 
 const IN2: number = Poll.IN | Poll.RDNORM;
-/** Until 6.8 a reaped process did not show as HUP: D-01. */
-const HUP_SINCE = 6009;
+/** Until 6.8 a pidfd was an anonymous inode, and a reaped process did not show as HUP: D-01. */
+const PIDFS_SINCE = 6009;
 
 export class PidfdFile extends File {
   readonly pidRef: Pid;
@@ -37,6 +37,15 @@ export class PidfdFile extends File {
     return false;
   }
 
+  /** A file of pidfs has positions as any file, though it cannot be read at them. */
+  override get hasPositions(): boolean {
+    return this.kernel.profile.version >= PIDFS_SINCE;
+  }
+
+  override get hasNowait(): boolean {
+    return true;
+  }
+
   /** It was opened for one thread: signals go to that alone. */
   get forThread(): boolean {
     return (this.flags & Open.EXCL) !== 0;
@@ -46,7 +55,7 @@ export class PidfdFile extends File {
   override poll(_task: Task, pt: PollTable | null): number {
     const { waitPidfd, task } = this.pidRef;
     if (pt !== null) pt.queue(this, waitPidfd);
-    if (task === null) return this.kernel.profile.version >= HUP_SINCE ? IN2 | Poll.HUP : IN2;
+    if (task === null) return this.kernel.profile.version >= PIDFS_SINCE ? IN2 | Poll.HUP : IN2;
     const { process } = task;
     const delayed = task === process.leader && process.threads.length > 1; // `delay_group_leader`
     return task.exiting && !delayed ? IN2 : 0;

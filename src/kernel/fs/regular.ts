@@ -153,6 +153,7 @@ export class RegularFile extends NamedFile {
     const { seals, size } = this.regular;
     if (length < size && (seals & Seal.SHRINK) !== 0) return EPERM;
     this.regular.resize(length);
+    fsnotifyFile(this, In.MODIFY);
     return 0;
   }
 

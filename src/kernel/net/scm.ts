@@ -82,6 +82,7 @@ export function scmSend(task: Task, net: Net, msg: MsgHdr): Scm | number | null 
     if (err === 0 && view.getInt32(at + 8, true) === SOL_SOCKET) err = scmAdd(task, view, at, length, scm);
     if (err < 0) {
       scm.destroy(net);
+      net.runDelayed(); // the call is over
       return err;
     }
     at += cmsgAlign(length);
@@ -171,7 +172,7 @@ function advanceControl(msg: MsgHdr, space: number): void {
 /**
  * `scm_recv_unix`: delivers what came with a message.
  *
- * @param scm - null when nothing came; credentials are then reported as unknown.
+ * @param scm - null when nothing came, not even a message: credentials are then all 0.
  * @param msg - null for a read, which drops everything.
  */
 export function scmRecv(task: Task, net: Net, msg: MsgHdr | null, scm: Scm | null, passcred: boolean): void {
@@ -184,8 +185,8 @@ export function scmRecv(task: Task, net: Net, msg: MsgHdr | null, scm: Scm | nul
     const creds = new Uint8Array(UCRED_BYTES);
     const view = new DataView(creds.buffer);
     view.setInt32(0, scm?.pid ?? 0, true);
-    view.setUint32(4, scm?.uid ?? OVERFLOW_ID, true);
-    view.setUint32(8, scm?.gid ?? OVERFLOW_ID, true);
+    view.setUint32(4, scm?.uid ?? 0, true);
+    view.setUint32(8, scm?.gid ?? 0, true);
     putCmsg(task, msg, SOL_SOCKET, ScmType.CREDENTIALS, creds);
   }
   if (scm !== null && scm.fp !== null) detachFds(task, net, msg, scm);

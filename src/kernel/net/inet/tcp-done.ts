@@ -163,10 +163,8 @@ export function tcpDisconnect(sk: TcpSock): void {
   sk.done = false;
   sk.finQueued = false;
   Object.assign(sk.ack, new AckState());
+  // what was acknowledged and sent stays as it was until the next connect, and SIOCOUTQ shows the gap
   sk.writeSeq += sk.maxWindow + 2;
-  sk.sndUna = sk.writeSeq;
-  sk.sndNxt = sk.writeSeq;
-  sk.maxWindow = 0;
   sk.disconnects += 1;
   sk.errorReport();
 }
