@@ -7,6 +7,8 @@
 import type { Kernel } from "../kernel.ts";
 import { Unmodelled } from "../lib/assert.ts";
 import type { IovIter } from "../mm/iov-iter.ts";
+import { PAGE_SIZE } from "../mm/mm.ts";
+import type { Page, PageAllocator } from "../mm/page.ts";
 import type { Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Mode, Open, Seal, Seek } from "../uapi/fcntl.ts";
@@ -18,7 +20,6 @@ import { fsnotifyFile } from "./fsnotify.ts";
 
 /** No test needs more, and one typing error in a size must not take the machine's memory. */
 const SIZE_MAX = 64 * 1024 * 1024;
-const SMALLEST_ALLOCATION = 4096;
 const KEEP_SIZE = 1;
 const PUNCH_HOLE = 2;
 const EPERM = -Errno.EPERM;
@@ -27,43 +28,69 @@ const SEALED_WRITE: number = Seal.WRITE | Seal.FUTURE_WRITE;
 export class RegularInode extends Inode {
   /** `F_SEAL_*`. A file with a name, which lies in a tmpfs, has the one that forbids others. */
   seals: number;
-  #bytes = new Uint8Array(0);
+  /** The page cache, by page of the file; null, or nothing, for a hole. Pipes may hold pages, too: see `SpliceFileToPipe`. */
+  readonly #pages: (Page | null)[] = [];
+  readonly #allocator: PageAllocator;
   #size = 0;
 
   constructor(kernel: Kernel, permissions: number, dev: number, seals: number = Seal.SEAL) {
     super(kernel.allocIno(), Mode.IFREG | permissions, dev);
     this.seals = seals;
+    this.#allocator = kernel.pages;
   }
 
   override get size(): number {
     return this.#size;
   }
 
-  /** The content; its length may exceed `size`. Bytes beyond `size` are 0. */
-  get bytes(): Uint8Array {
-    return this.#bytes;
-  }
-
   override open(task: Task, flags: number, path: string): File {
     return new RegularFile(task.kernel, this, flags, path);
   }
 
-  /** Makes room for `size` bytes. @throws Unmodelled beyond 64 MiB. */
-  reserve(size: number): void {
-    if (size > SIZE_MAX) throw new Unmodelled(`a file of ${size} bytes`);
-    if (size <= this.#bytes.length) return;
-    const bytes = new Uint8Array(Math.max(SMALLEST_ALLOCATION, 2 * this.#bytes.length, size));
-    bytes.set(this.#bytes);
-    this.#bytes = bytes;
+  /** A page of the content; null for a hole, which reads as zeros. */
+  page(index: number): Page | null {
+    return this.#pages[index] ?? null;
   }
 
-  /** `i_size_write`; what a shorter file loses is gone. */
+  /** The same, where a hole is filled. @throws Unmodelled beyond 64 MiB. */
+  makePage(index: number): Page {
+    const present = this.page(index);
+    if (present !== null) return present;
+    if ((index + 1) * PAGE_SIZE > SIZE_MAX) throw new Unmodelled(`a file of ${(index + 1) * PAGE_SIZE} bytes`);
+    const page = this.#allocator.alloc();
+    page.bytes.fill(0);
+    while (this.#pages.length < index) this.#pages.push(null);
+    this.#pages[index] = page;
+    return page;
+  }
+
+  /** `i_size_write`; what a shorter file loses is gone. @throws Unmodelled beyond 64 MiB. */
   resize(size: number): void {
-    this.reserve(size);
-    if (size < this.#size) this.#bytes.fill(0, size, this.#size);
+    if (size > SIZE_MAX) throw new Unmodelled(`a file of ${size} bytes`);
+    if (size < this.#size) {
+      this.discard(size, this.#pages.length * PAGE_SIZE);
+      this.#pages.length = Math.min(this.#pages.length, Math.ceil(size / PAGE_SIZE));
+    }
     this.#size = size;
   }
+
+  /** `shmem_undo_range`: whole pages become holes, parts of pages zeros. */
+  discard(from: number, to: number): void {
+    const end = Math.min(to, this.#pages.length * PAGE_SIZE);
+    for (let at = from; at < end; ) {
+      const index = Math.floor(at / PAGE_SIZE);
+      const next = Math.min(end, (index + 1) * PAGE_SIZE);
+      const page = this.page(index);
+      if (page !== null && next - at === PAGE_SIZE) {
+        this.#allocator.put(page);
+        this.#pages[index] = null;
+      } else page?.bytes.fill(0, at % PAGE_SIZE, (at % PAGE_SIZE) + (next - at));
+      at = next;
+    }
+  }
 }
+
+const ZEROS = new Uint8Array(PAGE_SIZE);
 
 export class RegularFile extends NamedFile {
   readonly regular: RegularInode;
@@ -101,28 +128,49 @@ export class RegularFile extends NamedFile {
 
   /** `filemap_read`. @errno EFAULT - the buffer, if nothing could be copied. */
   override read(_task: Task, to: IovIter): number {
-    const { bytes, size } = this.regular;
-    const want = Math.min(to.count, size - this.pos);
+    const { regular } = this;
+    const want = Math.min(to.count, regular.size - this.pos);
     if (want <= 0) return 0;
-    const copied = to.copyTo(bytes, this.pos, want);
-    this.pos += copied;
-    if (copied > 0) fsnotifyFile(this, In.ACCESS);
-    return copied === 0 ? to.fault() : copied;
+    let done = 0;
+    while (done < want) {
+      const offset = this.pos % PAGE_SIZE;
+      const chunk = Math.min(PAGE_SIZE - offset, want - done);
+      const page = regular.page(Math.floor(this.pos / PAGE_SIZE));
+      const copied = to.copyTo(page?.bytes ?? ZEROS, offset, chunk);
+      this.pos += copied;
+      done += copied;
+      if (copied < chunk) break;
+    }
+    if (done > 0) fsnotifyFile(this, In.ACCESS);
+    return done === 0 ? to.fault() : done;
   }
 
-  /** `generic_perform_write`. @errno EFAULT - the buffer, if nothing could be copied. EPERM - a seal. */
+  /**
+   * `generic_perform_write`, page by page.
+   *
+   * @errno EFAULT - the buffer, if nothing could be copied. EPERM - a seal, if it forbids the first page.
+   */
   override write(_task: Task, from: IovIter): number {
     if (from.count === 0) return 0;
     const { regular } = this;
     if ((this.flags & Open.APPEND) !== 0) this.pos = regular.size;
-    if (this.#isSealed(SEALED_WRITE, this.pos + from.count)) return EPERM;
-    regular.reserve(this.pos + from.count);
-    const copied = from.copyFrom(regular.bytes, this.pos, from.count);
-    if (copied === 0) return from.fault();
-    this.pos += copied;
-    if (this.pos > regular.size) regular.resize(this.pos);
-    fsnotifyFile(this, In.MODIFY);
-    return copied;
+    let done = 0;
+    let err = 0;
+    while (err === 0 && from.count > 0) {
+      const offset = this.pos % PAGE_SIZE;
+      const chunk = Math.min(PAGE_SIZE - offset, from.count);
+      if (this.#isSealed(SEALED_WRITE, this.pos + chunk)) {
+        err = EPERM;
+        break;
+      }
+      const copied = from.copyFrom(regular.makePage(Math.floor(this.pos / PAGE_SIZE)).bytes, offset, chunk);
+      this.pos += copied;
+      done += copied;
+      if (copied < chunk) err = from.fault();
+      if (this.pos > regular.size) regular.resize(this.pos);
+    }
+    if (done > 0) fsnotifyFile(this, In.MODIFY);
+    return done === 0 ? err : done;
   }
 
   /** `generic_file_llseek`. @errno EINVAL - a negative position. */
@@ -162,11 +210,14 @@ export class RegularFile extends NamedFile {
     const { regular } = this;
     if ((mode & PUNCH_HOLE) !== 0) {
       if ((regular.seals & SEALED_WRITE) !== 0) return EPERM;
-      regular.bytes.fill(0, offset, Math.min(offset + length, regular.size));
+      regular.discard(offset, offset + length);
       return 0;
     }
     if ((mode & ~KEEP_SIZE) !== 0) throw new Unmodelled(`fallocate(mode ${mode})`);
     if (this.#isSealed(0, offset + length)) return EPERM;
+    for (let at = offset; at < offset + length; at += PAGE_SIZE - (at % PAGE_SIZE)) {
+      regular.makePage(Math.floor(at / PAGE_SIZE));
+    }
     if ((mode & KEEP_SIZE) === 0 && offset + length > regular.size) regular.resize(offset + length);
     return 0;
   }

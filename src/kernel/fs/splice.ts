@@ -4,17 +4,21 @@
  * Counterpart: `fs/splice.c`, `do_sendfile` of `fs/read_write.c`.
  * Their wakes are plain (key 0), whatever the pipe was before, and a slot freed from a pipe that was not full wakes writers
  * too: an item that waits only for OUT on a FIFO opened for both sides sees an edge when data is spliced in.
- * Linux passes pages by reference: what a program changes in spliced memory or in the file before the other end has read it,
- * is read changed. The model copies when the call is made. Sockets are not modelled here.
+ * Pages of files are passed by reference: what a program writes to the file before the other end has read it, is read
+ * changed. In Linux that holds for the memory of vmsplice, too; there the model copies when the call is made. Sockets are
+ * not modelled here.
  */
 import { Unmodelled } from "../lib/assert.ts";
 import { IovIter } from "../mm/iov-iter.ts";
 import { Mm, PAGE_SIZE, Prot, Vma } from "../mm/mm.ts";
+import type { Page } from "../mm/page.ts";
 import { BLOCKED, SleepingCall, type Task } from "../sched/task.ts";
 import { waitEvent } from "../sched/wait-event.ts";
 import { Errno } from "../uapi/errno.ts";
 import { MAX_RW_COUNT, Mode, Open } from "../uapi/fcntl.ts";
+import { In } from "../uapi/inotify.ts";
 import type { File } from "./file.ts";
+import { fsnotifyFile } from "./fsnotify.ts";
 import { CAN_MERGE, PipeFile, type PipeInodeInfo } from "./pipe.ts";
 import { RegularFile } from "./regular.ts";
 
@@ -231,23 +235,42 @@ export class SpliceFileToPipe extends SpliceCall {
     if (unsupported !== 0) return unsupported;
     const room = (pipe.bufs.length - (pipe.head - pipe.tail)) * PAGE_SIZE;
     const length = Math.min(this.#length, room, MAX_RW_COUNT);
+    if (input instanceof RegularFile) return this.#share(input, length);
     const bytes = new Uint8Array(Math.ceil(length / PAGE_SIZE) * PAGE_SIZE);
-    const start = input instanceof RegularFile ? this.#pos.value % PAGE_SIZE : 0;
     const result = readAt(task, input, this.#pos, bytes, length);
-    // A regular file's slots are its pages, so the first may be short; other files are copied to the start of a page.
-    let done = 0;
-    while (done < result && !pipe.full) {
-      const offset = done === 0 ? start : 0;
-      const chars = Math.min(PAGE_SIZE - offset, result - done);
+    for (let done = 0; done < result; done += PAGE_SIZE) {
+      const chars = Math.min(PAGE_SIZE, result - done);
       const page = pipe.kernel.pages.alloc();
-      page.bytes.set(bytes.subarray(done, done + chars), offset);
-      pipe.push(page, offset, chars, 0);
+      page.bytes.set(bytes.subarray(done, done + chars));
+      pipe.push(page, 0, chars, 0);
+    }
+    return result;
+  }
+
+  /** `shmem_file_splice_read`: the pipe holds the file's own pages, and shows what is written to them later. */
+  #share(input: RegularFile, length: number): number {
+    const { regular } = input;
+    const pipe = this.#pipe;
+    let done = 0;
+    while (done < length && this.#pos.value < regular.size && !pipe.full) {
+      const offset = this.#pos.value % PAGE_SIZE;
+      const chars = Math.min(PAGE_SIZE - offset, length - done, regular.size - this.#pos.value);
+      const page = regular.page(Math.floor(this.#pos.value / PAGE_SIZE));
+      if (page !== null) page.refs += 1;
+      pipe.push(page ?? zeroPage(pipe), offset, chars, 0);
+      this.#pos.value += chars;
       done += chars;
     }
-    if (result <= 0) return result;
-    this.#pos.value -= result - done;
+    if (done > 0) fsnotifyFile(input, In.ACCESS);
     return done;
   }
+}
+
+/** What a hole shows. */
+function zeroPage(pipe: PipeInodeInfo): Page {
+  const page = pipe.kernel.pages.alloc();
+  page.bytes.fill(0);
+  return page;
 }
 
 /** @errno EINVAL - no `->splice_read`. @throws Unmodelled for sockets. */

@@ -181,6 +181,7 @@ export class TcpSock extends InetSock {
     child.inheritOptions(this);
     child.tcpOpts = this.tcpOpts === DEFAULT_TCP_OPTIONS ? this.tcpOpts : this.tcpOpts.clone();
     child.v6only = this.v6only;
+    child.addrLocked = this.addrLocked;
     child.shutdown = this.shutdown; // a listening socket may have been shut before
     child.ipOptions = this.ipOptions === null ? null : new Map(this.ipOptions);
     return child;
