@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { Act, ARENA, choose, pick } from "../command.ts";
 import { close, duplicate, duplicateOnto } from "../file-commands.ts";
 import { KINDS, type Kind } from "../known-state.ts";
-import { none, on, opens, room, type Weighted } from "./family.ts";
+import { none, on, room, type Weighted } from "./family.ts";
 
 const POLL_EVENTS = ["POLLIN", "POLLOUT", "POLLIN|POLLOUT", "POLLPRI", "POLLIN|POLLRDHUP", "POLLRDNORM", "0"];
 
@@ -103,12 +103,4 @@ export function readCommand(kinds: readonly Kind[], sizes: readonly number[]): W
 /** Reads until nothing is left, or nearly. */
 export function drainCommand(kinds: readonly Kind[]): Weighted[1] {
   return on(kinds, "drain", none, ({ name }, _none, draft) => draft.add(`read($${name}, ${ARENA}, 1048576) = ?`));
-}
-
-/** Opens a path. */
-export function openPath(path: string, flags: string, kind: Kind, more = ""): Weighted[1] {
-  return opens(`open ${path}`, none, (_none, draft, known) => {
-    const { name } = known.install(known.name("o"), { kind, peer: null });
-    draft.add(`open("${path}", ${flags}${more}) = $${name}`);
-  });
 }
