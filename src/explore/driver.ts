@@ -10,7 +10,7 @@ import type { Kernel } from "../kernel/kernel.ts";
 import { assert } from "../kernel/lib/assert.ts";
 import type { Exploration } from "../kernel/sched/preempt.ts";
 import type { Task } from "../kernel/sched/task.ts";
-import { CLOCK, type RaceScheduler } from "../syscalls/race.ts";
+import type { RaceScheduler } from "../syscalls/race.ts";
 import { Footprint, Tracker } from "./footprint.ts";
 import { END, type Turn } from "./schedule.ts";
 
@@ -108,7 +108,7 @@ export class Driver implements Chooser, RaceScheduler, Exploration {
     const node = this.#next(enabled);
     const { task } = node;
     this.#goesOn = task >= 0 && this.#tasks[task]?.call !== null;
-    if (task === CLOCK || !this.#options.traceable) this.#tracker.touchEverything();
+    if (task < 0 || !this.#options.traceable) this.#tracker.touchEverything();
     const at = enabled.indexOf(task);
     assert(at >= 0, "explore: a task of the path cannot run");
     return at;

@@ -8,8 +8,8 @@ import type { Chooser } from "../kernel/choice.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { Exploration } from "../kernel/sched/preempt.ts";
 import type { Task } from "../kernel/sched/task.ts";
-import { CLOCK, type RaceScheduler } from "../syscalls/race.ts";
-import { END, ScheduleError, type Turn } from "./schedule.ts";
+import type { RaceScheduler } from "../syscalls/race.ts";
+import { END, ScheduleError, type Turn, turnName } from "./schedule.ts";
 
 /** Names of the policies. */
 export const POLICIES = ["first", "random", "round-robin", "pct"] as const;
@@ -114,9 +114,8 @@ export class Replay implements Chooser, RaceScheduler, Exploration {
   }
 
   #cannotRun(task: number, enabled: readonly number[]): string {
-    const name = (other: number): string => (other === CLOCK ? "*" : (this.#names[other] ?? "A"));
-    const others = enabled.map(name).join(", ");
-    return `schedule: turn ${this.#at} is ${name(task)}, which cannot run there; those that can: ${others}`;
+    const others = enabled.map((other) => turnName(other, this.#names)).join(", ");
+    return `schedule: turn ${this.#at} is ${turnName(task, this.#names)}, which cannot run there; those that can: ${others}`;
   }
 
   end(): void {

@@ -3,17 +3,17 @@
  * report, and `run --schedule` replays it.
  *
  * `B C B/1 C B *` gives B a section, then C, then B one that ends at its first preemption point, then C and the rest of B; `*`
- * lets the next timer run out. Behind `/` stand the choices of a section, with dots between them; zeros at the end are left
+ * lets the next timer run out, `kworker` is the kernel's own worker. Behind `/` stand the choices of a section, with dots between them; zeros at the end are left
  * out. `end/1` holds the choices behind the race.
  */
-import { CLOCK } from "../syscalls/race.ts";
+import { CLOCK, WORKER } from "../syscalls/race.ts";
 
 /** Stands for what has an order again, behind the race. */
 export const END = -2;
 
 /** One section. */
 export interface Turn {
-  /** Number of the task, `CLOCK`, or `END`. */
+  /** Number of the task, `CLOCK`, `WORKER`, or `END`. */
   readonly task: number;
   /** What was chosen inside, in order. */
   readonly choices: readonly number[];
@@ -24,8 +24,16 @@ export class ScheduleError extends Error {
   override readonly name = "ScheduleError";
 }
 
-const CLOCK_NAME = "*";
+const OTHERS: ReadonlyMap<number, string> = new Map([
+  [CLOCK, "*"],
+  [WORKER, "kworker"],
+]);
 const END_NAME = "end/";
+
+/** Whose turn it is. @param names - of the tasks; null for the only one of a script without names. */
+export function turnName(task: number, names: readonly (string | null)[]): string {
+  return OTHERS.get(task) ?? names[task] ?? "A";
+}
 
 /** A schedule as text. @param names - of the tasks; null for the only one of a script without names. */
 export function printSchedule(turns: readonly Turn[], names: readonly (string | null)[]): string {
@@ -36,7 +44,7 @@ export function printSchedule(turns: readonly Turn[], names: readonly (string | 
       if (used !== "") words.push(END_NAME + used);
       continue;
     }
-    const name = task === CLOCK ? CLOCK_NAME : (names[task] ?? "A");
+    const name = turnName(task, names);
     words.push(used === "" ? name : `${name}/${used}`);
   }
   return words.join(" ");
@@ -54,14 +62,13 @@ function parseTurn(word: string, names: readonly (string | null)[]): Turn {
   const name = slash < 0 ? word : word.slice(0, slash);
   const list = slash < 0 ? "" : word.slice(slash + 1);
   const known = names.findIndex((other) => (other ?? "A") === name);
-  const isEnd = known < 0 && name === "end";
-  if (known < 0 && !isEnd && name !== CLOCK_NAME) {
+  const task = known >= 0 ? known : name === "end" ? END : [...OTHERS].find(([, other]) => other === name)?.[0];
+  if (task === undefined) {
     const tasks = names.map((other) => other ?? "A").join(", ");
     throw new ScheduleError(`schedule: '${word}', expected a turn of one of ${tasks}, such as ${names[0] ?? "A"}/1`);
   }
   if (slash >= 0 && !/^\d+(?:\.\d+)*$/u.test(list)) {
     throw new ScheduleError(`schedule: '${word}', expected numbers with dots between them behind the '/'`);
   }
-  const task = known >= 0 ? known : isEnd ? END : CLOCK;
   return { task, choices: list === "" ? [] : list.split(".").map(Number) };
 }

@@ -199,6 +199,7 @@ class ProgramRun implements RaceHost {
   /** @throws Unmodelled, Asleep - the program cannot go on. */
   step(step: Step): StepResult {
     this.#woke = [];
+    if (this.kernel.net.workPending && this.kernel.chooser.choose("kworker", 2) === 0) this.kernel.net.runWorker();
     let ret: number | null = null;
     let bytes: Uint8Array | null = null;
     switch (step.op) {

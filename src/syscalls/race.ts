@@ -12,6 +12,9 @@ import type { RaceLane, Step, StepResult } from "./port.ts";
 /** Stands among the tasks for the time: picked, it goes on to the next timer. */
 export const CLOCK = -1;
 
+/** Stands among the tasks for the kernel's own worker, which does later what a call has left to it. */
+export const WORKER = -3;
+
 /** Most timers that may run out while nobody can run: a periodic one would go on for ever. */
 const EXPIRIES_MAX = 1000;
 
@@ -21,7 +24,7 @@ export interface RaceScheduler {
   readonly timeRaces: boolean;
   /** Before the first section. */
   begin(kernel: Kernel, tasks: readonly Task[]): void;
-  /** Picks one. @param enabled - tasks by number, ascending; `CLOCK` last. @returns an index into `enabled` */
+  /** Picks one. @param enabled - tasks by number, ascending; then `CLOCK`, then `WORKER`. @returns an index into `enabled` */
   pick(enabled: readonly number[]): number;
   /** Behind the last section: what follows has an order. */
   end(): void;
@@ -80,6 +83,7 @@ export class Race {
     scheduler.begin(this.#host.kernel, this.#host.tasks);
     for (;;) {
       const enabled = this.#enabled(scheduler.timeRaces);
+      if (enabled.length === 0 && this.#workFirst()) continue;
       if (enabled.length === 0) {
         if (!this.#unfinished() || this.#expiries >= EXPIRIES_MAX || !this.#host.kernel.advance()) break;
         this.#expiries += 1;
@@ -88,6 +92,7 @@ export class Race {
       const who = enabled[scheduler.pick(enabled)];
       assert(who !== undefined, "race: the scheduler picked nobody");
       if (who === CLOCK) this.#host.kernel.advance();
+      else if (who === WORKER) this.#host.kernel.net.runWorker();
       else this.#section(who);
     }
     scheduler.end();
@@ -104,8 +109,17 @@ export class Race {
       else if (task.call !== null) timed ||= task.sleepTimer.armed;
       else if (lane !== null && lane.next < lane.end) enabled.push(index);
     }
-    if (timeRaces && timed && kernel.clock.nextExpiryNs() >= 0) enabled.push(CLOCK);
+    if (timeRaces && (timed || kernel.clock.nextIsOfProgram) && kernel.clock.nextExpiryNs() >= 0) enabled.push(CLOCK);
+    if (enabled.length > 0 && kernel.exploring !== null && kernel.net.workPending) enabled.push(WORKER);
     return enabled;
+  }
+
+  /** Nobody can run but the worker: it comes now, or behind all lines of the script. */
+  #workFirst(): boolean {
+    const { kernel } = this.#host;
+    if (!kernel.net.workPending || kernel.exploring === null || kernel.chooser.choose("kworker", 2) === 1) return false;
+    kernel.net.runWorker();
+    return true;
   }
 
   #unfinished(): boolean {

@@ -41,6 +41,10 @@ class TimerfdTimer extends Hrtimer {
     this.ctx = ctx;
   }
 
+  override get ofProgram(): boolean {
+    return true;
+  }
+
   override fire(): void {
     this.ctx.triggered();
   }

@@ -6,6 +6,7 @@
 import type { File } from "../fs/file.ts";
 import type { Kernel } from "../kernel.ts";
 import { assert } from "../lib/assert.ts";
+import type { Mutex } from "../sched/mutex.ts";
 import type { Process } from "../sched/process.ts";
 import type { InetAddr, InetAddrs } from "./inet/addr.ts";
 import { Loopback, type NetDevice } from "./inet/device.ts";
@@ -23,6 +24,10 @@ export class Net {
   readonly skbs: SkbPool;
   /** Descriptions whose last reference a call let go of while it still had work to do. */
   readonly #delayed: File[] = [];
+  /** What the worker has still to put down. */
+  readonly #left: File[] = [];
+  /** What the first of those waits for: the end of a scan. */
+  #heldUp: Mutex | null = null;
   #running = false;
   readonly #creds = new WeakMap<Process, PeerCred>();
   /** Bound names of AF_UNIX. */
@@ -71,16 +76,45 @@ export class Net {
 
   /**
    * `task_work_run`: the newest of a batch goes first, and what that releases makes the next batch. Then the worker that
-   * looks for unreachable sockets has its turn.
+   * looks for unreachable sockets has its turn, unless somebody explores when that may be (ND-21).
    */
   runDelayed(): void {
     if (this.#running) return;
     this.#running = true;
-    while (this.#delayed.length > 0 || this.inflight.wanted) {
+    this.#putDelayed();
+    while (this.inflight.wanted && this.kernel.exploring === null) this.#collect();
+    this.#running = false;
+  }
+
+  /** The worker has something to do, and nothing holds it up; see `runWorker`. */
+  get workPending(): boolean {
+    if (this.#heldUp !== null) return this.#heldUp.owner === null;
+    return this.inflight.wanted || this.#left.length > 0;
+  }
+
+  /** A turn of the kernel's worker. It stops in front of a scan that holds up one of its closes, and goes on in its next turn. */
+  runWorker(): void {
+    this.#running = true;
+    if (this.inflight.wanted) this.inflight.collect();
+    this.#left.push(...this.#delayed.splice(0).reverse());
+    while (this.#left[0] !== undefined && this.#putLeft(this.#left[0])) this.#left.shift();
+    this.#running = false;
+  }
+
+  #putLeft(file: File): boolean {
+    this.#heldUp = this.#heldUp === null ? file.tryPut() : file.finishPut();
+    return this.#heldUp === null;
+  }
+
+  #collect(): void {
+    this.inflight.collect();
+    this.#putDelayed();
+  }
+
+  #putDelayed(): void {
+    while (this.#delayed.length > 0) {
       const batch = this.#delayed.splice(0).reverse();
       for (const file of batch) file.put();
-      if (this.#delayed.length === 0 && this.inflight.wanted) this.inflight.collect();
     }
-    this.#running = false;
   }
 }

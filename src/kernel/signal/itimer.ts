@@ -35,6 +35,10 @@ export class Itimers extends Hrtimer {
     this.#clock = clock;
   }
 
+  override get ofProgram(): boolean {
+    return true;
+  }
+
   /** `it_real_fn`. */
   override fire(): void {
     this.#set = false;

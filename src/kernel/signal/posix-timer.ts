@@ -53,6 +53,10 @@ export class PosixTimer extends Hrtimer {
     return clockNow(this.clock, this.clockId);
   }
 
+  override get ofProgram(): boolean {
+    return true;
+  }
+
   /** `posix_timer_fn`. */
   override fire(): void {
     this.#status = this.#interval > 0n ? Status.REQUEUE : Status.DISARMED;

@@ -22,6 +22,11 @@ export abstract class Hrtimer {
   get armed(): boolean {
     return this.index !== -1;
   }
+
+  /** A program set it: in a race it may run out before or after anything else. Those of protocols wait until nobody can run. */
+  get ofProgram(): boolean {
+    return false;
+  }
 }
 
 export class Clock {
@@ -69,6 +74,11 @@ export class Clock {
   /** Expiry of the next timer in ns, or -1 when none is armed. */
   nextExpiryNs(): number {
     return this.#heap[0]?.expiresNs ?? -1;
+  }
+
+  /** Whether the next timer to expire is one that a program set. */
+  get nextIsOfProgram(): boolean {
+    return this.#heap[0]?.ofProgram === true;
   }
 
   /** Moves the time on (never back) and fires, in order, every timer that is due. */

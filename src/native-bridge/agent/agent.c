@@ -2157,8 +2157,17 @@ static void spread(const struct task *t, unsigned lane)
 	sched_setaffinity(t->tid, sizeof(one), &one);
 }
 
+/* Does the race itself put something into this slot? */
+static int is_racing_slot(int32_t slot, uint32_t race)
+{
+	for (uint32_t i = race + 1; i <= race + setup.nracing; i++)
+		if ((sh->steps[i].op == OP_CALL || sh->steps[i].op == OP_PEEK_SLOT) && sh->steps[i].slot == slot)
+			return 1;
+	return 0;
+}
+
 /* May a task of a race execute this call? It is checked before the race, with the slots as they are then. */
-static const char *check_racing_call(const struct step *s, struct ctl *c)
+static const char *check_racing_call(const struct step *s, struct ctl *c, uint32_t race)
 {
 	long a[6];
 
@@ -2178,7 +2187,8 @@ static const char *check_racing_call(const struct step *s, struct ctl *c)
 		break;
 	}
 	for (int k = 0; k < 6; k++) {
-		if (s->args[k].slot >= 0 && (s->call->pointers & 1 << k || s->call->check != C_NONE))
+		if (s->args[k].slot >= 0 && (s->call->pointers & 1 << k || s->call->check != C_NONE) &&
+		    is_racing_slot(s->args[k].slot, race))
 			return refuse("argument %d is not known before the race", k);
 		a[k] = value_of(&s->args[k]);
 	}
@@ -2186,7 +2196,7 @@ static const char *check_racing_call(const struct step *s, struct ctl *c)
 }
 
 /* Prepares the steps of a lane. */
-static enum end prepare_lane(const struct lane *lane, uint32_t first)
+static enum end prepare_lane(const struct lane *lane, uint32_t first, uint32_t race)
 {
 	struct task *t = &tasks[lane->task];
 	uint32_t spins = lane->spins;
@@ -2200,7 +2210,7 @@ static enum end prepare_lane(const struct lane *lane, uint32_t first)
 			continue;
 		if (s->op != OP_CALL || s->task != lane->task)
 			return stop(END_UNSUPPORTED, "step %u cannot stand in a race", i);
-		why = check_racing_call(s, ctl_of(t));
+		why = check_racing_call(s, ctl_of(t), race);
 		if (why)
 			return stop(END_UNSUPPORTED, "%s: %s", s->call ? s->call->name : "?", why);
 		atomic_store(&s->progress, NOT_ENTERED);
@@ -2315,7 +2325,7 @@ static enum end step_race(uint32_t index)
 
 		end = need_idle(&as_step, t);
 		if (end == CONTINUE)
-			end = prepare_lane(lane, first);
+			end = prepare_lane(lane, first, index);
 		if (end != CONTINUE)
 			return end;
 		atomic_store(&ctl_of(t)->first, first);
