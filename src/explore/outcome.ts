@@ -70,11 +70,11 @@ function queryText(plan: QueryPlan, step: StepResult | null): string {
   const name = `${plan.name}(${plan.args.map(printExpr).join(", ")})`;
   if (step === null) return `${name} ?`;
   if (plan.name === "blocked") return `${name} ${step.ret === null ? 1 : 0}`;
-  if (plan.name !== "fdinfo") return `${name} ${step.bytes === null ? step.ret : latin1(step.bytes)}`;
+  if (!plan.name.startsWith("fdinfo")) return `${name} ${step.bytes === null ? step.ret : latin1(step.bytes)}`;
   if (step.bytes === null) return `${name} EBADF`;
-  const items = fdinfoItems(latin1(step.bytes)).map(
-    ({ tfd, events, data }) => `${tfd}:0x${events.toString(16)}:${data}`,
-  );
+  const listed = fdinfoItems(latin1(step.bytes));
+  if (plan.name === "fdinfo_order") return `${name} [${listed.map(({ tfd }) => tfd).join(" ")}]`;
+  const items = listed.map(({ tfd, events, data }) => `${tfd}:0x${events.toString(16)}:${data}`);
   return `${name} [${items.sort().join(" ")}]`;
 }
 

@@ -33,8 +33,15 @@ export interface LowerOptions {
 const WATCHDOG_NS = 20_000_000_000;
 /** A race is short, and run many times. */
 const RACE_WATCHDOG_NS = 3_000_000_000;
-const QUERIES: readonly QueryName[] = ["fdinfo", "poll_mask", "blocked", "peek", "thaw"];
-const QUERY_ARGS: Readonly<Record<QueryName, number>> = { fdinfo: 1, poll_mask: 1, blocked: 1, peek: 2, thaw: 1 };
+const QUERIES: readonly QueryName[] = ["fdinfo", "fdinfo_order", "poll_mask", "blocked", "peek", "thaw"];
+const QUERY_ARGS: Readonly<Record<QueryName, number>> = {
+  fdinfo: 1,
+  fdinfo_order: 1,
+  poll_mask: 1,
+  blocked: 1,
+  peek: 2,
+  thaw: 1,
+};
 
 /** Lowers a script. @throws ParseError for the first thing that has no meaning. */
 export function lower(script: Script, options: LowerOptions = {}): Lowered {
@@ -430,6 +437,7 @@ class Lowering implements EncoderHost {
     const [first, second] = args;
     switch (name) {
       case "fdinfo":
+      case "fdinfo_order":
         return { op: "fdinfo", task, fd: this.#register(encoder.word(first!), first!) };
       case "poll_mask":
         return { op: "pollMask", task, fd: this.#register(encoder.word(first!), first!) };

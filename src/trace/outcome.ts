@@ -338,6 +338,9 @@ function queryResult(plan: QueryPlan, step: StepResult): Result {
       const wantsText = plan.expected?.values[0]?.kind === "str";
       return success(wantsText || (items.length === 0 && !wantsItems(plan)) ? str(step.bytes) : printItems(items));
     }
+    case "fdinfo_order":
+      if (step.bytes === null) return failure(-Errno.EBADF);
+      return success(array(fdinfoItems(latin1(step.bytes)).map(({ tfd }) => int(tfd))));
     case "poll_mask":
       return step.ret !== null && step.ret < 0
         ? failure(step.ret)

@@ -201,6 +201,7 @@ function portableCall(run: CallRun): PortableCall {
 function queryText(plan: QueryPlan, { ret, bytes }: StepResult): string {
   switch (plan.name) {
     case "fdinfo":
+    case "fdinfo_order": // the machine's own: what they have in common are the items
       return bytes === null ? "none" : sortedFdinfo(portableFdinfo(latin1(bytes)));
     case "peek":
       return bytes === null ? "none" : hexBytes(bytes);

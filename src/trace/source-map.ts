@@ -64,7 +64,7 @@ export interface CallPlan {
   readonly resumedSteps: StepRange | null;
 }
 
-/** A call that asks the port, not the kernel: `fdinfo`, `poll_mask`, `blocked`, `peek`, `thaw`. */
+/** A call that asks the port, not the kernel: `fdinfo`, `fdinfo_order`, `poll_mask`, `blocked`, `peek`, `thaw`. */
 export interface QueryPlan {
   readonly kind: "query";
   readonly line: number;
@@ -78,7 +78,7 @@ export interface QueryPlan {
 }
 
 /** Calls of the language that are not system calls. */
-export type QueryName = "fdinfo" | "poll_mask" | "blocked" | "peek" | "thaw";
+export type QueryName = "fdinfo" | "fdinfo_order" | "poll_mask" | "blocked" | "peek" | "thaw";
 
 /** A `#! dump` line: the state is wanted before step `step`. */
 export interface DumpPlan {

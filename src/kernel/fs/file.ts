@@ -94,11 +94,14 @@ export const SETFL_MASK: number = Open.APPEND | Open.NONBLOCK | Open.DIRECT | Op
 
 export abstract class File {
   readonly kernel: Kernel;
-  /**
-   * Stands for the kernel address of the description: the first key of epoll's tree (E-058). Linux orders by address,
-   * which is arbitrary but constant; the model orders by age.
-   */
+  /** Counts descriptions, in the order of their birth. */
   readonly id: number;
+  /**
+   * Stands for the kernel address of the description: the first key of epoll's tree (E-058, ND-23). Linux's addresses are
+   * arbitrary but constant; here they grow with age, unless a race is explored: then any order is possible until the
+   * description is in a tree.
+   */
+  address: number;
   /** Null until somebody asks, where it can be made later: see `makeInode`. */
   #inode: Inode | null;
   /** `f_flags`: access mode and status flags; never O_CLOEXEC, which belongs to the descriptor. */
@@ -115,6 +118,7 @@ export abstract class File {
   constructor(kernel: Kernel, inode: Inode | null, flags: number) {
     this.kernel = kernel;
     this.id = kernel.nextFileId++;
+    this.address = this.id;
     this.#inode = inode;
     this.flags = flags & ~(Open.CLOEXEC | Open.CREAT | Open.EXCL | Open.NOCTTY | Open.TRUNC);
     this.pos = 0;

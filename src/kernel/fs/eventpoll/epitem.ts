@@ -72,7 +72,7 @@ export class Epitem extends RbNode<Epitem> implements EpollHook {
 
 /** `ep_cmp_ffd`: by description, then by number (E-058). */
 export function compareFfd(a: Epitem, b: Epitem): number {
-  return a.file.id - b.file.id || a.fd - b.fd;
+  return a.file.address - b.file.address || a.fd - b.fd;
 }
 
 /** The item's hook on one wait queue: its wake function is `ep_poll_callback`. */

@@ -205,11 +205,24 @@ export class Eventpoll {
     let node = this.rbr.root;
     while (node !== null) {
       const epi = node.owner;
-      const order = file.id - epi.file.id || fd - epi.fd;
+      const order = file.address - epi.file.address || fd - epi.fd;
       if (order === 0) return epi;
       node = order > 0 ? node.right : node.left;
     }
     return null;
+  }
+
+  /** An address of a description that no tree knows yet: somewhere among those of this one, by choice (ND-23). */
+  #anyAddress(): number {
+    const { chooser } = this.kernel;
+    const addresses: number[] = [];
+    for (let node = this.rbr.leftmost; node !== null; node = rbNext(node)) {
+      if (addresses.at(-1) !== node.owner.file.address) addresses.push(node.owner.file.address);
+    }
+    const at = addresses.length - chooser.choose("slab", addresses.length + 1);
+    const [below, above] = [addresses[at - 1], addresses[at]];
+    if (below === undefined) return (above ?? 0) - 1;
+    return above === undefined ? below + 1 : (below + above) / 2;
   }
 
   /**
@@ -223,6 +236,7 @@ export class Eventpoll {
     const { kernel, user } = this;
     if (user.epollWatches >= kernel.sysctl.get("fs.epoll.max_user_watches")) return -Errno.ENOSPC;
     user.epollWatches += 1;
+    if (kernel.exploring !== null && file.fEp === null) file.address = this.#anyAddress();
     const epi = new Epitem(this, file, fd, events, low, high);
     file.fEp ??= new List<EpollHook>();
     file.fEp.addHead(epi.fllink);
