@@ -10,6 +10,16 @@ export { ClockId, Tfd } from "../kernel/uapi/time.ts";
 export type { SyscallName } from "../kernel/uapi/unistd.ts";
 export { BLOCKED, TaskState } from "../syscalls/index.ts";
 export {
+  acceptThreads,
+  CallFailed,
+  checked,
+  connectTcp,
+  type ListenOptions,
+  listenTcp,
+  readFull,
+  writeAll,
+} from "./blocking.ts";
+export {
   type CallTracer,
   type Counters,
   Machine,
@@ -28,6 +38,9 @@ export {
   type ProgramDefinition,
   type Runnable,
 } from "./program.ts";
+export { Acceptor, Connection } from "./reactor/connection.ts";
+export { Reactor, type ReactorOptions, type Trigger, Watcher } from "./reactor/reactor.ts";
+export { Timer, Timers } from "./reactor/timers.ts";
 export { Syscalls } from "./syscalls.ts";
 export {
   type Blocking,

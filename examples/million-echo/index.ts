@@ -1,0 +1,46 @@
+/**
+ * A million connections on one simulated machine, all open at once, every one with a live idle time-out.
+ *
+ * Clients connect, and each sends two messages of its own and compares what comes back; the second round begins when all are
+ * connected. One address has 28,232 ephemeral ports, so the clients go to as many addresses of the server (127.x.y.z) as it takes.
+ */
+import { defineProgram } from "epollsim/runtime";
+import { type Load, runClients } from "./clients.ts";
+import { reactorServer, type ServerFigures } from "./reactor-server.ts";
+
+const PORT = 8080;
+
+export const program = defineProgram({
+  summary: "A million echo connections at once, each checked to the byte and with a live idle time-out",
+  options: {
+    connections: { default: 1_000_000, help: "connections, all open at the same time", min: 1 },
+    variant: { default: "reactor", help: "what the server is", choices: ["reactor"] },
+    idle: { default: 60, help: "seconds without a byte after which the server closes a connection", min: 1 },
+    expire: { default: false, help: "wait until every connection has been closed for being idle" },
+  },
+  *main({ machine, print, fail, progress }, { connections, idle, expire }) {
+    const box = machine({ sysctls: { "net.core.somaxconn": 4096 } });
+    const load: Load = { connections, port: PORT, expire, roundTrips: 0, wrongBytes: 0, open: 0, closedByServer: 0 };
+    const server: ServerFigures = { accepted: 0, bytes: 0, idleTimers: 0, idleClosed: 0 };
+    progress("round trips", 2 * connections, () => load.roundTrips);
+    box.spawn("server", (sys) => reactorServer(sys, server, { port: PORT, idleMs: idle * 1000 }), {
+      daemon: true,
+      nofile: connections + 1024,
+    });
+    box.spawn("clients", (sys) => runClients(sys, load, () => server.idleTimers), { nofile: connections + 1024 });
+    yield box;
+    print(`${load.open} connections open at once, ${load.idleTimers ?? 0} idle time-outs running`);
+    if (load.wrongBytes > 0) fail(`${load.wrongBytes} answers differ from what was sent`);
+    if (load.roundTrips !== 2 * connections) fail(`${load.roundTrips} round trips of ${2 * connections}`);
+    if (load.idleTimers !== connections) fail(`${load.idleTimers ?? 0} idle time-outs for ${connections} connections`);
+    if (expire && server.idleClosed !== connections) fail(`${server.idleClosed} connections closed for being idle`);
+    return {
+      variant: "reactor",
+      connections: load.open,
+      round_trips: load.roundTrips,
+      bytes_checked: load.roundTrips * 16,
+      idle_timers: load.idleTimers ?? 0,
+      idle_closed: server.idleClosed,
+    };
+  },
+});
