@@ -161,6 +161,7 @@ function printSummary(file: string, session: Session, figures: Figures, ending: 
   const sleepers = session.machines.flatMap((machine) => machine.sleepers());
   const counters = session.machines.map((machine) => machine.counters());
   const calls = callsOf(counters);
+  const elapsedNs = session.machines.reduce((total, machine) => total + machine.elapsedNs, 0);
   const rssBytes = process.resourceUsage().maxRSS * 1024;
   if (ending.json) {
     const object = {
@@ -175,7 +176,7 @@ function printSummary(file: string, session: Session, figures: Figures, ending: 
       wake_ups: sum(counters, "wakeUps"),
       blocked_s: sum(counters, "blockedNs") / 1e9,
       threads: sum(counters, "threads"),
-      virtual_s: sum(counters, "elapsedNs") / 1e9,
+      virtual_s: elapsedNs / 1e9,
       asleep: ending.stopped ? [] : sleepers.map(({ tid, name, call }) => ({ tid, name, call })),
       interrupted: ending.stopped,
       wall_s: Number(ending.wallS.toFixed(3)),
@@ -193,7 +194,7 @@ function printSummary(file: string, session: Session, figures: Figures, ending: 
   out(`calls ${sum(counters, "callsTotal")}: ${shown.join(", ")}${rest}\n`);
   out(
     `threads ${sum(counters, "threads")}, switches ${sum(counters, "switches")}, wake-ups ${sum(counters, "wakeUps")}, ` +
-      `asleep ${seconds(sum(counters, "blockedNs"))}, virtual time ${seconds(sum(counters, "elapsedNs"))}\n`,
+      `asleep ${seconds(sum(counters, "blockedNs"))}, virtual time ${seconds(elapsedNs)}\n`,
   );
   // What differs from run to run stays out of standard output.
   io.err(`wall time ${ending.wallS.toFixed(1)} s, resident at most ${(rssBytes / 2 ** 20).toFixed(0)} MiB\n`);
@@ -218,7 +219,7 @@ function callsOf(counters: readonly Counters[]): [string, number][] {
 
 function sum(
   counters: readonly Counters[],
-  field: "callsTotal" | "switches" | "wakeUps" | "blockedNs" | "elapsedNs" | "threads",
+  field: "callsTotal" | "switches" | "wakeUps" | "blockedNs" | "threads",
 ): number {
   return counters.reduce((total, one) => total + one[field], 0);
 }

@@ -19,9 +19,9 @@ export {
   readFull,
   writeAll,
 } from "./blocking.ts";
+export type { Counters } from "./costs.ts";
 export {
   type CallTracer,
-  type Counters,
   Machine,
   type MachineOptions,
   type ProcessOptions,

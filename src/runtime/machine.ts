@@ -19,7 +19,7 @@ import {
   type Task,
   TaskState,
 } from "../syscalls/index.ts";
-import { callSites } from "./call-site.ts";
+import { addCosts, Costs, type Counters } from "./costs.ts";
 import { Thread, type ThreadBody } from "./thread.ts";
 import { UserMemory } from "./user-memory.ts";
 
@@ -74,30 +74,11 @@ export interface Sleeper {
   readonly sinceNs: number;
 }
 
-/** What the programs have cost. */
-export interface Counters {
-  /** Calls by name, most frequent first. */
-  readonly calls: ReadonlyMap<string, number>;
-  readonly callsTotal: number;
-  /** How often the CPU went from one thread to another. */
-  readonly switches: number;
-  /** How often a thread went on after a sleep in a call. */
-  readonly wakeUps: number;
-  /** Time asleep in calls, all threads together, in ns. */
-  readonly blockedNs: number;
-  /** Virtual time since the start, in ns. */
-  readonly elapsedNs: number;
-  readonly threads: number;
-}
-
 export class Machine {
   readonly kernel: Kernel;
   readonly sliceCalls: number;
   readonly sliceNs: number;
   tracer: CallTracer | null = null;
-  /** Calls by `CallSite.index`. */
-  readonly callCounts: Float64Array = new Float64Array(callSites.length);
-  switches = 0;
   /** Threads that have not ended, in the order of their birth. */
   readonly threads: Set<Thread> = new Set();
   readonly #out: (text: string) => void;
@@ -106,9 +87,7 @@ export class Machine {
   /** Processes that are ending: their other threads die one after the other. */
   readonly #dying: Set<Process> = new Set();
   #running: Thread | null = null;
-  #threadsTotal = 0;
-  #wakeUps = 0;
-  #blockedNs = 0;
+  readonly #costs: Costs[] = [];
 
   constructor(options: MachineOptions = {}) {
     const { kernel, random, sysctls = {}, sliceCalls, sliceNs, out } = options;
@@ -142,14 +121,14 @@ export class Machine {
     const devNull = new NullFile(this.kernel, Open.RDWR);
     for (const fd of [0, 1, 2]) files.replace(fd, fd === 0 ? devNull : devNull.get(), false);
     if (!daemon) this.#watched.add(task.process);
-    return this.#adopt(task, new UserMemory(mm), body, true);
+    return this.#adopt(task, new UserMemory(mm), this.#newCosts(), body, true);
   }
 
   /** A thread of `parent`'s process. @returns its number. */
   clone(parent: Thread, name: string, body: ThreadBody): number {
     const task = this.kernel.createThread(parent.task, name);
     this.tracer?.spawned(parent.task.tid, task.tid, "thread");
-    return this.#adopt(task, parent.memory, body, false).task.tid;
+    return this.#adopt(task, parent.memory, parent.costs, body, false).task.tid;
   }
 
   /** A child of `parent`'s process. @returns its number. */
@@ -157,13 +136,19 @@ export class Machine {
     const task = this.kernel.fork(parent.task, name);
     if (this.#watched.has(parent.task.process)) this.#watched.add(task.process);
     this.tracer?.spawned(parent.task.tid, task.tid, "process");
-    return this.#adopt(task, parent.memory, body, true).task.tid;
+    return this.#adopt(task, parent.memory, this.#newCosts(), body, true).task.tid;
   }
 
-  #adopt(task: Task, memory: UserMemory, body: ThreadBody, isMain: boolean): Thread {
-    const thread = new Thread(this, task, memory, body, isMain);
+  #newCosts(): Costs {
+    const costs = new Costs();
+    this.#costs.push(costs);
+    return costs;
+  }
+
+  #adopt(task: Task, memory: UserMemory, costs: Costs, body: ThreadBody, isMain: boolean): Thread {
+    const thread = new Thread(this, task, memory, costs, body, isMain);
     this.threads.add(thread);
-    this.#threadsTotal += 1;
+    costs.threads += 1;
     return thread;
   }
 
@@ -171,7 +156,7 @@ export class Machine {
   ran(thread: Thread): void {
     if (this.#running === thread) return;
     this.#running = thread;
-    this.switches += 1;
+    thread.costs.switches += 1;
   }
 
   /** A thread has made its last call. */
@@ -183,8 +168,6 @@ export class Machine {
 
   #forget(thread: Thread): void {
     this.threads.delete(thread);
-    this.#wakeUps += thread.wakeUps;
-    this.#blockedNs += thread.blockedNs;
     thread.sys.freeStack();
     this.tracer?.ended(thread.task.tid, thread.task.exitCode);
   }
@@ -240,23 +223,13 @@ export class Machine {
     return sleepers;
   }
 
-  counters(): Counters {
-    const counts = callSites.map(({ name, index }) => [name, this.callCounts[index] as number] as const);
-    const used = counts.filter(([, count]) => count > 0).sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1));
-    let wakeUps = this.#wakeUps;
-    let blockedNs = this.#blockedNs;
-    for (const thread of this.threads) {
-      wakeUps += thread.wakeUps;
-      blockedNs += thread.blockedNs;
-    }
-    return {
-      calls: new Map(used),
-      callsTotal: used.reduce((sum, [, count]) => sum + count, 0),
-      switches: this.switches,
-      wakeUps,
-      blockedNs,
-      elapsedNs: this.nowNs - BOOT_NS,
-      threads: this.#threadsTotal,
-    };
+  /** Virtual time since the start, in ns. */
+  get elapsedNs(): number {
+    return this.nowNs - BOOT_NS;
+  }
+
+  /** What a process has cost, or all of them. @param thread - one of the process's. */
+  counters(thread?: Thread): Counters {
+    return addCosts(thread === undefined ? this.#costs : [thread.costs]);
   }
 }

@@ -109,7 +109,8 @@ export class Syscalls {
     const { machine, thread } = this;
     const task = this.#task;
     if (task.call !== null) thread.assertAwake(`${site.name}() is called`);
-    machine.callCounts[site.index] = (machine.callCounts[site.index] as number) + 1;
+    const { calls } = thread.costs;
+    calls[site.index] = (calls[site.index] as number) + 1;
     thread.sliceCalls -= 1;
     if (machine.tracer !== null) return this.#traced(site, a, b, c, d, e, f);
     const result = doSyscall(task, site.syscall, a, b, c, d, e, f);

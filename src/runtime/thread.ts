@@ -6,6 +6,7 @@
  */
 import { BLOCKED, burnCpu, resched, type Task, type TaskBody, TaskState } from "../syscalls/index.ts";
 import type { CallSite } from "./call-site.ts";
+import type { Costs } from "./costs.ts";
 import type { Machine } from "./machine.ts";
 import { Syscalls } from "./syscalls.ts";
 import type { UserMemory } from "./user-memory.ts";
@@ -76,7 +77,7 @@ class GeneratorProgram implements StepProgram {
   }
 }
 
-/** One thread, and what it has cost so far. */
+/** One thread of one process. */
 export class Thread implements TaskBody {
   readonly machine: Machine;
   readonly task: Task;
@@ -86,19 +87,18 @@ export class Thread implements TaskBody {
   inCall: CallSite | null = null;
   /** When its sleep began, in ns since boot. */
   sinceNs = 0;
-  /** Time asleep in calls, in ns. */
-  blockedNs = 0;
-  /** How often it went on after a sleep. */
-  wakeUps = 0;
+  /** What its process has cost so far. */
+  readonly costs: Costs;
   /** Calls left in this time slice. */
   sliceCalls: number;
   readonly #program: StepProgram;
   readonly #isMain: boolean;
 
-  constructor(machine: Machine, task: Task, memory: UserMemory, body: ThreadBody, isMain: boolean) {
+  constructor(machine: Machine, task: Task, memory: UserMemory, costs: Costs, body: ThreadBody, isMain: boolean) {
     this.machine = machine;
     this.task = task;
     this.memory = memory;
+    this.costs = costs;
     this.sliceCalls = machine.sliceCalls;
     this.sys = new Syscalls(this);
     this.#program = typeof body === "function" ? new GeneratorProgram(body(this.sys), this) : body;
@@ -114,8 +114,8 @@ export class Thread implements TaskBody {
     this.sliceCalls = machine.sliceCalls;
     if (inCall !== null) {
       this.inCall = null;
-      this.wakeUps += 1;
-      this.blockedNs += machine.nowNs - this.sinceNs;
+      this.costs.wakeUps += 1;
+      this.costs.blockedNs += machine.nowNs - this.sinceNs;
       if (machine.tracer !== null) machine.tracer.exit(this.task.tid, result);
     }
     try {

@@ -24,7 +24,8 @@ export class FdTable {
   /** Descriptors in use. */
   count = 0;
   readonly #files: (File | null)[] = [];
-  readonly #cloexec = new Set<number>();
+  /** `close_on_exec`: a bit for each number. */
+  readonly #cloexec: number[] = [];
   readonly #levels: number[][] = Array.from({ length: LEVELS }, () => []);
 
   constructor(nofile: number) {
@@ -137,19 +138,23 @@ export class FdTable {
     const file = this.getRaw(fd);
     if (file === null) return null;
     this.#files[fd] = null;
-    this.#cloexec.delete(fd);
+    this.setCloexec(fd, false);
     this.count -= 1;
     this.#unmark(fd);
     return file;
   }
 
   cloexec(fd: number): boolean {
-    return this.#cloexec.has(fd);
+    return ((this.#cloexec[fd >> 5] ?? 0) & (1 << (fd & 31))) !== 0;
   }
 
   setCloexec(fd: number, on: boolean): void {
-    if (on) this.#cloexec.add(fd);
-    else if (this.#cloexec.size > 0) this.#cloexec.delete(fd);
+    const words = this.#cloexec;
+    const index = fd >> 5;
+    if (!on && index >= words.length) return;
+    while (words.length <= index) words.push(0);
+    const bit = 1 << (fd & 31);
+    words[index] = on ? (words[index] as number) | bit : (words[index] as number) & ~bit;
   }
 
   /** One more than the highest number that ever was in use. */

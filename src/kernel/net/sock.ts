@@ -53,6 +53,8 @@ export const SOCK_RCVBUF_LOCK = 2;
 
 /** What setsockopt can change and most sockets never do: shared until the first change. */
 export class SockOptions {
+  /** Several sockets have these: whoever changes one takes a copy first. */
+  shared = false;
   /** Jiffies, `NO_TIMEOUT` for none. */
   rcvtimeo: number = NO_TIMEOUT;
   sndtimeo: number = NO_TIMEOUT;
@@ -81,11 +83,11 @@ export class SockOptions {
   userlocks = 0;
 
   clone(): SockOptions {
-    return Object.assign(new SockOptions(), this);
+    return Object.assign(new SockOptions(), this, { shared: false });
   }
 }
 
-const DEFAULT_OPTIONS: SockOptions = Object.freeze(new SockOptions());
+const DEFAULT_OPTIONS: SockOptions = Object.freeze(Object.assign(new SockOptions(), { shared: true }));
 
 /** `struct ucred`. */
 export interface PeerCred {
@@ -239,13 +241,14 @@ export abstract class Sock extends SkBuffHead {
 
   /** The options, to change them. */
   ownOptions(): SockOptions {
-    if (this.opts === DEFAULT_OPTIONS) this.opts = new SockOptions();
+    if (this.opts.shared) this.opts = this.opts.clone();
     return this.opts;
   }
 
   /** `sk_clone`, as far as options go. */
   protected inheritOptions(parent: Sock): void {
-    this.opts = parent.opts === DEFAULT_OPTIONS ? DEFAULT_OPTIONS : parent.opts.clone();
+    if (!parent.opts.shared) parent.opts.shared = true;
+    this.opts = parent.opts;
   }
 
   /** `sock_error`: reports the pending error once. @returns 0 or a negative errno. */

@@ -49,7 +49,9 @@ export class Loopback implements NetDevice {
   readonly mtu: number = 65_535;
   readonly lossy: boolean = false;
   readonly #net: Net;
-  #backlog: Packet[] = [];
+  /** `input_pkt_queue`: the first `#waiting` of them wait; the array is kept, as there is one for each packet. */
+  readonly #backlog: (Packet | null)[] = [];
+  #waiting = 0;
   #receiving = false;
 
   constructor(net: Net) {
@@ -59,13 +61,19 @@ export class Loopback implements NetDevice {
   /** `loopback_xmit`; outermost also the soft interrupt that receives. */
   xmit(packet: Packet): void {
     if (this.#receiving) {
-      this.#backlog.push(packet);
+      if (this.#waiting === this.#backlog.length) this.#backlog.push(packet);
+      else this.#backlog[this.#waiting] = packet;
+      this.#waiting += 1;
       return;
     }
     this.#receiving = true;
     packet.receive(this.#net);
-    for (let i = 0; i < this.#backlog.length; i += 1) (this.#backlog[i] as Packet).receive(this.#net);
-    if (this.#backlog.length > 0) this.#backlog = [];
+    for (let i = 0; i < this.#waiting; i += 1) {
+      const next = this.#backlog[i] as Packet;
+      this.#backlog[i] = null;
+      next.receive(this.#net);
+    }
+    this.#waiting = 0;
     this.#receiving = false;
   }
 }
