@@ -31,6 +31,7 @@ const FAMILIES: Readonly<Record<string, string>> = {
   I: "inotify",
   Y: "pseudo-terminals",
   O: "other files",
+  N: "between machines",
 };
 
 /** Title of the scripts that name no row. */

@@ -334,6 +334,9 @@ export class NativePort implements Port {
    * @throws AgentFailed if the agent dies before the answer; the next program gets a new agent.
    */
   async run(program: PortProgram): Promise<PortResult> {
+    if (program.setup.hosts.length > 0) {
+      return { steps: [], end: "unsupported", reason: "several simulated machines" };
+    }
     const agent = await this.#living();
     let frame = this.#frames.get(program);
     if (frame === undefined) {

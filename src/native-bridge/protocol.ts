@@ -134,6 +134,7 @@ function writeCall(out: FrameWriter, step: Extract<Step, { op: "call" }>): void 
 }
 
 function writeStep(out: FrameWriter, step: Step): void {
+  if (step.op === "network") throw new RangeError("a real machine has no simulated network");
   out.u8(Op[step.op]);
   switch (step.op) {
     case "poke":

@@ -5,12 +5,13 @@
  * everything that can run has run, and the time stands still; it moves only while a step waits for a task that sleeps.
  */
 import type { Chooser } from "../kernel/choice.ts";
+import { Cluster } from "../kernel/cluster.ts";
 import { CONTENDED } from "../kernel/fs/file.ts";
 import { NullFile } from "../kernel/fs/mem.ts";
 import { fdinfoText } from "../kernel/fs/proc.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { KernelBug, Unmodelled } from "../kernel/lib/assert.ts";
-import { copyBytes, type Mm, Prot } from "../kernel/mm/mm.ts";
+import { copyBytes, Mm, Prot } from "../kernel/mm/mm.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
 import { BLOCKED, type Task, TaskState } from "../kernel/sched/task.ts";
 import { Open } from "../kernel/uapi/fcntl.ts";
@@ -18,10 +19,12 @@ import { DEFAULT_POLLMASK, Poll } from "../kernel/uapi/poll.ts";
 import { Sig } from "../kernel/uapi/signal.ts";
 import { doSyscall } from "./entry.ts";
 import {
+  type NetworkChange,
   type Port,
   type PortProgram,
   type PortResult,
   type Register,
+  type Setup,
   type Step,
   type StepResult,
   UserLayout,
@@ -94,6 +97,7 @@ export class ModelPort implements Port {
   runSync(program: PortProgram, watcher: StepWatcher | null): PortResult {
     const run = new ProgramRun(program, this.#options);
     watcher?.begin(run.kernel, run.tasks);
+    run.shareObserver();
     const steps: StepResult[] = [];
     while (steps.length < program.steps.length) {
       const index = steps.length;
@@ -135,22 +139,62 @@ class ProgramRun implements RaceHost {
   readonly #slots: number[];
   readonly #resultSlots: (number | null)[] = [];
   readonly #scheduler: RaceScheduler;
+  /** All machines, when there are several; `kernel` is the first one's. */
+  readonly #cluster: Cluster | null;
   #woke: number[] = [];
 
   constructor(program: PortProgram, options: ModelOptions) {
-    const { uid, nofile, sysctls, slots } = program.setup;
-    this.kernel = new Kernel({ ...options, bootNs: BOOT_NS, bootEpochNs: BOOT_EPOCH_NS });
-    for (const [name, value] of sysctls) this.kernel.sysctl.set(name, Number(value));
-    const first = this.kernel.createProcess("A", uid ?? 0, nofile ?? DEFAULT_NOFILE);
-    const { files, mm } = first.process;
-    const devNull = new NullFile(this.kernel, Open.RDWR);
-    for (const fd of [0, 1, 2]) files.replace(fd, fd === 0 ? devNull : devNull.get(), false);
-    first.process.sighand.ignore(Sig.PIPE);
+    const { hosts, slots } = program.setup;
+    const { profile, chooser } = options;
+    const machine = { profile, chooser, bootNs: BOOT_NS, bootEpochNs: BOOT_EPOCH_NS };
+    this.#cluster = hosts.length === 0 ? null : new Cluster(machine);
+    const mm = new Mm();
     mapUserMemory(mm, options.compact === true ? compactMemory(program) : null);
     this.tasks = [];
-    this.#adopt(0, first);
+    if (this.#cluster === null) {
+      this.kernel = new Kernel(machine);
+      this.#boot(this.kernel, "A", mm, program.setup);
+    } else {
+      for (const { name, addresses } of hosts)
+        this.#boot(this.#cluster.addHost(name, addresses).kernel, name, mm, program.setup);
+      this.kernel = this.#task(0).kernel;
+    }
     this.#slots = new Array<number>(slots).fill(0);
     this.#scheduler = options.scheduler ?? chosenScheduler(options.chooser);
+  }
+
+  /** The first process of a machine. */
+  #boot(kernel: Kernel, name: string, mm: Mm, { uid, nofile, sysctls }: Setup): void {
+    for (const [sysctl, value] of sysctls) kernel.sysctl.set(sysctl, Number(value));
+    const first = kernel.createProcess(name, uid ?? 0, nofile ?? DEFAULT_NOFILE, mm);
+    const { files, sighand } = first.process;
+    const devNull = new NullFile(kernel, Open.RDWR);
+    for (const fd of [0, 1, 2]) files.replace(fd, fd === 0 ? devNull : devNull.get(), false);
+    sighand.ignore(Sig.PIPE);
+    this.#adopt(this.tasks.length, first);
+  }
+
+  /** Whoever watches the first machine watches all. */
+  shareObserver(): void {
+    for (const { kernel } of this.#cluster?.hosts.values() ?? []) kernel.observer = this.kernel.observer;
+  }
+
+  #network(change: NetworkChange): void {
+    const cluster = this.#cluster;
+    if (cluster === null) throw new RangeError("port program: a network step without machines");
+    const from = cluster.host(change.from);
+    const to = cluster.host(change.to);
+    switch (change.what) {
+      case "link":
+        cluster.link(from, to, change.options);
+        return;
+      case "drop":
+        cluster.direction(from, to).dropNext(change.count);
+        return;
+      default:
+        cluster.direction(from, to).cut = change.what === "partition";
+        if (!change.oneWay) cluster.direction(to, from).cut = change.what === "partition";
+    }
   }
 
   /** Runs the steps behind a `race` step. @param steps - of the whole program. */
@@ -228,7 +272,7 @@ class ProgramRun implements RaceHost {
         const name = String.fromCharCode("A".charCodeAt(0) + step.task);
         this.#adopt(
           step.task,
-          step.as === "thread" ? this.kernel.createThread(parent, name) : this.kernel.fork(parent, name),
+          step.as === "thread" ? parent.kernel.createThread(parent, name) : parent.kernel.fork(parent, name),
         );
         break;
       }
@@ -239,6 +283,9 @@ class ProgramRun implements RaceHost {
       }
       case "pollMask":
         ret = this.#pollMask(step.task, this.#value(step.fd));
+        break;
+      case "network":
+        this.#network(step.change);
         break;
       case "settle":
       case "race":

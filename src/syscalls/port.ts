@@ -8,6 +8,7 @@
  *
  * Units: addresses and lengths in bytes, times in ns.
  */
+import type { LinkOptions } from "../kernel/net/link.ts";
 import type { SyscallName } from "../kernel/uapi/unistd.ts";
 
 /**
@@ -51,6 +52,7 @@ export type Registers = readonly Register[];
  * - `spawn`: a new task: a thread of `parent`, or a process forked from it (descriptor table copied).
  * - `fdinfo`: text of /proc/self/fdinfo of descriptor `fd` in the task's process.
  * - `pollMask`: what poll(2) reports for `fd` with every event asked, without sleeping.
+ * - `network`: change what lies between the machines of `Setup.hosts`.
  * - `settle`: wait until every task has returned or sleeps.
  * - `race`: the steps behind it have no order between the lanes: the first `lanes[0].steps` of them belong to the first lane, the
  *   next to the second, and so on; only calls and memory steps may stand there. The step ends when every lane is at its end
@@ -76,6 +78,7 @@ export type Step =
   | { readonly op: "spawn"; readonly task: number; readonly parent: number; readonly as: "thread" | "process" }
   | { readonly op: "fdinfo"; readonly task: number; readonly fd: Register }
   | { readonly op: "pollMask"; readonly task: number; readonly fd: Register }
+  | { readonly op: "network"; readonly change: NetworkChange }
   | { readonly op: "settle" }
   | { readonly op: "race"; readonly lanes: readonly RaceLane[] };
 
@@ -88,6 +91,21 @@ export interface RaceLane {
   readonly spins: number;
 }
 
+/** A machine of a program that has several; its addresses with the bits of their networks' prefixes (null: 24, or 64). */
+export interface HostSetup {
+  readonly name: string;
+  readonly addresses: readonly { readonly bytes: Uint8Array; readonly prefix: number | null }[];
+}
+
+/**
+ * A change of the network, between machines by their names: a link is made or gets other properties; nothing gets through any
+ * more, or everything again, in both directions or one; the next packets of one direction get lost.
+ */
+export type NetworkChange =
+  | { readonly what: "link"; readonly from: string; readonly to: string; readonly options: Partial<LinkOptions> }
+  | { readonly what: "partition" | "heal"; readonly from: string; readonly to: string; readonly oneWay: boolean }
+  | { readonly what: "drop"; readonly from: string; readonly to: string; readonly count: number };
+
 /** What the machine must look like before the first step; everything is undone after the last. */
 export interface Setup {
   /** Run as this uid; 0 or null keeps the caller's. A uid of its own starts with empty per-user quotas. */
@@ -96,6 +114,11 @@ export interface Setup {
   readonly nofile: number | null;
   /** Sysctls by name with dots, e.g. `fs.epoll.max_user_watches`. */
   readonly sysctls: ReadonlyMap<string, string>;
+  /**
+   * Several machines, on each a first process: task i is that of host i. All of them see the same user memory. Empty for one
+   * machine, whose first task is task 0. Real kernels cannot have any.
+   */
+  readonly hosts: readonly HostSetup[];
   /** How many slots the steps use. */
   readonly slots: number;
   /** Longest time the whole program may take on a real kernel; then it is killed and `timeout` is reported. */

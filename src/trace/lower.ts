@@ -17,6 +17,7 @@ import type { CallLine, DirectiveLine, Expr, Result, ResumedLine } from "./ast.t
 import { CallEncoder, type EncoderHost } from "./encoder.ts";
 import { ParseError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
+import { NETWORK_DIRECTIVES, parseNetworkChange } from "./network.ts";
 import { joinArgs } from "./pairs.ts";
 import { endsByItself, withProbes } from "./par.ts";
 import { Arena, frozenPage, readableBytes } from "./places.ts";
@@ -88,6 +89,7 @@ class Lowering implements EncoderHost {
 
   run(watchdogNs: number): Lowered {
     const { par } = this.#script;
+    for (const { name } of this.#script.hosts) this.#tasks.push(name);
     for (const [index, { line }] of this.#script.lines.entries()) {
       this.#index = index;
       if (index === par?.from) this.#race(par);
@@ -98,8 +100,8 @@ class Lowering implements EncoderHost {
       else if (line.type === "directive") this.#directive(line);
     }
     this.#checkBlocked();
-    const { uid, nofile, sysctls } = this.#script;
-    const setup = { uid, nofile, sysctls, slots: this.#slots.size, watchdogNs };
+    const { uid, nofile, sysctls, hosts } = this.#script;
+    const setup = { uid, nofile, sysctls, hosts, slots: this.#slots.size, watchdogNs };
     const program: PortProgram = { setup, steps: this.#steps };
     const plans = this.#plans.sort((a, b) => a.line - b.line);
     return { script: this.#script, program, plans, tasks: this.#tasks, slots: this.#slots, raceStep: this.#raceStep };
@@ -320,6 +322,16 @@ class Lowering implements EncoderHost {
   #task(name: string | null): number {
     const known = this.#tasks.indexOf(name);
     if (known >= 0) return known;
+    const { hosts } = this.#script;
+    if (hosts.length > 0) {
+      const names = hosts.map((host) => host.name).join(", ");
+      const expected = `a machine (${names}), or '#! thread ${name ?? "T"} ${hosts[0]?.name}' before it`;
+      this.#complain(
+        name ?? "",
+        name === null ? "a line without a task" : `the task '${name}', on no machine`,
+        expected,
+      );
+    }
     if (name === null && this.#tasks.length > 0) return 0;
     return this.#spawn(name, 0, "thread");
   }
@@ -479,7 +491,10 @@ class Lowering implements EncoderHost {
 
   #directive(line: DirectiveLine): void {
     const { word, rest } = line;
-    if (word === "dump") {
+    if (NETWORK_DIRECTIVES.includes(word)) {
+      const names = this.#script.hosts.map(({ name }) => name);
+      this.#steps.push({ op: "network", change: parseNetworkChange(word, rest, names) });
+    } else if (word === "dump") {
       this.#plans.push({ kind: "dump", line: this.#index, fd: rest === "" ? null : rest, step: this.#steps.length });
     } else if (word === "fork" || word === "thread") {
       const [name, parentName] = rest.split(/\s+/u);

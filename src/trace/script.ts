@@ -3,9 +3,11 @@
  *
  * See docs/language.md, "Directives". Loops are expanded as text, so that `{i}` may stand anywhere.
  */
+import type { HostSetup } from "../syscalls/port.ts";
 import type { DirectiveLine, Line } from "./ast.ts";
 import { ParseError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
+import { DirectiveError, NETWORK_DIRECTIVES, parseHost, parseNetworkChange } from "./network.ts";
 import { LineParser } from "./parser.ts";
 
 /** Most lines that the loops of one script may expand to. */
@@ -37,6 +39,8 @@ export interface Script {
   readonly uid: number | null;
   readonly nofile: number | null;
   readonly sysctls: ReadonlyMap<string, string>;
+  /** Machines, when there are several. */
+  readonly hosts: readonly HostSetup[];
   /** What a real kernel must offer: `root`, `userfaultfd`, `net`. */
   readonly needs: ReadonlySet<string>;
   /** Why the script is not run on a real kernel; null if it is. */
@@ -54,7 +58,7 @@ export interface ParallelPart {
 }
 
 const BODY_DIRECTIVES = ["id", "fork", "thread", "dump", "par", "join"];
-const HEAD_DIRECTIVES = ["kernel", "seed", "uid", "nofile", "sysctl", "needs", "model-only", "litmus"];
+const HEAD_DIRECTIVES = ["host", "kernel", "seed", "uid", "nofile", "sysctl", "needs", "model-only", "litmus"];
 const NEEDS = ["root", "userfaultfd", "net"];
 
 /** Reads a script. @throws ParseError for the first thing that is wrong. */
@@ -114,6 +118,9 @@ class ScriptReader {
   #callSeen = false;
   readonly #kernel: KernelCondition[] = [];
   readonly #sysctls = new Map<string, string>();
+  readonly #hosts: HostSetup[] = [];
+  /** Pairs of machines that a link joins by now. */
+  readonly #links = new Set<string>();
   readonly #needs = new Set<string>();
   #seed: string | null = null;
   #uid: number | null = null;
@@ -145,8 +152,9 @@ class ScriptReader {
       uid: this.#uid,
       nofile: this.#nofile,
       sysctls: this.#sysctls,
+      hosts: this.#hosts,
       needs: this.#needs,
-      modelOnly: this.#modelOnly,
+      modelOnly: this.#modelOnly ?? (this.#hosts.length > 0 ? "several simulated machines" : null),
       litmus: this.#litmus || from !== null,
       par: from === null ? null : { from, to: this.#parTo ?? this.#lines.length },
     };
@@ -218,12 +226,46 @@ class ScriptReader {
     else if (word === "fork" || word === "thread") {
       if (!/^\S+\s+\S+$/u.test(rest)) this.#fail(line.line, text, word, `'${rest}'`, `'#! ${word} NEW PARENT'`);
     } else if (word === "par" || word === "join") this.#part(line, text);
+    else if (NETWORK_DIRECTIVES.includes(word)) this.#network(line, text);
     else if (word === "dump") {
       if (!/^(?:\d+|\$\w+)?$/u.test(rest)) this.#fail(line.line, text, word, `'${rest}'`, "'#! dump' or '#! dump FD'");
     } else {
-      const known = [...BODY_DIRECTIVES, ...HEAD_DIRECTIVES, "for", "end"];
+      const known = [...BODY_DIRECTIVES, ...NETWORK_DIRECTIVES, ...HEAD_DIRECTIVES, "for", "end"];
       const near = nearest(word, known);
       this.#fail(line.line, text, word, `the unknown directive '${word}'`, near ?? `one of ${known.join(", ")}`);
+    }
+  }
+
+  #network({ word, rest, line }: DirectiveLine, text: string): void {
+    if (this.#hosts.length === 0)
+      this.#fail(line, text, word, `'${word}' without machines`, "'#! host' lines before it");
+    const names = this.#hosts.map(({ name }) => name);
+    const { what, from, to } = this.#directiveErrors(line, text, () => parseNetworkChange(word, rest, names));
+    if (what === "link") this.#links.add(`${from} ${to}`).add(`${to} ${from}`);
+    else if (!this.#links.has(`${from} ${to}`)) {
+      this.#fail(line, text, from, `no link of ${from} and ${to}`, `'#! link ${from} ${to}' before it`);
+    }
+  }
+
+  #host({ rest, line }: DirectiveLine, text: string): void {
+    const host = this.#directiveErrors(line, text, () => parseHost(rest));
+    if (this.#hosts.some(({ name }) => name === host.name)) {
+      this.#fail(line, text, host.name, `a second machine '${host.name}'`, "another name");
+    }
+    for (const { bytes } of host.addresses) {
+      const owner = this.#hosts.find(({ addresses }) => addresses.some((other) => other.bytes.join() === bytes.join()));
+      if (owner !== undefined) this.#fail(line, text, "", `an address of '${owner.name}'`, "one that is free");
+    }
+    this.#hosts.push(host);
+  }
+
+  #directiveErrors<T>(line: number, text: string, parse: () => T): T {
+    try {
+      return parse();
+    } catch (error) {
+      if (!(error instanceof DirectiveError)) throw error;
+      const at = /'([^']+)'/u.exec(error.found)?.[1] ?? "";
+      return this.#fail(line, text, at, error.found, error.expected);
     }
   }
 
@@ -232,6 +274,7 @@ class ScriptReader {
     const at = this.#lines.length;
     if (word === "par") {
       if (this.#parFrom !== null) this.#fail(line, text, word, "a second 'par'", "one in a script");
+      if (this.#hosts.length > 0) this.#fail(line, text, word, "a part without order", "one machine for that");
       this.#parFrom = at + 1;
     } else if (this.#parFrom === null) {
       this.#fail(line, text, word, "a 'join' without its 'par'", "a '#! par' line before it");
@@ -252,6 +295,9 @@ class ScriptReader {
   #head(line: DirectiveLine, text: string): void {
     const { word, rest } = line;
     switch (word) {
+      case "host":
+        this.#host(line, text);
+        return;
       case "kernel":
         this.#kernel.push(this.#condition(line, text));
         return;

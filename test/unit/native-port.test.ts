@@ -70,7 +70,7 @@ const add = (ep: number, fd: number, events: number): Step[] => [
 const kick = (task: number, fd: number): Step[] => [poke(one, u64(1)), call(task, "write", fd, one, 8)];
 
 const setupOf = (more: Partial<Setup>): Setup => {
-  return { uid: null, nofile: null, sysctls: new Map(), slots: 8, watchdogNs: 5e9, ...more };
+  return { uid: null, nofile: null, sysctls: new Map(), hosts: [], slots: 8, watchdogNs: 5e9, ...more };
 };
 
 const rets = (result: PortResult): (number | null)[] => result.steps.map((step) => step.ret);

@@ -33,11 +33,11 @@ const REORDERING = 3;
 const Pending = { NONE: 0, LOSS_PROBE: 1, RETRANSMIT: 2, PROBE0: 3 } as const;
 type Pending = (typeof Pending)[keyof typeof Pending];
 
-/** `tcp_model_timeout`: how long so many doubling time-outs take, from the first retransmission on. */
-function modelTimeout(boundary: number): number {
-  const doublings = Math.floor(Math.log2(RTO_MAX_NS / RTO_MIN_NS));
-  if (boundary <= doublings) return (2 ** (boundary + 1) - 1) * RTO_MIN_NS;
-  return (2 ** (doublings + 1) - 1) * RTO_MIN_NS + (boundary - doublings) * RTO_MAX_NS;
+/** `tcp_model_timeout`: how long so many time-outs take that begin with `baseNs` and double. */
+export function modelTimeout(boundary: number, baseNs: number): number {
+  const doublings = Math.floor(Math.log2(RTO_MAX_NS / baseNs));
+  if (boundary <= doublings) return (2 ** (boundary + 1) - 1) * baseNs;
+  return (2 ** (doublings + 1) - 1) * baseNs + (boundary - doublings) * RTO_MAX_NS;
 }
 
 /** `usecs_to_jiffies`, in ns: time-outs are whole jiffies. */
@@ -280,7 +280,7 @@ export class TcpRetransmit extends Hrtimer {
   /** `retransmits_timed_out`. */
   #timedOut(boundary: number): boolean {
     const { userTimeout } = this.#sk.tcpOpts;
-    const timeoutNs = userTimeout > 0 ? userTimeout * 1e6 : modelTimeout(boundary);
+    const timeoutNs = userTimeout > 0 ? userTimeout * 1e6 : modelTimeout(boundary, RTO_MIN_NS);
     return this.#nowNs - this.#firstNs >= timeoutNs;
   }
 

@@ -3,7 +3,8 @@
  *
  * Counterpart: `net/ipv4/tcp_timer.c`.
  * A SYN that is lost, or meets a full accept queue (C-09), is sent again after 1 s, five times at that distance and then at
- * doubling ones (`tcp_syn_linear_timeouts`, `tcp_syn_retries`), until the connection times out. Everything else that a wire
+ * doubling ones (`tcp_syn_linear_timeouts`), until the connection times out: after so many retries, or as long as `tcp_syn_retries`
+ * doubling time-outs would have taken, or as TCP_USER_TIMEOUT says. Everything else that a wire
  * may lose is the business of `tcp-retransmit.ts`.
  */
 
@@ -13,6 +14,7 @@ import { SkState } from "../sock.ts";
 import { ATO_MIN_NS } from "./tcp-ack.ts";
 import { tcpDoneWithError } from "./tcp-done.ts";
 import { tcpSendAck, tcpSendSyn, tcpSendSynack } from "./tcp-output.ts";
+import { modelTimeout } from "./tcp-retransmit.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 
 /** `TCP_TIMEOUT_INIT`, `TCP_RTO_MAX`. */
@@ -38,12 +40,8 @@ export class TcpTimer extends Hrtimer {
   startSyn(): void {
     this.#retransmits = 0;
     this.#rtoNs = TIMEOUT_INIT_NS;
-    this.#synNs = this.#sk.net.kernel.clock.nowNs;
-    this.#arm();
-  }
-
-  #arm(): void {
     const { clock } = this.#sk.net.kernel;
+    this.#synNs = clock.nowNs;
     clock.start(this, clock.nowNs + this.#rtoNs);
   }
 
@@ -92,10 +90,13 @@ export class TcpTimer extends Hrtimer {
   }
 
   #retransmitSyn(sk: TcpSock): void {
-    const { sysctl } = sk.net.kernel;
+    const { sysctl, clock } = sk.net.kernel;
+    const { syncnt, userTimeout } = sk.tcpOpts;
     const linear = sysctl.get("net.ipv4.tcp_syn_linear_timeouts");
-    const retries = (sk.tcpOpts.syncnt || sysctl.get("net.ipv4.tcp_syn_retries")) + linear;
-    if (this.#retransmits >= retries) {
+    const retries = syncnt || sysctl.get("net.ipv4.tcp_syn_retries");
+    const patienceNs = userTimeout > 0 ? userTimeout * 1e6 : modelTimeout(retries, TIMEOUT_INIT_NS);
+    const late = this.#retransmits > 0 && clock.nowNs - this.#synNs >= patienceNs;
+    if (late || this.#retransmits >= retries + linear) {
       tcpDoneWithError(sk, Errno.ETIMEDOUT);
       return;
     }
@@ -103,7 +104,9 @@ export class TcpTimer extends Hrtimer {
     else tcpSendSynack(sk);
     this.#retransmits += 1;
     if (this.#retransmits > linear) this.#rtoNs = Math.min(this.#rtoNs * 2, RTO_MAX_NS);
-    if (handshaking(sk)) this.#arm();
+    if (!handshaking(sk)) return;
+    const leftNs = userTimeout > 0 ? Math.max(patienceNs - (clock.nowNs - this.#synNs), 1e6) : this.#rtoNs;
+    clock.start(this, clock.nowNs + Math.min(this.#rtoNs, leftNs));
   }
 }
 
