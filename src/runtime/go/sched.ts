@@ -1,0 +1,136 @@
+/**
+ * The state of one Go process's scheduler, and its way to virtual time.
+ *
+ * Counterpart: `runtime/runtime2.go` (`schedt`) and the globals of `runtime/proc.go`.
+ * Nothing here runs in parallel: one M is on at a time, and what Linux and Go do under locks or by compare-and-swap is plain code.
+ */
+import type { Syscalls } from "../syscalls.ts";
+import type { CostModel } from "./cost.ts";
+import { type G, GQueue, type M, type P } from "./runtime2.ts";
+import type { Stats } from "./stats.ts";
+import type { GoVersion } from "./version.ts";
+
+/** What the scheduler asks of the machine below it. */
+export interface Host {
+  /** ns since boot. */
+  readonly nowNs: number;
+  /**
+   * Moves the clock to `untilNs` if nobody else has anything to do up to and at that time.
+   *
+   * @returns whether it did.
+   */
+  skipTo(untilNs: number): boolean;
+  /** One of `count` permitted outcomes. */
+  choose(site: string, count: number): number;
+}
+
+/** What the lower parts of the scheduler need from the upper ones. */
+export interface SchedHooks {
+  /** A new M, in `allm`. */
+  newM(): M;
+  /** Starts the thread of a new M. */
+  newosproc(m: M): void;
+  /** `wakeNetPoller`: whoever polls must be up at this time. */
+  wakeNetPoller(when: number): void;
+}
+
+export class Sched {
+  readonly version: GoVersion;
+  readonly costs: CostModel;
+  readonly host: Host;
+  readonly stats: Stats;
+  readonly gomaxprocs: number;
+  /** The M that runs now: `getg().m`. */
+  m: M;
+  readonly #hooks: SchedHooks;
+  readonly allp: P[] = [];
+  readonly allm: M[] = [];
+  /** Goroutines that are not dead. */
+  readonly allgs: Set<G> = new Set();
+  goidgen = 0;
+  readonly runq: GQueue = new GQueue();
+  /** Idle Ms, the latest first. */
+  midle: M | null = null;
+  nmidle = 0;
+  nmidlelocked = 0;
+  /** Threads that are no part of the deadlock check: sysmon. */
+  nmsys = 0;
+  pidle: P | null = null;
+  npidle = 0;
+  nmspinning = 0;
+  needspinning = false;
+  gFree: G | null = null;
+  gFreeCount = 0;
+  /** Time of the last poll; 0 while a thread is blocked in one. */
+  lastpoll = 0;
+  pollUntil = 0;
+  pollingNet = false;
+  netpollInited = false;
+  netpollWaiters = 0;
+  sysmonwait = false;
+  /** `runtimeInitTime` has been set: main has begun. */
+  mainStarted = false;
+  /** Main called Goexit. */
+  mainExited = false;
+  numgc = 0;
+  lastGc = 0;
+  /** Ms whose threads have ended. */
+  nmfreed = 0;
+  /** The process is over; no M does anything any more. */
+  dead = false;
+
+  constructor(version: GoVersion, costs: CostModel, gomaxprocs: number, host: Host, stats: Stats, m0: M, hooks: SchedHooks) {
+    this.version = version;
+    this.costs = costs;
+    this.gomaxprocs = gomaxprocs;
+    this.host = host;
+    this.stats = stats;
+    this.m = m0;
+    this.#hooks = hooks;
+  }
+
+  /** `nanotime`: what the running thread has lived through, ahead of the others' clock by what it has not yet slept off. */
+  nanotime(): number {
+    return Math.max(this.m.busyUntil, this.host.nowNs);
+  }
+
+  /** The running thread takes this long for what it just did. */
+  charge(ns: number): void {
+    const { m } = this;
+    const now = this.host.nowNs;
+    m.busyUntil = (m.busyUntil > now ? m.busyUntil : now) + ns;
+  }
+
+  /** The running thread has made this call. */
+  chargeCall(name: string): void {
+    this.charge(this.costs.syscall + (this.costs.calls[name] ?? 0));
+  }
+
+  /** The calls of the running thread. */
+  get sys(): Syscalls {
+    return this.m.sys as Syscalls;
+  }
+
+  newM(): M {
+    return this.#hooks.newM();
+  }
+
+  newosproc(m: M): void {
+    this.#hooks.newosproc(m);
+  }
+
+  wakeNetPoller(when: number): void {
+    this.#hooks.wakeNetPoller(when);
+  }
+
+  /** Lets the clock catch up with the running thread. @returns false when others have something to do before. */
+  caughtUp(): boolean {
+    const { busyUntil } = this.m;
+    return busyUntil <= this.host.nowNs || this.host.skipTo(busyUntil);
+  }
+
+  /** The goroutine that runs now. */
+  getg(): G {
+    return this.m.curg as G;
+  }
+}
