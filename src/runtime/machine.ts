@@ -213,6 +213,25 @@ export class Machine {
     return true;
   }
 
+  /**
+   * Moves the clock on, for a thread that is busy until then, if nobody else has anything to do up to and at that time.
+   *
+   * @returns whether it did; if not, the thread has to sleep its time off (`Syscalls.compute`).
+   */
+  skipTo(untilNs: number): boolean {
+    const { clock, runqueue } = this.kernel;
+    if (runqueue.first !== null) return false;
+    const next = clock.nextExpiryNs();
+    if (next >= 0 && next <= untilNs) return false;
+    clock.advanceTo(untilNs);
+    return true;
+  }
+
+  /** One of `count` outcomes that a program leaves open, picked as Linux's freedom is. @param site - names the decision. */
+  choose(site: string, count: number): number {
+    return count === 1 ? 0 : this.kernel.chooser.choose(site, count);
+  }
+
   /** Threads of processes that are no daemons, each in a call that nothing will ever end. Meaningful when the run is over. */
   sleepers(): Sleeper[] {
     const sleepers: Sleeper[] = [];

@@ -18,3 +18,8 @@ export class GoPanic extends Error {
 export class GoFatal extends Error {
   override readonly name = "GoFatal";
 }
+
+/** `runtime.Goexit`: ends the goroutine; its deferred work (`finally`) runs. */
+export class Goexit extends Error {
+  override readonly name = "Goexit";
+}

@@ -3,7 +3,7 @@
  *
  * Counterpart: `runtime/netpoll_epoll.go` (R-087 to R-110).
  */
-import { Epoll, EpollCtl, EPOLL_CLOEXEC } from "../../kernel/uapi/epoll.ts";
+import { EPOLL_CLOEXEC, Epoll, EpollCtl } from "../../kernel/uapi/epoll.ts";
 import { Errno } from "../../kernel/uapi/errno.ts";
 import { Open } from "../../kernel/uapi/fcntl.ts";
 import type { EpollEvents, UserBuffer } from "../user-memory.ts";
@@ -174,4 +174,3 @@ export class Poller {
 export function pollBuffer(sched: Sched): EpollEvents {
   return sched.sys.memory.allocEvents(MAX_EVENTS);
 }
-

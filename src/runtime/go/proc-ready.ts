@@ -5,7 +5,7 @@
  */
 import { assert, GoFatal } from "./fatal.ts";
 import { runqput, runqputbatch } from "./runq.ts";
-import { G, GList, Gstatus, type Go, type M, type P, Pstatus } from "./runtime2.ts";
+import { type Body, G, type GList, Gstatus, type M, type P, Pstatus } from "./runtime2.ts";
 import type { Sched } from "./sched.ts";
 import { wakeTime } from "./time-heap.ts";
 
@@ -27,7 +27,7 @@ export function goready(sched: Sched, g: G): void {
 }
 
 /** `newproc`: the `go` statement (R-014). */
-export function newproc(sched: Sched, name: string, body: Go<void>, system = false): G {
+export function newproc(sched: Sched, name: string, body: Body, system = false): G {
   const p = sched.m.p as P;
   const g = gfget(sched, p) ?? new G(name);
   sched.goidgen += 1;

@@ -30,6 +30,19 @@ export type Pstatus = (typeof Pstatus)[keyof typeof Pstatus];
 /** A goroutine's body, or a function of Go that may block. `T` is what it returns. */
 export type Go<T> = Generator<undefined, T, undefined>;
 
+/** What a goroutine runs: a generator, or an object that does the same. */
+export type Body = Iterator<undefined, void, undefined>;
+
+/** A function that never waits, as a goroutine's body. */
+export function callback(f: () => void): Body {
+  return {
+    next: () => {
+      f();
+      return { done: true, value: undefined };
+    },
+  };
+}
+
 /** One operation of a goroutine: `yield*` it. */
 export interface Op<T> extends Iterable<undefined, T, undefined> {
   [Symbol.iterator](): Iterator<undefined, T, undefined>;
@@ -54,8 +67,8 @@ export const Trap = {
   BLOCKED: 6,
   /** Asked by sysmon to make room. */
   PREEMPT: 7,
-  /** `Goexit`. */
-  EXIT: 8,
+  /** A sleeping system call that the scheduler knows nothing of: the P stays. */
+  RAW: 8,
 } as const;
 export type Trap = (typeof Trap)[keyof typeof Trap];
 
@@ -68,7 +81,7 @@ export class G {
   name: string;
   /** Goroutine that made this one, 0 for none. */
   parent = 0;
-  body: Go<void> | null = null;
+  body: Body | null = null;
   status: Gstatus = Gstatus.IDLE;
   m: M | null = null;
   /** Link of the queue or list that the goroutine is in. */
@@ -92,7 +105,7 @@ export class G {
   }
 
   /** A new life. */
-  begin(goid: number, name: string, body: Go<void>, system: boolean): void {
+  begin(goid: number, name: string, body: Body, system: boolean): void {
     this.goid = goid;
     this.name = name;
     this.body = body;
@@ -140,7 +153,6 @@ export class M {
   curg: G | null;
   lockedg: G | null;
   spinning: boolean;
-  blocked: boolean;
   cont: Cont;
   trap: Trap;
   waitunlockf: Unlockf | null;
@@ -150,17 +162,32 @@ export class M {
   ret: number;
   /** The clock, once the thread has done what it did: its calls and steps take time. */
   busyUntil: number;
-  /** Where the search for work goes on: victim number of the last steal pass; 0 when it begins. */
+  /** Where an interrupted search for a victim goes on, plus 1; 0 when it begins. */
   stealAt: number;
-  stealOrder: number[];
+  readonly stealOrder: number[];
+  /** What the latest theft got; null when it is in the own queue. */
+  stolen: G | null;
   ranTimer: boolean;
+  /** Earliest timer that the search for work has seen, 0 for none. */
   pollUntil: number;
+  /** The time before the poll that the thread sleeps in. */
   pollBefore: number;
   /** Intrusive list of idle Ms. */
   schedlink: M | null;
   signalPending: boolean;
   /** Was spinning when it gave its P up. */
   wasSpinning: boolean;
+  pollDelay: number;
+  /** `BLOCKED` when what the M just did makes its thread sleep, else 0. */
+  sleeps: number;
+  /** The call that sleeps is a goroutine's: its result is for it. */
+  returns: boolean;
+  /** Sleeps a span of time: it overruns by the timer slack. */
+  slack: boolean;
+  tid: number;
+  /** Woken to run the goroutine that it belongs to. */
+  runLocked: boolean;
+  isSysmon: boolean;
 
   constructor(id: number, park: UserBuffer, bounce: UserBuffer) {
     this.id = id;
@@ -173,7 +200,6 @@ export class M {
     this.curg = null;
     this.lockedg = null;
     this.spinning = false;
-    this.blocked = false;
     this.cont = 0;
     this.trap = 0;
     this.waitunlockf = null;
@@ -182,12 +208,20 @@ export class M {
     this.busyUntil = 0;
     this.stealAt = 0;
     this.stealOrder = [];
+    this.stolen = null;
     this.ranTimer = false;
     this.pollUntil = 0;
     this.pollBefore = 0;
     this.schedlink = null;
     this.signalPending = false;
     this.wasSpinning = false;
+    this.pollDelay = 0;
+    this.sleeps = 0;
+    this.returns = false;
+    this.slack = false;
+    this.tid = 0;
+    this.runLocked = false;
+    this.isSysmon = false;
   }
 }
 

@@ -68,6 +68,8 @@ export class Sched {
   netpollInited = false;
   netpollWaiters = 0;
   sysmonwait = false;
+  /** The thread of sysmon, once it runs. */
+  sysmon: M | null = null;
   /** `runtimeInitTime` has been set: main has begun. */
   mainStarted = false;
   /** Main called Goexit. */
@@ -79,7 +81,15 @@ export class Sched {
   /** The process is over; no M does anything any more. */
   dead = false;
 
-  constructor(version: GoVersion, costs: CostModel, gomaxprocs: number, host: Host, stats: Stats, m0: M, hooks: SchedHooks) {
+  constructor(
+    version: GoVersion,
+    costs: CostModel,
+    gomaxprocs: number,
+    host: Host,
+    stats: Stats,
+    m0: M,
+    hooks: SchedHooks,
+  ) {
     this.version = version;
     this.costs = costs;
     this.gomaxprocs = gomaxprocs;
@@ -98,7 +108,7 @@ export class Sched {
   charge(ns: number): void {
     const { m } = this;
     const now = this.host.nowNs;
-    m.busyUntil = (m.busyUntil > now ? m.busyUntil : now) + ns;
+    m.busyUntil = Math.max(m.busyUntil, now) + ns;
   }
 
   /** The running thread has made this call. */

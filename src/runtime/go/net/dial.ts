@@ -1,0 +1,156 @@
+/**
+ * Listening and dialing.
+ *
+ * Counterpart: `net/dial.go`, `net/sock_posix.go` (`socket`, `dial`, `listenStream`), `net/fd_unix.go` (`connect`; R-148, R-149, R-152 to R-158).
+ */
+import { Errno } from "../../../kernel/uapi/errno.ts";
+import { Open } from "../../../kernel/uapi/fcntl.ts";
+import { Af, SOL_SOCKET, So, Sock } from "../../../kernel/uapi/socket.ts";
+import type { Syscalls } from "../../syscalls.ts";
+import { SyscallOp } from "../ops.ts";
+import { openFile } from "../os/file.ts";
+import { ErrDeadlineExceeded, errnoError, type GoError } from "../poll/errors.ts";
+import { FD, type PollRuntime } from "../poll/fd.ts";
+import { failed, ok, type Result } from "../poll/result.ts";
+import { WRITE } from "../poll-desc.ts";
+import type { Go, M, Op } from "../runtime2.ts";
+import { type Network, resolve, type SockAddr } from "./addr.ts";
+import { Conn, setTcpDefaults, sockName } from "./conn.ts";
+import { Listener } from "./listener.ts";
+
+const SOMAXCONN_PATH = "/proc/sys/net/core/somaxconn";
+const FALLBACK_BACKLOG = 128;
+const SOMAXCONN_ROOM = 65_536;
+
+/** Makes the calls of `ListenConfig.Control` or `Dialer.Control` on the new socket. */
+export type Control = (fd: number) => Go<void>;
+
+export interface DialOptions {
+  /** A time as `rt.now()` gives it, 0 for none. */
+  readonly deadline?: number;
+  readonly control?: Control;
+}
+
+export class Net {
+  readonly #rt: PollRuntime;
+  /** `listenerBacklog`: read once (R-154). */
+  #backlog = 0;
+
+  constructor(rt: PollRuntime) {
+    this.#rt = rt;
+  }
+
+  #call(name: string, call: (sys: Syscalls, m: M) => number): Op<number> {
+    return new SyscallOp(this.#rt.sched, name, call);
+  }
+
+  *#socket(family: number): Go<Result<FD>> {
+    const type = Sock.STREAM | Sock.NONBLOCK | Sock.CLOEXEC;
+    const fd = yield* this.#call("socket", (sys) => sys.socket(family, type, 0));
+    return fd < 0 ? failed(errnoError(-fd)) : ok(new FD(this.#rt, fd, false));
+  }
+
+  /** An address in the thread's memory. */
+  #withAddr(name: "bind" | "connect", fd: number, addr: SockAddr): Op<number> {
+    return this.#call(name, (sys, m) => {
+      this.#rt.bounce(m, addr.bytes.length).set(addr.bytes);
+      return sys.call(name, fd, m.bounce.addr, addr.bytes.length);
+    });
+  }
+
+  /** `ListenConfig.Listen`. */
+  *listen(network: Network, address: string, control: Control | null = null): Go<Result<Listener>> {
+    const addr = resolve(network, address);
+    const socket = yield* this.#socket(addr.family);
+    if (socket.err !== null) return socket;
+    const fd = socket.value;
+    if (this.#backlog === 0) this.#backlog = yield* this.#maxListenerBacklog();
+    const backlog = this.#backlog;
+    const err = yield* this.#listenStream(fd, addr, backlog, control);
+    if (err !== null) {
+      yield* fd.destroy();
+      return failed(err);
+    }
+    const name = yield* sockName(this.#rt, fd.sysfd, "getsockname");
+    return ok(new Listener(this.#rt, fd, addr.family, name));
+  }
+
+  /** The order of calls is that of `listenStream`; the socket joins epoll after listen (R-156). */
+  *#listenStream(fd: FD, addr: SockAddr, backlog: number, control: Control | null): Go<GoError | null> {
+    const { sysfd } = fd;
+    let ret = yield* this.#call("setsockopt", (sys) => sys.setsockopt(sysfd, SOL_SOCKET, So.REUSEADDR, 1));
+    if (control !== null) yield* control(sysfd);
+    if (ret === 0) ret = yield* this.#withAddr("bind", sysfd, addr);
+    if (ret === 0) ret = yield* this.#call("listen", (sys) => sys.listen(sysfd, backlog));
+    return ret < 0 ? errnoError(-ret) : fd.init();
+  }
+
+  /** `maxListenerBacklog` (R-154, R-155). */
+  *#maxListenerBacklog(): Go<number> {
+    const file = yield* openFile(this.#rt, SOMAXCONN_PATH, Open.RDONLY);
+    if (file.err !== null) return FALLBACK_BACKLOG;
+    const buf = new Uint8Array(SOMAXCONN_ROOM);
+    let length = 0;
+    for (;;) {
+      const { n, err } = yield* file.value.read(buf.subarray(length));
+      length += n;
+      if (err !== null) break;
+    }
+    yield* file.value.close();
+    const value = Number.parseInt(String.fromCharCode(...buf.subarray(0, length)), 10);
+    return Number.isNaN(value) || value === 0 ? FALLBACK_BACKLOG : Math.min(value, 65_535);
+  }
+
+  /** `Dialer.Dial`. */
+  *dial(network: Network, address: string, options: DialOptions = {}): Go<Result<Conn>> {
+    const { deadline = 0, control } = options;
+    const addr = resolve(network, address);
+    // A deadline that is over already makes no socket.
+    if (deadline !== 0 && deadline <= this.#rt.sched.nanotime()) return failed(ErrDeadlineExceeded);
+    const socket = yield* this.#socket(addr.family);
+    if (socket.err !== null) return socket;
+    const fd = socket.value;
+    if (control !== undefined) yield* control(fd.sysfd);
+    const connected = yield* this.#connect(fd, addr, deadline);
+    if (typeof connected !== "string") {
+      // Also takes it out of the poller, where it has got that far.
+      yield* fd.close();
+      return failed(connected);
+    }
+    const local = yield* sockName(this.#rt, fd.sysfd, "getsockname");
+    const remote = connected === "" ? yield* sockName(this.#rt, fd.sysfd, "getpeername") : connected;
+    const conn = new Conn(fd, local, remote);
+    if (addr.family === Af.INET) yield* setTcpDefaults(fd);
+    return ok(conn);
+  }
+
+  /** `netFD.connect`. @returns the peer's address, empty when it was not asked for, or an error. */
+  *#connect(fd: FD, addr: SockAddr, deadline: number): Go<string | GoError> {
+    const ret = yield* this.#withAddr("connect", fd.sysfd, addr);
+    const pending = ret === -Errno.EINPROGRESS || ret === -Errno.EALREADY || ret === -Errno.EINTR;
+    if (ret < 0 && !pending && ret !== -Errno.EISCONN) return errnoError(-ret);
+    const err = fd.init();
+    if (err !== null) return err;
+    if (!pending) return "";
+    if (deadline !== 0) fd.setDeadline(deadline, WRITE);
+    const done = yield* this.#awaitConnected(fd);
+    if (deadline !== 0) fd.setDeadline(0, WRITE);
+    return done;
+  }
+
+  /** Ready to write, then SO_ERROR; getpeername tells a spurious wake-up (R-148). */
+  *#awaitConnected(fd: FD): Go<string | GoError> {
+    for (;;) {
+      const waited = yield* fd.wait(WRITE);
+      if (waited !== null) return waited;
+      const error = yield* this.#call("getsockopt", (sys) => sys.getsockopt(fd.sysfd, SOL_SOCKET, So.ERROR));
+      if (error !== 0 && error !== Errno.EINPROGRESS && error !== Errno.EALREADY && error !== Errno.EINTR) {
+        if (error !== Errno.EISCONN) return errnoError(Math.abs(error));
+      }
+      if (error === 0) {
+        const peer = yield* sockName(this.#rt, fd.sysfd, "getpeername");
+        if (peer !== "") return peer;
+      }
+    }
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * What a goroutine can do that may take it off its thread: park, yield, call the system, compute.
+ *
+ * Counterpart: `runtime/proc.go` (`gopark`, `Gosched`, `goyield`), `syscall` (`Syscall`, `RawSyscall`).
+ * An operation is an iterator that `yield*` drives: it is done at its first `next`, or it leaves a trap in the M and is asked again
+ * when the goroutine goes on. So one that need not wait costs no suspension, and no generator stands between it and the goroutine.
+ */
+import { BLOCKED } from "../../syscalls/index.ts";
+import type { Syscalls } from "../syscalls.ts";
+import { entersyscall, entersyscallblock, exitsyscall } from "./proc-syscall.ts";
+import { type M, type Op, SUSPENDED, Trap, type Unlockf } from "./runtime2.ts";
+import type { Sched } from "./sched.ts";
+
+/** The thread may go on: it is not asked to make room, and the clock has caught up with it. Else leaves a trap. */
+export function mayGoOn(sched: Sched): boolean {
+  const { m } = sched;
+  if (m.curg?.preempt === true) {
+    m.trap = Trap.PREEMPT;
+    return false;
+  }
+  if (sched.caughtUp()) return true;
+  m.trap = Trap.BUSY;
+  return false;
+}
+
+/**
+ * The end of a bracketed call that was just made.
+ *
+ * @returns whether the goroutine goes on at once, with the result in `g.ret`; else it is suspended until it has the result and a P.
+ */
+export function leave(sched: Sched, name: string, result: number): boolean {
+  const { m } = sched;
+  sched.chargeCall(name);
+  if (result === BLOCKED) {
+    m.trap = Trap.BLOCKED;
+    return false;
+  }
+  sched.getg().ret = result;
+  if (!sched.caughtUp()) {
+    m.trap = Trap.SYSCALL;
+    return false;
+  }
+  exitsyscall(sched);
+  return true;
+}
+
+/** `gopark`. */
+export function park(sched: Sched, reason: string, unlockf: Unlockf | null, lock: unknown): void {
+  const { m } = sched;
+  m.trap = Trap.PARK;
+  m.waitunlockf = unlockf;
+  m.waitlock = lock;
+  sched.getg().waitreason = reason;
+}
+
+/** An operation without a result that suspends once. */
+export class SuspendOnce implements Op<void>, Iterator<undefined, void, undefined> {
+  readonly #trap: () => boolean;
+  #suspended = false;
+
+  /** @param trap - leaves the trap; false when there is nothing to wait for. */
+  constructor(trap: () => boolean) {
+    this.#trap = trap;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<undefined, void> {
+    if (this.#suspended) return { done: true, value: undefined };
+    this.#suspended = true;
+    return this.#trap() ? SUSPENDED : { done: true, value: undefined };
+  }
+}
+
+/** A system call of a goroutine, in its bracket (R-077). The result is what the call returned. */
+export class SyscallOp implements Op<number>, Iterator<undefined, number, undefined> {
+  readonly #sched: Sched;
+  readonly #name: string;
+  readonly #call: (sys: Syscalls, m: M) => number;
+  readonly #onReturn: ((m: M, ret: number) => void) | null;
+  readonly #handoff: boolean;
+  #entered = false;
+
+  /**
+   * @param onReturn - takes out of the thread's memory what the call has stored.
+   * @param handoff - known to sleep: the P is handed on at once (R-083).
+   */
+  constructor(
+    sched: Sched,
+    name: string,
+    call: (sys: Syscalls, m: M) => number,
+    onReturn: ((m: M, ret: number) => void) | null = null,
+    handoff = false,
+  ) {
+    this.#sched = sched;
+    this.#name = name;
+    this.#call = call;
+    this.#onReturn = onReturn;
+    this.#handoff = handoff;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<undefined, number> {
+    const sched = this.#sched;
+    if (this.#entered) return { done: true, value: sched.getg().ret };
+    if (!mayGoOn(sched)) return SUSPENDED;
+    this.#entered = true;
+    if (this.#handoff) entersyscallblock(sched);
+    else entersyscall(sched);
+    const { m } = sched;
+    const result = this.#call(sched.sys, m);
+    if (result === BLOCKED) sched.getg().onReturn = this.#onReturn;
+    else this.#onReturn?.(m, result);
+    return leave(sched, this.#name, result) ? { done: true, value: result } : SUSPENDED;
+  }
+}
+
+/** `RawSyscall`: the scheduler is told nothing, and a call that sleeps keeps the P (R-084). */
+export class RawSyscallOp implements Op<number>, Iterator<undefined, number, undefined> {
+  readonly #sched: Sched;
+  readonly #name: string;
+  readonly #call: (sys: Syscalls, m: M) => number;
+  #entered = false;
+
+  constructor(sched: Sched, name: string, call: (sys: Syscalls, m: M) => number) {
+    this.#sched = sched;
+    this.#name = name;
+    this.#call = call;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<undefined, number> {
+    const sched = this.#sched;
+    const { m } = sched;
+    if (this.#entered) return { done: true, value: m.ret };
+    if (!mayGoOn(sched)) return SUSPENDED;
+    this.#entered = true;
+    const result = this.#call(sched.sys, m);
+    sched.chargeCall(this.#name);
+    if (result !== BLOCKED) return { done: true, value: result };
+    m.trap = Trap.RAW;
+    return SUSPENDED;
+  }
+}
+
+/** Slices in which a goroutine computes: between them it can be preempted. */
+const WORK_SLICE_NS = 200_000;
+
+/** Computes for this much CPU time. */
+export class WorkOp implements Op<void>, Iterator<undefined, void, undefined> {
+  readonly #sched: Sched;
+  #leftNs: number;
+
+  constructor(sched: Sched, ns: number) {
+    this.#sched = sched;
+    this.#leftNs = ns;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<undefined, void> {
+    const sched = this.#sched;
+    while (mayGoOn(sched)) {
+      if (this.#leftNs <= 0) return { done: true, value: undefined };
+      const slice = Math.min(this.#leftNs, WORK_SLICE_NS);
+      this.#leftNs -= slice;
+      sched.charge(slice);
+    }
+    return SUSPENDED;
+  }
+}
