@@ -74,31 +74,32 @@ export class SuspendOnce implements Op<void>, Iterator<undefined, void, undefine
   }
 }
 
-/** A system call of a goroutine, in its bracket (R-077). The result is what the call returned. */
+/** How a call is made: in the bracket; known to sleep, so that the P is handed on (R-083); or without a word to the scheduler (R-084). */
+export const How = { SYSCALL: 0, BLOCK: 1, RAW: 2 } as const;
+export type How = (typeof How)[keyof typeof How];
+
+/** A system call of a goroutine. The result is what the call returned (R-077). */
 export class SyscallOp implements Op<number>, Iterator<undefined, number, undefined> {
   readonly #sched: Sched;
   readonly #name: string;
   readonly #call: (sys: Syscalls, m: M) => number;
   readonly #onReturn: ((m: M, ret: number) => void) | null;
-  readonly #handoff: boolean;
+  readonly #how: How;
   #entered = false;
 
-  /**
-   * @param onReturn - takes out of the thread's memory what the call has stored.
-   * @param handoff - known to sleep: the P is handed on at once (R-083).
-   */
+  /** @param onReturn - takes out of the thread's memory what the call has stored. */
   constructor(
     sched: Sched,
     name: string,
     call: (sys: Syscalls, m: M) => number,
     onReturn: ((m: M, ret: number) => void) | null = null,
-    handoff = false,
+    how: How = How.SYSCALL,
   ) {
     this.#sched = sched;
     this.#name = name;
     this.#call = call;
     this.#onReturn = onReturn;
-    this.#handoff = handoff;
+    this.#how = how;
   }
 
   [Symbol.iterator](): this {
@@ -110,40 +111,14 @@ export class SyscallOp implements Op<number>, Iterator<undefined, number, undefi
     if (this.#entered) return { done: true, value: sched.getg().ret };
     if (!mayGoOn(sched)) return SUSPENDED;
     this.#entered = true;
-    if (this.#handoff) entersyscallblock(sched);
-    else entersyscall(sched);
+    if (this.#how === How.SYSCALL) entersyscall(sched);
+    else if (this.#how === How.BLOCK) entersyscallblock(sched);
     const { m } = sched;
+    const g = sched.getg();
     const result = this.#call(sched.sys, m);
-    if (result === BLOCKED) sched.getg().onReturn = this.#onReturn;
+    if (result === BLOCKED) g.onReturn = this.#onReturn;
     else this.#onReturn?.(m, result);
-    return leave(sched, this.#name, result) ? { done: true, value: result } : SUSPENDED;
-  }
-}
-
-/** `RawSyscall`: the scheduler is told nothing, and a call that sleeps keeps the P (R-084). */
-export class RawSyscallOp implements Op<number>, Iterator<undefined, number, undefined> {
-  readonly #sched: Sched;
-  readonly #name: string;
-  readonly #call: (sys: Syscalls, m: M) => number;
-  #entered = false;
-
-  constructor(sched: Sched, name: string, call: (sys: Syscalls, m: M) => number) {
-    this.#sched = sched;
-    this.#name = name;
-    this.#call = call;
-  }
-
-  [Symbol.iterator](): this {
-    return this;
-  }
-
-  next(): IteratorResult<undefined, number> {
-    const sched = this.#sched;
-    const { m } = sched;
-    if (this.#entered) return { done: true, value: m.ret };
-    if (!mayGoOn(sched)) return SUSPENDED;
-    this.#entered = true;
-    const result = this.#call(sched.sys, m);
+    if (this.#how !== How.RAW) return leave(sched, this.#name, result) ? { done: true, value: result } : SUSPENDED;
     sched.chargeCall(this.#name);
     if (result !== BLOCKED) return { done: true, value: result };
     m.trap = Trap.RAW;

@@ -103,6 +103,10 @@ export class Mstart implements StepProgram {
         case Cont.EXITSYSCALL:
           this.#exitsyscall();
           break;
+        case Cont.RAW:
+          this.#takeResult(m.curg as G);
+          m.cont = Cont.RUN;
+          break;
         case Cont.STOPPED:
           this.#stopped();
           break;
@@ -201,7 +205,9 @@ export class Mstart implements StepProgram {
         m.returns = true;
         return;
       case Trap.RAW:
+        m.cont = Cont.RAW;
         m.sleeps = BLOCKED;
+        m.returns = true;
         return;
       case Trap.PARK:
         this.#park(g);
@@ -279,18 +285,23 @@ export class Mstart implements StepProgram {
     const sched = this.#sched;
     const m = this.#m;
     const g = m.curg as G;
-    if (m.returns) {
-      m.returns = false;
-      g.ret = m.ret;
-      g.onReturn?.(m, m.ret);
-      g.onReturn = null;
-    }
+    this.#takeResult(g);
     if (exitsyscall(sched)) {
       m.cont = Cont.RUN;
       return;
     }
     if (g.lockedm !== null) this.#stoplockedm();
     else this.#stopm();
+  }
+
+  /** A call that slept has a result for its goroutine. */
+  #takeResult(g: G): void {
+    const m = this.#m;
+    if (!m.returns) return;
+    m.returns = false;
+    g.ret = m.ret;
+    g.onReturn?.(m, m.ret);
+    g.onReturn = null;
   }
 
   // Parking the thread

@@ -19,7 +19,7 @@ import { type Control, type DialOptions, Net } from "./net/dial.ts";
 import type { Listener } from "./net/listener.ts";
 import { Netpoll } from "./netpoll.ts";
 import { Poller } from "./netpoll-epoll.ts";
-import { RawSyscallOp, SuspendOnce, SyscallOp, WorkOp } from "./ops.ts";
+import { How, SuspendOnce, SyscallOp, WorkOp } from "./ops.ts";
 import { type File, openFile, pipe, wrapFile } from "./os/file.ts";
 import type { GoError } from "./poll/errors.ts";
 import { FD, type PollRuntime } from "./poll/fd.ts";
@@ -306,11 +306,11 @@ export class Runtime implements PollRuntime, TimeRuntime {
 
   /** A call that is known to sleep, and hands its P on at once. */
   syscallBlock(name: string, call: (sys: Syscalls, m: M) => number): Op<number> {
-    return new SyscallOp(this.sched, name, call, null, true);
+    return new SyscallOp(this.sched, name, call, null, How.BLOCK);
   }
 
   rawSyscall(name: string, call: (sys: Syscalls, m: M) => number): Op<number> {
-    return new RawSyscallOp(this.sched, name, call);
+    return new SyscallOp(this.sched, name, call, null, How.RAW);
   }
 
   // Channels

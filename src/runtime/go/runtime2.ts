@@ -134,8 +134,10 @@ export const Cont = {
   STEAL: 6,
   /** sysmon. */
   SYSMON: 7,
-  /** Asleep for good: the process is over. */
-  DEAD: 8,
+  /** The end of a system call that the scheduler was not told of. */
+  RAW: 8,
+  /** The thread has ended. */
+  DEAD: 9,
 } as const;
 export type Cont = (typeof Cont)[keyof typeof Cont];
 

@@ -4,7 +4,7 @@
  * Counterpart: `net/net.go` (`conn`), `net/fd_posix.go` (`netFD`), `net/tcpsock.go` (R-152 to R-157).
  */
 import { Shut, SOL_SOCKET, SOL_TCP, So } from "../../../kernel/uapi/socket.ts";
-import { SyscallOp } from "../ops.ts";
+import { How, SyscallOp } from "../ops.ts";
 import type { GoError } from "../poll/errors.ts";
 import { type FD, type PollRuntime, type ReadOp, SOCKADDR_ROOM, type WriteOp } from "../poll/fd.ts";
 import { READ, READ_WRITE, WRITE } from "../poll-desc.ts";
@@ -113,6 +113,7 @@ export function* sockName(rt: PollRuntime, fd: number, name: "getsockname" | "ge
     (m, ret) => {
       if (ret === 0) text = addrText(m.bounce.bytes.slice(0, m.bounce.bytes[SOCKADDR_ROOM]));
     },
+    How.RAW,
   );
   return text;
 }

@@ -7,7 +7,7 @@ import { Errno } from "../../../kernel/uapi/errno.ts";
 import { Open } from "../../../kernel/uapi/fcntl.ts";
 import { Af, SOL_SOCKET, So, Sock } from "../../../kernel/uapi/socket.ts";
 import type { Syscalls } from "../../syscalls.ts";
-import { SyscallOp } from "../ops.ts";
+import { How, SyscallOp } from "../ops.ts";
 import { openFile } from "../os/file.ts";
 import { ErrDeadlineExceeded, errnoError, type GoError } from "../poll/errors.ts";
 import { FD, type PollRuntime } from "../poll/fd.ts";
@@ -46,7 +46,7 @@ export class Net {
 
   *#socket(family: number): Go<Result<FD>> {
     const type = Sock.STREAM | Sock.NONBLOCK | Sock.CLOEXEC;
-    const fd = yield* this.#call("socket", (sys) => sys.socket(family, type, 0));
+    const fd = yield* new SyscallOp(this.#rt.sched, "socket", (sys) => sys.socket(family, type, 0), null, How.RAW);
     return fd < 0 ? failed(errnoError(-fd)) : ok(new FD(this.#rt, fd, false));
   }
 
