@@ -21,7 +21,7 @@ export {
 } from "./poll/errors.ts";
 export type { Result } from "./poll/result.ts";
 export { type GoMain, type GoOptions, goProgram, Runtime } from "./runtime.ts";
-export type { Body, Go, Op } from "./runtime2.ts";
+export { type Body, callback, type Go, type Op } from "./runtime2.ts";
 export { RecvCase, type SelectCase, SendCase } from "./select.ts";
 export { counterLines, type GoProcess, type GoValues, goOptions, spawnGo } from "./spawn.ts";
 export { Stats } from "./stats.ts";

@@ -172,7 +172,8 @@ export class Mstart implements StepProgram {
   #resume(g: G): void {
     const sched = this.#sched;
     const m = this.#m;
-    sched.charge(sched.costs.step);
+    // Asked again after a pause it does not begin anything: threads that pause for each other would never get on.
+    if (m.trap !== Trap.BUSY) sched.charge(sched.costs.step);
     m.trap = Trap.NONE;
     m.signalPending = false;
     let done: boolean | undefined;

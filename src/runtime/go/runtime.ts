@@ -167,8 +167,7 @@ export class Runtime implements PollRuntime, TimeRuntime {
     this.#system("runtime.bgscavenge", this.#background(c, "GC scavenge wait"));
     yield* c.recv();
     yield* c.recv();
-    for (const fd of [0, 1, 2]) yield* new SyscallOp(sched, "fcntl", (sys) => sys.fcntl(fd, Fcntl.GETFL));
-    this.#system("runtime.runfinq", this.#parkForEver("finalizer wait"));
+    yield* this.#osInit();
     this.unlockOSThread();
     sched.getg().name = "main.main";
     try {
@@ -178,6 +177,12 @@ export class Runtime implements PollRuntime, TimeRuntime {
       throw error;
     }
     this.exit(0);
+  }
+
+  /** The init of package os looks at descriptors 0 to 2, and starts the finalizers' goroutine. */
+  *#osInit(): Go<void> {
+    for (const fd of [0, 1, 2]) yield* new SyscallOp(this.sched, "fcntl", (sys) => sys.fcntl(fd, Fcntl.GETFL));
+    this.#system("runtime.runfinq", this.#parkForEver("finalizer wait"));
   }
 
   #startSysmon(): void {

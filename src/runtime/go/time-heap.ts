@@ -1,7 +1,7 @@
 /**
  * Timers: a heap of each P, and the marks by which other P's change them.
  *
- * Counterpart: `runtime/time.go` of Go 1.14 to 1.22 (R-162 to R-168, R-172).
+ * Counterpart: `runtime/time.go` of Go 1.14 to 1.22 (R-162 to R-168).
  */
 import { assert } from "./fatal.ts";
 import type { P } from "./runtime2.ts";
@@ -278,20 +278,4 @@ export function timeSleepUntil(sched: Sched): number {
     if (when !== 0 && when < next) next = when;
   }
   return next;
-}
-
-/** `moveTimers` (`take`): of a P that is no more, to the one that lives (R-172). */
-export function moveTimers(to: P, from: P): void {
-  for (const t of from.timers) {
-    if (t.status === TimerStatus.DELETED) {
-      t.status = TimerStatus.REMOVED;
-      t.pp = null;
-      continue;
-    }
-    if (t.status !== TimerStatus.WAITING) t.when = t.nextwhen;
-    push(to, t);
-  }
-  from.timers.length = 0;
-  from.deletedTimers = 0;
-  from.timerModifiedEarliest = 0;
 }
