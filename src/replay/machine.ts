@@ -16,6 +16,7 @@ import type { ExitLine, Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { ExternalFile } from "./external.ts";
+import { InheritedNumbers } from "./inherited.ts";
 import { endStatus, isDoomed } from "./pids.ts";
 import { PortMap } from "./ports.ts";
 import type { SignalFrame } from "./signals.ts";
@@ -64,6 +65,7 @@ export class Machine {
   readonly #actionsKnown = new WeakMap<Process, Set<number>>();
   /** Some content of the recording is not known. */
   opaque = false;
+  readonly inherited: InheritedNumbers = new InheritedNumbers();
   readonly #byTask = new WeakMap<Task, ReplayTask>();
   readonly #space: UserSpace = new UserSpace(new Mm());
   /** Numbers of each table that some line has shown, open or closed: they cannot be inherited descriptors unseen so far. */
@@ -170,12 +172,16 @@ export class Machine {
     if (alone && process.files.users === 1) this.#closeAll(task, record);
   }
 
-  /** Lets a process that is about to end close its descriptors now. @returns whether there was one. */
-  hurryExit(): boolean {
+  /**
+   * Lets a process that is about to end close its descriptors now.
+   *
+   * @param asker - it is in a call, so its own process is still there. @returns whether there was one.
+   */
+  hurryExit(asker: ReplayTask): boolean {
     for (const owner of this.tasks.values()) {
       const { files } = owner.task.process;
       const isEnding = owner.exiting !== null || isDoomed(owner.task.process);
-      if (files.users > 1 || files.count === 0 || !isEnding) continue;
+      if (files.users > 1 || files.count === 0 || !isEnding || files === asker.task.process.files) continue;
       this.#closeAll(owner, owner.exiting ?? owner);
       return true;
     }
@@ -232,20 +238,23 @@ export class Machine {
    * Descriptors that the process inherited show only by the numbers that new ones do not get. Puts one on each free number
    * below a recorded new one, unless the recording has shown that number before.
    *
-   * @param fds - the new numbers in the order of their allocation. @param from - the lowest number that would have done.
+   * @param record - the call that was given them. @param fds - the new numbers in the order of their allocation. @param from - the lowest number that would have done.
    * @returns whether there was one.
    */
-  inferInherited(task: ReplayTask, fds: readonly number[], from: number): boolean {
+  inferInherited(task: ReplayTask, record: CallRecord, fds: readonly number[], from: number): boolean {
     const { files } = task.task.process;
     const seen = this.#seenOf(files);
     let inferred = false;
     for (const [index, fd] of fds.entries()) {
       if (fd >= files.nofile) break;
+      const lower: number[] = [];
       for (let free = files.lowestFree(from); free < fd; free = files.lowestFree(free + 1)) {
         if (seen.has(free) || fds.slice(0, index).includes(free)) continue;
         this.putExternal(task, free, "inherited", null, false);
-        inferred = true;
+        lower.push(free);
       }
+      if (lower.length > 0) this.inherited.add(files, record, fd, lower);
+      inferred ||= lower.length > 0;
       seen.add(fd);
     }
     return inferred;

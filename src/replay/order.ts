@@ -104,7 +104,7 @@ export class Order {
       if (call.progress === "sleeping") this.#passTime(call, ns);
     }
     if (this.#isWrong(call)) this.#demand(call);
-    while (this.#isWrong(call) && this.#machine.hurryExit()) this.#retry(call);
+    while (this.#isWrong(call) && this.#machine.hurryExit(call.owner)) this.#retry(call);
     this.recheck();
   }
 

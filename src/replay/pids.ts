@@ -26,10 +26,11 @@ export function namesStranger(machine: Machine, { name, args }: CallRecord): boo
   return nr !== null && nr > 0 && !machine.pids.has(nr);
 }
 
-/** Whether a call sends to a group, which strangers may be in. */
-export function namesGroup({ name, args }: CallRecord): boolean {
+/** Whether a call sends to a group, and strangers in it explain its result. */
+export function namesGroup({ name, args, result }: CallRecord): boolean {
   const nr = name === "kill" && args[0] !== undefined ? evalInt(args[0]) : null;
-  return nr !== null && nr <= 0;
+  const errno = result?.errnos[0] ?? null;
+  return nr !== null && nr <= 0 && (errno === null || errno === "ESRCH" || errno === "EPERM");
 }
 
 /** The wait status of a task that is gone. */

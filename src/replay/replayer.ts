@@ -9,12 +9,14 @@ import type { Chooser } from "../kernel/choice.ts";
 import type { File } from "../kernel/fs/file.ts";
 import { TimerfdCtx } from "../kernel/fs/timerfd.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
+import type { Process } from "../kernel/sched/process.ts";
 import { hasUnblockedSignal } from "../kernel/signal/sigmask.ts";
 import { Mode } from "../kernel/uapi/fcntl.ts";
 import { ClockId, Tfd } from "../kernel/uapi/time.ts";
 import { evalInt, field } from "../trace/abi/evaluate.ts";
 import type { Line } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
+import { printExpr } from "../trace/printer.ts";
 import { ActiveCall, type Difference, knownCall } from "./active-call.ts";
 import { ExternalFile } from "./external.ts";
 import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, NAMED_BY_PATH, OPENS, STAMP_ERROR_NS } from "./knowledge.ts";
@@ -74,6 +76,10 @@ export class Replayer {
   readonly #tainted = new WeakSet<File>();
   /** Calls whose new numbers have shown inherited descriptors. */
   readonly #inferred = new WeakSet<CallRecord>();
+  /** Those of them that were counted as assumed. */
+  readonly #numbersAssumed = new WeakSet<CallRecord>();
+  /** The latest line of each process that shows a signal. */
+  readonly #signalLines = new WeakMap<Process, number>();
 
   constructor(options: ReplayOptions) {
     this.#options = options;
@@ -105,8 +111,21 @@ export class Replayer {
     for (let event = this.#lookahead.next(last); event !== null; event = this.#lookahead.next(last)) {
       watcher?.before(event);
       this.#event(machine, event);
+      for (const record of machine.inherited.takeFallen()) this.#reviseNumber(record);
       watcher?.after(event);
     }
+  }
+
+  /** The program uses a lower number than the recorded one, which was taken for an inherited descriptor. */
+  #reviseNumber(record: CallRecord): void {
+    if (!this.#numbersAssumed.delete(record)) return;
+    const [value] = record.result?.values ?? [];
+    this.tally.counts.assumed -= 1;
+    this.#diverged(record, {
+      field: "result",
+      recorded: value === undefined ? "?" : printExpr(value),
+      predicted: "the number that is used next",
+    });
   }
 
   #event(machine: Machine, event: TraceEvent): void {
@@ -129,6 +148,7 @@ export class Replayer {
         const owner = machine.task(event.line.task);
         machine.advance(event.ns);
         this.#explain(owner, true);
+        if (event.line.line !== null) this.#signalLines.set(owner.task.process, event.line.line);
         followSignal(machine, owner, event.line, STAMP_ERROR_NS);
         return;
       }
@@ -149,6 +169,7 @@ export class Replayer {
     const opens = OPENS.has(name);
     if (IGNORED.has(name) || LIMITS.has(name) || (isOnDisk(machine, record) && !opens)) return;
     for (const arg of record.args) machine.learn(owner, arg);
+    machine.inherited.used(owner.task.process.files, record);
     if (this.#lowestFreeIsHigher(machine, owner, record)) this.#inferred.add(record);
     const call = this.#activeCall(machine, owner, record);
     if (call === null) return;
@@ -207,7 +228,7 @@ export class Replayer {
   }
 
   /**
-   * The next line of a task whose call was interrupted. In a process of several threads another one may have taken the signal.
+   * The next line of a task whose call was interrupted. Another thread of its process may have taken the signal.
    *
    * @param shown - the line shows a signal, or the task's end.
    */
@@ -215,7 +236,8 @@ export class Replayer {
     const record = owner?.unexplained ?? null;
     if (owner === null || record === null) return;
     owner.unexplained = null;
-    if (shown || owner.task.process.threads.length > 1) this.tally.count("assumed");
+    const taken = (this.#signalLines.get(owner.task.process) ?? 0) > (record.entryLine ?? 0);
+    if (shown || taken) this.tally.count("assumed");
     else this.#diverged(record, { field: "result", recorded: interruption(record), predicted: "no signal came" });
   }
 
@@ -251,7 +273,9 @@ export class Replayer {
     }
     if (difference === null) {
       noteName(machine, record);
-      this.tally.count(this.#inferred.has(record) || call.learnt ? "assumed" : "agreed");
+      const inferred = this.#inferred.has(record);
+      if (inferred) this.#numbersAssumed.add(record);
+      this.tally.count(inferred || call.learnt ? "assumed" : "agreed");
       return;
     }
     for (const file of filesAsked(owner, record)) {
@@ -280,7 +304,7 @@ export class Replayer {
   #lowestFreeIsHigher(machine: Machine, owner: ReplayTask, record: CallRecord): boolean {
     const fds = newDescriptors(record);
     const from = record.name === "fcntl" ? (evalInt(record.args[2] ?? NOTHING) ?? 0) : 0;
-    return fds.length > 0 && machine.inferInherited(owner, fds, from);
+    return fds.length > 0 && machine.inferInherited(owner, record, fds, from);
   }
 
   /** F_GETFL of an inherited descriptor: its flags are a guess. */

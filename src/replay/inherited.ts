@@ -1,0 +1,51 @@
+/**
+ * Descriptors that a process inherited show only by the numbers that new ones do not get. Such a proof falls when the program goes
+ * on to use the number that it was not given, and not the one that it was: then the recorded result was wrong.
+ */
+import type { FdTable } from "../kernel/fs/fdtable.ts";
+import { evalInt } from "../trace/abi/evaluate.ts";
+import type { CallRecord } from "../trace/pairs.ts";
+import { firstFd } from "./records.ts";
+
+interface Proof {
+  readonly record: CallRecord;
+  /** The new number. */
+  readonly fd: number;
+  /** Lower ones that must have been taken. */
+  readonly lower: readonly number[];
+}
+
+export class InheritedNumbers {
+  readonly #proofs = new WeakMap<FdTable, Proof[]>();
+  readonly #fallen: CallRecord[] = [];
+
+  /** A call was given `fd` although `lower` ones seemed free. */
+  add(files: FdTable, record: CallRecord, fd: number, lower: readonly number[]): void {
+    const proofs = this.#proofs.get(files) ?? [];
+    proofs.push({ record, fd, lower });
+    this.#proofs.set(files, proofs);
+  }
+
+  /** A call uses a number: the first use after a proof decides about it. To close what is not needed is no use. */
+  used(files: FdTable, record: CallRecord): void {
+    const proofs = this.#proofs.get(files);
+    if (proofs === undefined || proofs.length === 0 || record.name.startsWith("close")) return;
+    for (const arg of record.args) {
+      const isFd = arg === record.args[0] ? firstFd(record) !== null : arg.kind === "int" && arg.note !== null;
+      const fd = isFd ? evalInt(arg) : null;
+      if (fd !== null) this.#decide(files, this.#proofs.get(files) ?? [], fd);
+    }
+  }
+
+  #decide(files: FdTable, proofs: readonly Proof[], fd: number): void {
+    const open = proofs.filter((proof) => proof.fd !== fd && !proof.lower.includes(fd));
+    if (open.length === proofs.length) return;
+    for (const proof of proofs) if (proof.lower.includes(fd)) this.#fallen.push(proof.record);
+    this.#proofs.set(files, open);
+  }
+
+  /** Calls whose results have turned out to be wrong since this was last asked. */
+  takeFallen(): readonly CallRecord[] {
+    return this.#fallen.length === 0 ? this.#fallen : this.#fallen.splice(0);
+  }
+}
