@@ -5,7 +5,9 @@
 import type { FdTable } from "../kernel/fs/fdtable.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
-import { firstFd } from "./records.ts";
+import { firstFd, noteOf } from "./records.ts";
+
+const KIND_CHARS = 4;
 
 interface Proof {
   readonly record: CallRecord;
@@ -26,6 +28,17 @@ export class InheritedNumbers {
     this.#proofs.set(files, proofs);
   }
 
+  /** Another call is given a number: that was under way, so nothing is inherited there. */
+  allocated(files: FdTable, fd: number): void {
+    const proofs = this.#proofs.get(files);
+    if (proofs?.some(({ lower }) => lower.includes(fd))) {
+      this.#proofs.set(
+        files,
+        proofs.filter(({ lower }) => !lower.includes(fd)),
+      );
+    }
+  }
+
   /** A call uses a number: the first use after a proof decides about it. To close what is not needed is no use. */
   used(files: FdTable, record: CallRecord): void {
     const proofs = this.#proofs.get(files);
@@ -33,14 +46,18 @@ export class InheritedNumbers {
     for (const arg of record.args) {
       const isFd = arg === record.args[0] ? firstFd(record) !== null : arg.kind === "int" && arg.note !== null;
       const fd = isFd ? evalInt(arg) : null;
-      if (fd !== null) this.#decide(files, this.#proofs.get(files) ?? [], fd);
+      if (fd !== null) this.#decide(files, this.#proofs.get(files) ?? [], fd, noteOf(arg));
     }
   }
 
-  #decide(files: FdTable, proofs: readonly Proof[], fd: number): void {
+  #decide(files: FdTable, proofs: readonly Proof[], fd: number, note: string | null): void {
     const open = proofs.filter((proof) => proof.fd !== fd && !proof.lower.includes(fd));
     if (open.length === proofs.length) return;
-    for (const proof of proofs) if (proof.lower.includes(fd)) this.#fallen.push(proof.record);
+    for (const { lower, record } of proofs) {
+      const [value] = record.result?.values ?? [];
+      const given = value === undefined ? null : noteOf(value);
+      if (lower.includes(fd) && sameKind(note, given)) this.#fallen.push(record);
+    }
     this.#proofs.set(files, open);
   }
 
@@ -48,4 +65,9 @@ export class InheritedNumbers {
   takeFallen(): readonly CallRecord[] {
     return this.#fallen.length === 0 ? this.#fallen : this.#fallen.splice(0);
   }
+}
+
+/** The note of a socket changes while it lives, its first letters do not. */
+function sameKind(a: string | null, b: string | null): boolean {
+  return a === null || b === null || a.slice(0, KIND_CHARS) === b.slice(0, KIND_CHARS);
 }

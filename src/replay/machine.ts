@@ -248,6 +248,7 @@ export class Machine {
     for (const [index, fd] of fds.entries()) {
       if (fd >= files.nofile) break;
       const lower: number[] = [];
+      this.inherited.allocated(files, fd);
       for (let free = files.lowestFree(from); free < fd; free = files.lowestFree(free + 1)) {
         if (seen.has(free) || fds.slice(0, index).includes(free)) continue;
         this.putExternal(task, free, "inherited", null, false);

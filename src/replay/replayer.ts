@@ -228,7 +228,8 @@ export class Replayer {
   }
 
   /**
-   * The next line of a task whose call was interrupted. Another thread of its process may have taken the signal.
+   * The next line of a task whose call was interrupted. Another thread of its process may have taken the signal,
+   * and a call that is restarted may be on its way again before that one's line.
    *
    * @param shown - the line shows a signal, or the task's end.
    */
@@ -236,7 +237,8 @@ export class Replayer {
     const record = owner?.unexplained ?? null;
     if (owner === null || record === null) return;
     owner.unexplained = null;
-    const taken = (this.#signalLines.get(owner.task.process) ?? 0) > (record.entryLine ?? 0);
+    const restarts = record.result?.errnos[0] !== "EINTR" && owner.task.process.threads.length > 1;
+    const taken = restarts || (this.#signalLines.get(owner.task.process) ?? 0) > (record.entryLine ?? 0);
     if (shown || taken) this.tally.count("assumed");
     else this.#diverged(record, { field: "result", recorded: interruption(record), predicted: "no signal came" });
   }
