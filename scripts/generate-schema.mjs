@@ -1,7 +1,9 @@
-// Writes docs/schema/trace-line.schema.json from src/trace/schema.ts. Run after a build; a test compares the two.
+// Writes docs/schema/ from src/trace/schema.ts and src/analysis/doctor/schema.ts. Run after a build; tests compare.
 import { mkdirSync, writeFileSync } from "node:fs";
+import { doctorJsonSchema } from "../dist/analysis/doctor/schema.js";
 import { lineJsonSchema } from "../dist/trace/schema.js";
 
 const folder = new URL("../docs/schema/", import.meta.url);
 mkdirSync(folder, { recursive: true });
 writeFileSync(new URL("trace-line.schema.json", folder), lineJsonSchema());
+writeFileSync(new URL("doctor.schema.json", folder), doctorJsonSchema());

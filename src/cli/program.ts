@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import { behavioursCommand } from "./behaviours.ts";
 import { checkCommand } from "./check.ts";
 import { diffCommand } from "./diff.ts";
+import { doctorCommand } from "./doctor.ts";
 import { Exit, reportError } from "./errors.ts";
 import { explainCommand } from "./explain.ts";
 import type { Io } from "./io.ts";
@@ -22,6 +23,7 @@ const commands: readonly AddCommand[] = [
   litmusCommand,
   replayCommand,
   explainCommand,
+  doctorCommand,
   checkCommand,
   behavioursCommand,
 ];

@@ -4,7 +4,7 @@
 import { type Evidence, followScript, RecordingFollower } from "../analysis/evidence.ts";
 import { firstChoice } from "../kernel/choice.ts";
 import { kernelProfile, NEWEST } from "../kernel/profile.ts";
-import { Replayer, type ReplayWatcher } from "../replay/replayer.ts";
+import { Replayer } from "../replay/replayer.ts";
 import type { Line } from "../trace/ast.ts";
 import { lower } from "../trace/lower.ts";
 import { parseText, TraceReader } from "../trace/reader.ts";
@@ -67,7 +67,7 @@ export function isRecording(lines: Iterable<Line>): boolean {
 export async function follow(trace: OpenTrace, options: WorldOptions): Promise<Evidence> {
   if (trace.kind === "recording") {
     const follower = new RecordingFollower();
-    await replayTrace(trace, options, follower.watcher);
+    await replayTrace(trace, options, follower);
     return follower.evidence();
   }
   const chunks: Uint8Array[] = [];
@@ -76,11 +76,11 @@ export async function follow(trace: OpenTrace, options: WorldOptions): Promise<E
   return followScript(lower(script), modelFor(script, options, NEWEST, null));
 }
 
-/** Replays a recording under a watcher. @throws UserError, ParseError */
-export async function replayTrace(trace: OpenTrace, options: WorldOptions, watcher: ReplayWatcher): Promise<void> {
+async function replayTrace(trace: OpenTrace, options: WorldOptions, follower: RecordingFollower): Promise<void> {
   const { file } = trace;
   const profile = kernelProfile(options.kernel ?? NEWEST);
-  const replayer = new Replayer({ profile, chooser: firstChoice, file, watcher });
+  const replayer = new Replayer({ profile, chooser: firstChoice, file, watcher: follower.watcher });
+  follower.trust(replayer.tally);
   const reader = new TraceReader({ file, lenient: true });
   for await (const chunk of trace.chunks) for (const line of reader.push(chunk)) replayer.push(line);
   for (const line of reader.end()) replayer.push(line);

@@ -3,9 +3,9 @@
  *
  * Counterpart: none in Linux; with tracepoints one would have the events, but not their causes.
  *
- * How to build on it: `kernel.observer = new CausalLog(placeOf)` before the first call; afterwards (or between calls) read events by
+ * How to build on it: `kernel.observer = new CausalLog(origins)` before the first call; afterwards (or between calls) read events by
  * id with `kind(id)`, `cause(id)`, `call(id)` and so on, from `first` up to, not with, `end`. `cause` leads one step back, `call`
- * at once to the root: the call, the timer or the outside action during which it happened; its `x` is the line that `placeOf` gave. What
+ * at once to the root: the call, the timer or the outside action during which it happened; its `x` is the line that `origins` gave. What
  * `subject`, `ep`, `x` and `y` hold is said at each kind. A chain always ends at a root, whose cause is 0.
  *
  *     write (CALL) <- bytes queued (BYTES) <- wake-up (WAKE) <- item queued (QUEUED) <- task woken (WOKEN)
@@ -28,7 +28,7 @@ import type { Hrtimer } from "./time/hrtimer.ts";
  * `queueOf` gives.
  */
 export const Kind = {
-  /** Root. subject: task. x: line. */
+  /** Root. subject: task. x: line. y: the file behind the descriptor that it is made on, 0 for none. */
   CALL: 1,
   /** Root. What somebody outside did. x: the line that proves it. */
   OUTSIDE: 2,
@@ -88,6 +88,8 @@ export interface FileNote {
   readonly link: string;
   /** The queue that its readers take from. */
   readonly queue: number;
+  /** Itself, as it is now. */
+  readonly file: File;
 }
 
 const STRIDE = 8;
@@ -97,11 +99,16 @@ const CHUNK_EVENTS = 1 << CHUNK_BITS;
 const CHUNKS_MAX = 256;
 const INT_MAX = 0x7fffffff;
 
-/** What a call's origin stands for: a line of a script or recording, counted from 1; 0 when there is none. */
-export type PlaceOf = (origin: object) => number;
+/** What the origins of calls stand for. */
+export interface Origins {
+  /** A line of a script or recording, counted from 1; 0 when there is none. */
+  line(origin: object): number;
+  /** Whether the call is made on a descriptor, which is its first argument. */
+  takesFd(origin: object): boolean;
+}
 
 export class CausalLog extends KernelObserver {
-  readonly #placeOf: PlaceOf;
+  readonly #origins: Origins;
   readonly #chunksMax: number;
   readonly #chunks: (Int32Array | null)[] = [];
   /** Ids start at 1: 0 stands for no event. */
@@ -136,9 +143,9 @@ export class CausalLog extends KernelObserver {
   readonly #left: number[] = [];
 
   /** @param chunksMax - chunks of 32768 events that are kept. */
-  constructor(placeOf: PlaceOf, chunksMax: number = CHUNKS_MAX) {
+  constructor(origins: Origins, chunksMax: number = CHUNKS_MAX) {
     super();
-    this.#placeOf = placeOf;
+    this.#origins = origins;
     this.#chunksMax = chunksMax;
   }
 
@@ -256,8 +263,8 @@ export class CausalLog extends KernelObserver {
     return id;
   }
 
-  #begin(kind: Kind, subject: number, x: number): number {
-    const id = this.#add(kind, 0, subject, 0, x, 0);
+  #begin(kind: Kind, subject: number, x: number, y: number): number {
+    const id = this.#add(kind, 0, subject, 0, x, y);
     this.#enterRoot(id);
     return id;
   }
@@ -286,7 +293,7 @@ export class CausalLog extends KernelObserver {
     let note = this.#files.get(file.id);
     if (note === undefined) {
       const queue = file instanceof SocketFile ? file.sk : file instanceof PipeFile ? file.pipe : file;
-      note = { link: file.link, queue: this.#queueNumber(queue) };
+      note = { link: file.link, queue: this.#queueNumber(queue), file };
       this.#files.set(file.id, note);
     }
     return note;
@@ -313,9 +320,11 @@ export class CausalLog extends KernelObserver {
     return this.#lastWake === 0 ? this.#root : this.#lastWake;
   }
 
-  override entered(task: Task, origin: object): void {
+  override entered(task: Task, origin: object, first: number): void {
     const number = this.#taskNumber(task);
-    this.#callOf[number] = this.#begin(Kind.CALL, number, this.#placeOf(origin));
+    const file = first < 0 || !this.#origins.takesFd(origin) ? null : task.process.files.getRaw(first | 0);
+    if (file !== null) this.#note(file);
+    this.#callOf[number] = this.#begin(Kind.CALL, number, this.#origins.line(origin), file === null ? 0 : file.id);
   }
 
   override resumed(task: Task): void {
@@ -327,7 +336,7 @@ export class CausalLog extends KernelObserver {
   }
 
   override outside(proof: object): void {
-    this.#begin(Kind.OUTSIDE, -1, this.#placeOf(proof));
+    this.#begin(Kind.OUTSIDE, -1, this.#origins.line(proof), 0);
   }
 
   override armed(timer: Hrtimer): void {
@@ -336,7 +345,7 @@ export class CausalLog extends KernelObserver {
 
   override expired(timer: Hrtimer): void {
     const task = "task" in timer ? this.#taskNumber(timer.task as Task) : -1;
-    this.#begin(Kind.TIMER, task, this.#armedAt.get(timer) ?? 0);
+    this.#begin(Kind.TIMER, task, this.#armedAt.get(timer) ?? 0, 0);
   }
 
   override rbInsert(ep: Eventpoll, epi: Epitem): void {

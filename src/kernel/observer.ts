@@ -23,8 +23,9 @@ export abstract class KernelObserver {
    * A task enters a call. Whoever makes calls says so, right before the call's code runs.
    *
    * @param origin - the caller's own handle of the call: a step of a program, a record of a recording.
+   * @param first - the first argument register; -1 where there is none.
    */
-  entered(_task: Task, _origin: object): void {}
+  entered(_task: Task, _origin: object, _first: number): void {}
   /** A task goes on inside its call. */
   resumed(_task: Task): void {}
   /** The task's call is over. */

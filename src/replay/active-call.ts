@@ -138,7 +138,7 @@ export class ActiveCall {
       this.#encoded ??= encodeCall(this.#signature, this.record.args, owner.area, this.#ports, this.errno === "EFAULT");
       const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
       const { observer } = owner.task.kernel;
-      if (observer !== null) observer.entered(owner.task, this.record);
+      if (observer !== null) observer.entered(owner.task, this.record, a);
       const ret = this.#run(owner.task, a, b, c, d, e, f);
       if (observer !== null && ret !== BLOCKED) observer.returned(owner.task, ret);
       this.progress = ret === BLOCKED ? "sleeping" : "returned";

@@ -191,7 +191,7 @@ export class Machine {
   /** @param origin - what ends the process. */
   #closeAll({ task }: ReplayTask, origin: object): void {
     const { files } = task.process;
-    this.kernel.observer?.entered(task, origin);
+    this.kernel.observer?.entered(task, origin, -1);
     for (let fd = 0; fd < files.end; fd += 1) files.take(fd)?.put();
   }
 
@@ -208,7 +208,7 @@ export class Machine {
     this.tasks.delete(task.id);
     task.active?.interrupt();
     if (task.task.exiting) return;
-    this.kernel.observer?.entered(task.task, origin);
+    this.kernel.observer?.entered(task.task, origin, -1);
     doExit(task.task, status);
   }
 

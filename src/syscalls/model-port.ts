@@ -322,7 +322,7 @@ class ProgramRun implements RaceHost {
     if (syscall === undefined) throw new Unmodelled(`${step.name}()`);
     const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = step.args.map((register) => this.#value(register));
     const { observer } = this.kernel;
-    if (observer !== null) observer.entered(task, step);
+    if (observer !== null) observer.entered(task, step, a);
     const result = doSyscall(task, syscall, a, b, c, d, e, f);
     this.#returned[index] = result === BLOCKED ? null : result;
     if (observer !== null && result !== BLOCKED) observer.returned(task, result);

@@ -1,0 +1,216 @@
+/**
+ * The trace as the rules see it: calls in the order of their effects, by description, with what was left to read.
+ */
+import { Kind } from "../../kernel/causal-log.ts";
+import type { File } from "../../kernel/fs/file.ts";
+import { evalInt } from "../../trace/abi/evaluate.ts";
+import type { CallRecord } from "../../trace/pairs.ts";
+import { type Evidence, lineOf } from "../evidence.ts";
+import { Reasons } from "../explain/absence.ts";
+import { History } from "../explain/history.ts";
+import type { EvidenceLine } from "./finding.ts";
+
+/** A call with a place in the order of effects. */
+export interface Step {
+  /** Its CALL event. */
+  readonly id: number;
+  /** Its RETURN event, or the end of the log while it is still asleep. */
+  readonly end: number;
+  readonly line: number;
+  /** Number of the task. */
+  readonly task: number;
+  readonly record: CallRecord;
+  readonly name: string;
+  /** What the trace shows; null when it shows no number. */
+  readonly ret: number | null;
+  readonly errno: string | null;
+  /** The description that the call is made on; 0 for none. */
+  readonly file: number;
+  /** By its first argument. */
+  readonly fd: number | null;
+}
+
+const WAIT = /^epoll_p?wait2?$/;
+const READS = /^(read|readv|preadv2?|recv|recvfrom|recvmsg|recvmmsg|splice|sendfile)$/;
+const ACCEPTS = /^accept4?$/;
+const WRITES = /^(write|writev|pwritev2?|send|sendto|sendmsg|sendmmsg|sendfile)$/;
+
+export const isWait = ({ name }: Step): boolean => WAIT.test(name);
+export const isRead = ({ name }: Step): boolean => READS.test(name);
+export const isAccept = ({ name }: Step): boolean => ACCEPTS.test(name);
+export const isWrite = ({ name }: Step): boolean => WRITES.test(name);
+
+export class Patient {
+  readonly evidence: Evidence;
+  readonly history: History;
+  readonly reasons: Reasons;
+  /** In the order of their effects. */
+  readonly steps: readonly Step[];
+  readonly #byFile = new Map<number, Step[]>();
+  readonly #byTask = new Map<number, Step[]>();
+  readonly #byId = new Map<number, Step>();
+  /** Descriptions that a call was made on whose result the replay did not foresee. */
+  readonly #doubtful = new Set<number>();
+
+  constructor(evidence: Evidence) {
+    this.evidence = evidence;
+    this.history = new History(evidence.log);
+    this.reasons = new Reasons(this.history, evidence.calls);
+    this.steps = this.#collect();
+  }
+
+  #collect(): Step[] {
+    const { log, calls, doubtful } = this.evidence;
+    const steps: Step[] = [];
+    for (let id = log.first; id < log.end; id += 1) {
+      if (log.kind(id) !== Kind.CALL) continue;
+      const line = log.x(id);
+      if (doubtful.has(line)) this.#doubtful.add(log.y(id));
+      const record = calls.at(line);
+      // the attempts before the last one came to nothing; in a loop of a script each round is one of its own
+      if (record === null || lineOf(record) !== line) continue;
+      const step = this.#step(id, line, record);
+      if (step.end === log.end && this.history.callAt(line) !== id) continue;
+      steps.push(step);
+      this.#byId.set(id, step);
+      file(this.#byFile, step.file, step);
+      file(this.#byTask, step.task, step);
+    }
+    return steps;
+  }
+
+  #step(id: number, line: number, record: CallRecord): Step {
+    const { log } = this.evidence;
+    const returned = this.history.ofCall(id).find((event) => log.kind(event) === Kind.RETURN);
+    const last = this.history.callAt(line) === id;
+    const ownResult = returned === undefined ? null : log.x(returned);
+    const value = record.result?.values[0];
+    const shown = value === undefined ? null : evalInt(value);
+    const [first] = record.args;
+    return {
+      id,
+      end: returned ?? log.end,
+      line,
+      task: log.subject(id),
+      record,
+      name: record.name,
+      ret: last ? shown : ownResult,
+      errno: last ? (record.result?.errnos[0] ?? null) : ownResult !== null && ownResult < 0 ? "" : null,
+      file: log.y(id),
+      fd: first === undefined ? null : evalInt(first),
+    };
+  }
+
+  /** Calls on a description, in order. */
+  on(fileId: number): readonly Step[] {
+    return this.#byFile.get(fileId) ?? [];
+  }
+
+  get tasks(): Iterable<number> {
+    return this.#byTask.keys();
+  }
+
+  /** Calls of a task, in order. */
+  of(task: number): readonly Step[] {
+    return this.#byTask.get(task) ?? [];
+  }
+
+  /** The call in which an event happened; null when it was none of the trace's, or an attempt of the replay. */
+  stepOf(event: number): Step | null {
+    return this.#byId.get(this.evidence.log.call(event)) ?? null;
+  }
+
+  /** The task's next wait on an epoll that begins behind an event; null when there is none. */
+  nextWait(task: number, ep: number, behind: number): Step | null {
+    const steps = this.of(task);
+    for (let i = firstBehind(steps, behind); i < steps.length; i += 1) {
+      const step = steps[i] as Step;
+      if (isWait(step) && step.file === ep) return step;
+    }
+    return null;
+  }
+
+  /** Calls on a description between two events. */
+  between(fileId: number, from: number, to: number): Step[] {
+    const steps = this.on(fileId);
+    const found: Step[] = [];
+    for (let i = firstBehind(steps, from); i < steps.length; i += 1) {
+      const step = steps[i] as Step;
+      if (step.id >= to) break;
+      found.push(step);
+    }
+    return found;
+  }
+
+  /** The mask that a registration had at a moment. */
+  maskAt(item: number, at: number): number {
+    const { log } = this.evidence;
+    let mask = 0;
+    for (const id of this.history.ofItem(item)) {
+      if (id >= at) break;
+      const kind = log.kind(id);
+      if (kind === Kind.INSERTED || kind === Kind.MODIFIED) mask = log.x(id);
+    }
+    return mask;
+  }
+
+  /** Whether nothing that the log says of a description is contradicted by the recording. */
+  isTrusted(fileId: number): boolean {
+    return !this.#doubtful.has(fileId);
+  }
+
+  fileOf(id: number): File | null {
+    return this.evidence.log.file(id)?.file ?? null;
+  }
+
+  taskName(step: Step): string | null {
+    return step.record.task;
+  }
+
+  /** Evidence of an event's line. */
+  at(event: number, note: string): EvidenceLine {
+    return { line: this.evidence.log.line(event), note };
+  }
+
+  /** Milliseconds between the beginnings of two calls; null without times. */
+  msBetween(from: Step, to: Step): number | null {
+    const { entryNs } = from.record;
+    const end = to.record.entryNs;
+    return entryNs === null || end === null ? null : (end - entryNs) / 1e6;
+  }
+}
+
+/** Evidence of a call. */
+export function evidenceOf(step: Step, note: string): EvidenceLine {
+  return { line: step.line, note };
+}
+
+/** Whether a wait was given up because its time was up, or still lasts at the end: the program had nothing else to do. */
+export function cameToNothing(patient: Patient, wait: Step): boolean {
+  if (wait.end === patient.evidence.log.end) return true;
+  return wait.ret === 0 && !isImmediate(wait);
+}
+
+/** A wait with time-out 0. */
+export function isImmediate({ record }: Step): boolean {
+  const timeout = record.args[3];
+  return timeout !== undefined && evalInt(timeout) === 0;
+}
+
+/** Index of the first step whose call began behind an event. */
+function firstBehind(steps: readonly Step[], event: number): number {
+  let low = 0;
+  let high = steps.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((steps[middle] as Step).id > event) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}
+
+function file(lists: Map<number, Step[]>, key: number, step: Step): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [step]);
+  else list.push(step);
+}
