@@ -66,6 +66,8 @@ export class Kernel {
   readonly net: Net;
   readonly mqueues: Mqueues = new Mqueues();
   #observer: KernelObserver | null = null;
+  /** In whose name things happen, as whoever drives the machine says; kept with what waits in a queue (`queuedBy`). */
+  actor: object | null = null;
   /** Set while somebody goes through schedules: opens the preemption points inside calls. */
   exploring: Exploration | null = null;
   /** Inode of every anonymous file. */

@@ -55,7 +55,7 @@ function restart(task: Task): number {
 }
 
 /** One event of a recorded epoll_wait. */
-interface WantedEvent {
+export interface WantedEvent {
   /** Without sign, as are the two halves of its datum. */
   readonly events: number;
   readonly low: number;
@@ -77,8 +77,12 @@ export class ActiveCall {
   readonly #signature: Signature;
   readonly #run: Syscall;
   readonly #ports: PortMap;
+  /** Its new numbers have shown inherited descriptors. */
+  inferred = false;
   /** The recording has told something here that it had not told before: an ephemeral port. */
   learnt = false;
+  /** It was given the recorded events although their order is not possible. */
+  disorder = false;
   #encoded: EncodedCall | null = null;
   #events: readonly WantedEvent[] | null | undefined;
 
@@ -138,6 +142,7 @@ export class ActiveCall {
       this.#encoded ??= encodeCall(this.#signature, this.record.args, owner.area, this.#ports, this.errno === "EFAULT");
       const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
       const { observer } = owner.task.kernel;
+      owner.task.kernel.actor = this.record;
       if (observer !== null) observer.entered(owner.task, this.record, a);
       const ret = this.#run(owner.task, a, b, c, d, e, f);
       if (observer !== null && ret !== BLOCKED) observer.returned(owner.task, ret);
@@ -160,6 +165,7 @@ export class ActiveCall {
   settle(): void {
     const { task } = this.owner;
     try {
+      task.kernel.actor = this.record;
       while (this.progress === "sleeping" && task.state === TaskState.RUNNING) task.kernel.runTask(task);
     } catch (error) {
       if (!(error instanceof Unmodelled)) throw error;

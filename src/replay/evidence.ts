@@ -6,6 +6,7 @@
  */
 import { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import type { File } from "../kernel/fs/file.ts";
+import { Epoll } from "../kernel/uapi/epoll.ts";
 import { decodeEvents, evalInt } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
@@ -16,17 +17,33 @@ import type { Machine, ReplayTask } from "./machine.ts";
 import { firstFd, firstFile, NOTHING, newDescriptors } from "./records.ts";
 import { peerOf } from "./relations.ts";
 
+/** Calls that send a signal. */
+const SENDERS: ReadonlySet<string> = new Set("kill tkill tgkill".split(" "));
 /** Events that are looked at for one call. */
 const LOOK = 400;
 
 /** What a later call says of the one in question. */
 type Testimony = "before" | "after" | "nothing";
 
-/** @returns whether the call has to wait: something recorded inside its interval contradicts its effect now. */
-export function mustWait(machine: Machine, future: Lookahead, call: ActiveCall): boolean {
+/**
+ * @param pending - calls that have been entered and have not got what they were recorded with: held ones, and sleepers that
+ *   were recorded with a time-out.
+ * @returns whether the call has to wait: something recorded inside its interval contradicts its effect now.
+ */
+export function mustWait(
+  machine: Machine,
+  future: Lookahead,
+  call: ActiveCall,
+  pending: Iterable<ActiveCall>,
+): boolean {
   const { record, owner } = call;
   if (record.exitLine === null) return false;
+  if (SENDERS.has(record.name)) return isPending(machine, future, record);
   const subject = new Subject(call);
+  for (const other of pending) {
+    if (other === call || other.record.task === record.task) continue;
+    if (known<Testimony>(() => subject.ask(owner, other.owner, other.record), "nothing") === "after") return true;
+  }
   for (const event of future.ahead(LOOK)) {
     if (event.kind === "exit" && event.call === record) return false;
     if (event.kind !== "enter" || event.call.task === record.task) continue;
@@ -34,6 +51,47 @@ export function mustWait(machine: Machine, future: Lookahead, call: ActiveCall):
     if (other === undefined) continue;
     const testimony = known<Testimony>(() => subject.ask(owner, other, event.call), "nothing");
     if (testimony !== "nothing") return testimony === "after";
+  }
+  return false;
+}
+
+/** The signal that a call sends waits at its receiver already, so that another one would be lost: it is taken first. */
+function isPending(machine: Machine, future: Lookahead, record: CallRecord): boolean {
+  const [pid, tid] = record.args;
+  const target = record.name === "tgkill" ? tid : pid;
+  const signal = record.args.at(-1);
+  const receiver = machine.tasks.get(String(evalInt(target ?? NOTHING)));
+  const number = signal === undefined ? null : evalInt(signal);
+  if (receiver === undefined || number === null || number < 1) return false;
+  const { task } = receiver;
+  const pending = record.name === "kill" ? task.process.sharedPending : task.pending;
+  return pending.holds(number) && !findsNothing(future, receiver);
+}
+
+/** The task's next wait was recorded with a time-out: nothing has come that the wait before it did not see. */
+function findsNothing(future: Lookahead, { id }: ReplayTask): boolean {
+  for (const event of future.ahead(LOOK)) {
+    if (event.kind !== "enter" || event.call.task !== id || !/^epoll_p?wait|poll$|select/.test(event.call.name))
+      continue;
+    return evalInt(event.call.result?.values[0] ?? NOTHING) === 0;
+  }
+  return false;
+}
+
+/**
+ * Whether a waiter of an epoll that another epoll watches has to wait: what it takes is seen through the outer one as well, by
+ * a call that comes before its exit.
+ */
+export function isSeenOutside(machine: Machine, future: Lookahead, call: ActiveCall): boolean {
+  const inner = firstFile(call.owner, call.record);
+  if (inner === null || inner.fEp === null || inner.fEp.first === null) return false;
+  for (const event of future.ahead(LOOK)) {
+    if (event.kind === "exit" && event.call === call.record) return false;
+    if (event.kind !== "enter" || event.call.task === call.record.task) continue;
+    const other = machine.tasks.get(event.call.task);
+    const outer = other === undefined ? null : firstFile(other, event.call);
+    if (outer === null || outer.epoll === null || !CONSUMERS.has(event.call.name)) continue;
+    for (const hook of inner.fEp) if (hook.ep.file === outer) return true;
   }
   return false;
 }
@@ -74,7 +132,7 @@ class Subject {
   #askWait(other: ReplayTask, watcher: File, record: CallRecord): Testimony {
     const array = record.args[1];
     const value = evalInt(record.result?.values[0] ?? NOTHING);
-    if (record.result?.errnos.length !== 0 || value === null || array === undefined) return "nothing";
+    if ((record.result?.errnos[0] ?? null) !== null || value === null || array === undefined) return "nothing";
     const events = value === 0 ? [] : decodeEvents(array);
     if (events === null || events.length >= (evalInt(record.args[2] ?? NOTHING) ?? 0)) return "nothing";
     for (const file of [this.#file, this.#peer]) {
@@ -82,7 +140,9 @@ class Subject {
       for (const item of file.fEp) {
         if (item.ep.file !== watcher || !(item instanceof Epitem)) continue;
         const data = (BigInt(item.dataHigh >>> 0) << 32n) | BigInt(item.dataLow >>> 0);
-        if (item.ep.itemPoll(other.task, item, null) !== 0 || (item.events & READABLE) === 0) continue;
+        const edge = (item.events & Epoll.ET) !== 0;
+        const reported = edge ? item.rdllink.list !== null : item.ep.itemPoll(other.task, item, null) !== 0;
+        if (reported || (item.events & READABLE) === 0) continue;
         return events.some((event) => event.data === data) ? "before" : "after";
       }
     }

@@ -261,6 +261,15 @@ export class Machine {
     return inferred;
   }
 
+  /** These numbers were given in the order that was possible. */
+  allocated(task: ReplayTask, fds: readonly number[]): void {
+    const { files } = task.task.process;
+    for (const fd of fds) {
+      this.inherited.allocated(files, fd);
+      this.#seenOf(files).add(fd);
+    }
+  }
+
   /** Makes sure that a descriptor which a line shows (`7</etc/hosts>`) exists. */
   learn(task: ReplayTask, expr: Expr): void {
     if (expr.kind !== "int" || expr.note === null || expr.value < 0n || expr.value > 0xffffffn) return;

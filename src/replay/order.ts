@@ -5,14 +5,17 @@
  * contradicts. Until then it is held; a call whose result needs another's effect lets that one through first. So a way back
  * is not needed: results are foreseen, not tried.
  */
+import type { Eventpoll } from "../kernel/fs/eventpoll/eventpoll.ts";
 import { TaskState } from "../kernel/sched/task.ts";
+import { evalInt } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
-import { mustWait } from "./evidence.ts";
+import { isSeenOutside, mustWait } from "./evidence.ts";
 import { type Foresight, foresee, known, READABLE } from "./foresight.ts";
 import { STAMP_ERROR_NS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
-import { filesAsked, firstFile } from "./records.ts";
+import { QueueOrder } from "./queue-order.ts";
+import { filesAsked, firstFile, NOTHING } from "./records.ts";
 import { isWatchedBy, reaches } from "./relations.ts";
 
 /** Effects that one call may set off: a bound for what never settles. */
@@ -24,9 +27,15 @@ export class Order {
   /** Calls that have been entered and not begun. */
   readonly #held = new Set<ActiveCall>();
 
+  /** Sleepers that were recorded with a time-out. */
+  readonly #dozing = new Set<ActiveCall>();
+
+  readonly #queues: QueueOrder;
+
   constructor(machine: Machine, future: Lookahead) {
     this.#machine = machine;
     this.#future = future;
+    this.#queues = new QueueOrder(machine.ports);
   }
 
   /** A call whose exit comes later has been entered. */
@@ -34,26 +43,41 @@ export class Order {
     this.#held.add(call);
     // its end is so far away that its arguments are not known yet
     if (call.record.phase === "entered" && call.isConsumer) return;
-    const foresight = foresee(call.owner, call);
+    const foresight = this.#foresee(call);
     if (call.isConsumer) {
       if (foresight === "yes" || !isAvailable(call)) this.#begin(call);
-    } else if (foresight !== "no" && !mustWait(this.#machine, this.#future, call)) this.#begin(call);
+    } else if (foresight !== "no" && !this.#mustWait(call)) this.#begin(call);
+  }
+
+  #settle(call: ActiveCall): void {
+    if (call.progress === "sleeping") this.#queues.around(call, () => call.settle());
+  }
+
+  #mustWait(call: ActiveCall): boolean {
+    return mustWait(this.#machine, this.#future, call, [...this.#dozing, ...this.#held]);
   }
 
   /** Begins a call, and gives it up again where that left no trace and did not give the recorded result. */
   #begin(call: ActiveCall): void {
     this.#held.delete(call);
     this.start(call);
-    if (call.progress === "returned" && call.isRepeatable && call.difference(this.#machine.opaque) !== null) {
-      call.progress = "idle";
-      this.#held.add(call);
-    } else this.recheck();
+    if (this.#keepIfRight(call)) this.recheck();
+  }
+
+  /** A call that left no trace and did not give the recorded result is held again. @returns whether it stays begun. */
+  #keepIfRight(call: ActiveCall): boolean {
+    if (call.progress !== "returned" || !call.isRepeatable || call.difference(this.#machine.opaque) === null)
+      return true;
+    call.progress = "idle";
+    this.#held.add(call);
+    return false;
   }
 
   /** Enters a call on the model. */
   start(call: ActiveCall): void {
-    call.start();
+    this.#queues.around(call, () => call.start());
     if (call.opaque) this.#machine.opaque = true;
+    if (call.progress === "sleeping" && call.value === 0) this.#dozing.add(call);
   }
 
   /** Something has changed: whoever waited for just that goes on. */
@@ -63,12 +87,24 @@ export class Order {
 
   /** One woken sleeper goes on, if what it would find is what it found. */
   #wake(): boolean {
-    for (let node = this.#machine.kernel.runqueue.first; node !== null; node = node.next) {
+    const { runqueue } = this.#machine.kernel;
+    for (let node = runqueue.first; node !== null; node = node.next) {
       const call = this.#machine.taskOf(node.owner)?.active ?? null;
-      if (call === null || call.progress !== "sleeping" || call.isQuestion) continue;
-      if (call.isConsumer && foresee(call.owner, call) !== "yes") continue;
+      if (call === null || call.progress !== "sleeping" || !call.isQuestion || call.errno !== null) continue;
       call.settle();
+      this.#keepIfRight(call);
       return true;
+    }
+    // who asks an epoll about others takes nothing from them, so it goes first
+    for (const outer of [true, false]) {
+      for (let node = runqueue.first; node !== null; node = node.next) {
+        const call = this.#machine.taskOf(node.owner)?.active ?? null;
+        if (call === null || call.progress !== "sleeping" || call.isQuestion || asksEpolls(call) !== outer) continue;
+        if (call.isConsumer && this.#foresee(call) !== "yes") continue;
+        if (call.isConsumer && isSeenOutside(this.#machine, this.#future, call)) continue;
+        this.#settle(call);
+        return true;
+      }
     }
     return false;
   }
@@ -76,15 +112,12 @@ export class Order {
   /** One held call takes effect, if its time has come. */
   #release(): boolean {
     for (const call of [...this.#held]) {
-      const foresight = foresee(call.owner, call);
+      const foresight = this.#foresee(call);
       if (foresight === "no" || (call.isConsumer && foresight === "unknown" && !call.isQuestion)) continue;
-      if (!call.isConsumer && mustWait(this.#machine, this.#future, call)) continue;
+      if (!call.isConsumer && this.#mustWait(call)) continue;
       this.#held.delete(call);
       this.start(call);
-      if (call.progress !== "returned" || !call.isRepeatable || call.difference(this.#machine.opaque) === null)
-        return true;
-      call.progress = "idle";
-      this.#held.add(call);
+      if (this.#keepIfRight(call)) return true;
     }
     return false;
   }
@@ -94,29 +127,57 @@ export class Order {
     const wasHeld = this.#held.delete(call);
     if (call.progress === "idle") {
       if (wasHeld && !call.isConsumer) this.#advance(ns);
-      if (this.#othersWait && this.#foresee(call) === "no") this.#demand(call);
-      this.start(call);
-    }
-    call.settle();
+      const mayDiffer = this.#othersWait || call.isConsumer;
+      if (mayDiffer && this.#foresee(call) === "no") this.#demand(call);
+      this.#infer(call);
+      this.#force(call);
+      if (call.progress === "idle") this.start(call);
+    } else this.#infer(call);
+    if (call.progress === "sleeping" && this.#foresee(call) === "no") this.#prepare(call, ns);
+    this.#settle(call);
     if (call.progress === "sleeping") {
-      this.#demand(call);
       this.#wakeUp(call);
       if (call.progress === "sleeping") this.#passTime(call, ns);
     }
     if (this.#isWrong(call)) this.#demand(call);
     while (this.#isWrong(call) && this.#machine.hurryExit(call.owner)) this.#retry(call);
+    this.#dozing.delete(call);
     this.recheck();
   }
 
   /** A call ends without a result that could be foreseen: a signal ended it, or its task did. */
   abandon(call: ActiveCall): void {
     this.#held.delete(call);
+    this.#dozing.delete(call);
     call.interrupt();
     this.recheck();
   }
 
+  /** The same events in an order that is not possible: a divergence, but what comes later is held to the recorded order. */
+  #force(call: ActiveCall): void {
+    if (foresee(call.owner, call) === "no" && this.#queues.settle(call, true)) call.disorder = true;
+  }
+
+  /** A sleeper that would not find what it found. */
+  #prepare(call: ActiveCall, ns: number | null): void {
+    if (call.value === 0) this.#passTime(call, ns);
+    if (call.progress === "sleeping") this.#demand(call);
+    if (call.progress === "sleeping") this.#force(call);
+  }
+
+  /** Numbers that the process inherited are taken although no line has shown them. */
+  #infer(call: ActiveCall): void {
+    const { record, descriptors, owner } = call;
+    if (descriptors.length === 0) return;
+    const from = record.name === "fcntl" ? (evalInt(record.args[2] ?? NOTHING) ?? 0) : 0;
+    if (call.progress !== "idle") this.#machine.allocated(owner, descriptors);
+    else if (this.#machine.inferInherited(owner, record, descriptors, from)) call.inferred = true;
+  }
+
+  /** Would the call give its result now, or could it, in one of the orders that a queue may have? */
   #foresee(call: ActiveCall): Foresight {
-    return foresee(call.owner, call);
+    const foresight = foresee(call.owner, call);
+    return foresight === "no" && this.#queues.settle(call, false) ? "yes" : foresight;
   }
 
   get #othersWait(): boolean {
@@ -180,7 +241,10 @@ export class Order {
     for (let node = this.#machine.kernel.runqueue.first; node !== null; ) {
       const { owner: task, next } = node;
       const call = task.timedOut ? (this.#machine.taskOf(task)?.active ?? null) : null;
-      if (call !== null && call.value === 0) call.settle();
+      if (call !== null && call.value === 0) {
+        call.settle();
+        if (call.progress !== "sleeping") this.#dozing.delete(call);
+      }
       node = next;
     }
   }
@@ -234,6 +298,21 @@ function isAvailable(call: ActiveCall): boolean {
   const { owner } = call;
   const file = firstFile(owner, call.record);
   if (file === null || owner.task.state !== TaskState.RUNNING) return false;
-  if (file.epoll !== null) return file.epoll.eventsAvailable;
+  if (file.epoll !== null) return hasEvents(owner, file.epoll);
   return known(() => (file.poll(owner.task, null) & READABLE) !== 0, true);
+}
+
+/** Whether a scan would report something: stale items do not count. */
+function hasEvents(owner: ReplayTask, ep: Eventpoll): boolean {
+  for (let node = ep.rdllist.first; node !== null; node = node.next) {
+    const { owner: item } = node;
+    if (known(() => ep.itemPoll(owner.task, item, null), 1) !== 0) return true;
+  }
+  return false;
+}
+
+/** An epoll_wait whose first ready item is an epoll itself. */
+function asksEpolls({ owner, record }: ActiveCall): boolean {
+  const item = firstFile(owner, record)?.epoll?.rdllist.first?.owner ?? null;
+  return item !== null && item.file.epoll !== null;
 }

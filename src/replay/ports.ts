@@ -2,9 +2,10 @@
  * Ephemeral ports: Linux picks them at random, so the model's are others than the recorded ones. Each recorded port stands for
  * one of the model's, from the first line that shows it on.
  */
-import { evalInt } from "../trace/abi/evaluate.ts";
+import { evalInt, exitOf } from "../trace/abi/evaluate.ts";
 import type { Expr, NamedExpr } from "../trace/ast.ts";
 import { call, int } from "../trace/build.ts";
+import type { CallRecord } from "../trace/pairs.ts";
 
 /** `ip_local_port_range`. */
 const LOW = 32_768;
@@ -35,6 +36,18 @@ export class PortMap {
       } else learnt = this.learn(child, other) || learnt;
     }
     return learnt;
+  }
+
+  /** The model's port of the peer that an accept was recorded with; null when the recording does not tell. */
+  peerPort(record: CallRecord): number | null {
+    const [, addr] = record.args;
+    const port = (addr === undefined ? null : portIn(exitOf(addr))) ?? noteEnds(record.result?.values[0])?.peer ?? null;
+    return port === null ? null : (this.#toModel.get(port) ?? port);
+  }
+
+  /** A descriptor's note tells which port its socket has. @param port - the model's. */
+  know(expr: Expr, port: number): void {
+    this.#pair(noteEnds(expr)?.own ?? null, port);
   }
 
   #pair(recorded: number | null, model: number | null): boolean {
@@ -100,4 +113,17 @@ function counterpart(child: Expr, others: readonly Expr[], index: number): Expr 
     return others.find((other) => other.kind === "named" && other.name === child.name) ?? null;
   }
   return others[index] ?? null;
+}
+
+/** The port in a socket address. */
+function portIn(expr: Expr): number | null {
+  const found = childrenOf(expr).find(isPort);
+  return found?.kind === "named" ? portOf(found) : null;
+}
+
+/** The two ports of `7<TCP:[127.0.0.1:80->127.0.0.1:4711]>`; null when the note tells none. */
+export function noteEnds(expr: Expr | undefined): { readonly own: number; readonly peer: number } | null {
+  if (expr?.kind !== "int" || expr.note === null) return null;
+  const found = /^TCPv?6?:\[.*:(\d+)->.*:(\d+)\]/u.exec(expr.note);
+  return found === null ? null : { own: Number(found[1]), peer: Number(found[2]) };
 }

@@ -34,7 +34,6 @@ import {
   isSymbol,
   isUnknown,
   NOTHING,
-  newDescriptors,
   noteOf,
   pathOf,
   softLimit,
@@ -74,9 +73,7 @@ export class Replayer {
   #order: Order | null = null;
   /** Descriptions that took part in a call which the model does not know: what they do from then on is not predicted. */
   readonly #tainted = new WeakSet<File>();
-  /** Calls whose new numbers have shown inherited descriptors. */
-  readonly #inferred = new WeakSet<CallRecord>();
-  /** Those of them that were counted as assumed. */
+  /** Calls whose new numbers have shown inherited descriptors, and which were counted as assumed. */
   readonly #numbersAssumed = new WeakSet<CallRecord>();
   /** The latest line of each process that shows a signal. */
   readonly #signalLines = new WeakMap<Process, number>();
@@ -170,7 +167,6 @@ export class Replayer {
     if (IGNORED.has(name) || LIMITS.has(name) || (isOnDisk(machine, record) && !opens)) return;
     for (const arg of record.args) machine.learn(owner, arg);
     machine.inherited.used(owner.task.process.files, record);
-    if (this.#lowestFreeIsHigher(machine, owner, record)) this.#inferred.add(record);
     const call = this.#activeCall(machine, owner, record);
     if (call === null) return;
     owner.active = call;
@@ -273,11 +269,14 @@ export class Replayer {
       this.tally.count("ignored");
       return;
     }
+    if (difference === null && call.disorder) {
+      this.#diverged(record, { field: "events", recorded: "this order", predicted: "another order" });
+      return;
+    }
     if (difference === null) {
       noteName(machine, record);
-      const inferred = this.#inferred.has(record);
-      if (inferred) this.#numbersAssumed.add(record);
-      this.tally.count(inferred || call.learnt ? "assumed" : "agreed");
+      if (call.inferred) this.#numbersAssumed.add(record);
+      this.tally.count(call.inferred || call.learnt ? "assumed" : "agreed");
       return;
     }
     for (const file of filesAsked(owner, record)) {
@@ -300,13 +299,6 @@ export class Replayer {
     const file = firstFile(owner, record);
     if (file !== null) this.#tainted.add(file);
     this.#keepNumber(machine, owner, record);
-  }
-
-  /** Numbers that the process inherited are occupied although no line has shown them. */
-  #lowestFreeIsHigher(machine: Machine, owner: ReplayTask, record: CallRecord): boolean {
-    const fds = newDescriptors(record);
-    const from = record.name === "fcntl" ? (evalInt(record.args[2] ?? NOTHING) ?? 0) : 0;
-    return fds.length > 0 && machine.inferInherited(owner, record, fds, from);
   }
 
   /** F_GETFL of an inherited descriptor: its flags are a guess. */

@@ -38,6 +38,8 @@ export class Epitem extends RbNode<Epitem> implements EpollHook {
   /** The next older arrival on `ep.ovflist`; meaningful while `onOvflist` (`next != EP_UNACTIVE_PTR`). */
   next: Epitem | null;
   onOvflist: boolean;
+  /** `kernel.actor` when the item was put on the ready list. */
+  queuedBy: object | null;
   /** Hooks on the description's wait queues, newest first. */
   pwqlist: EppollEntry | null;
 
@@ -53,6 +55,7 @@ export class Epitem extends RbNode<Epitem> implements EpollHook {
     this.dataHigh = dataHigh;
     this.next = null;
     this.onOvflist = false;
+    this.queuedBy = null;
     this.pwqlist = null;
   }
 

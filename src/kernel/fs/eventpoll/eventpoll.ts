@@ -89,11 +89,13 @@ export class Eventpoll {
     if (this.scanning) {
       if (epi.onOvflist) return;
       epi.onOvflist = true;
+      epi.queuedBy = this.kernel.actor;
       epi.next = this.ovflist;
       this.ovflist = epi;
       if (observer !== null) observer.queued(epi, "ovflist", "wake");
     } else if (epi.rdllink.list === null) {
       this.rdllist.addTail(epi.rdllink);
+      epi.queuedBy = this.kernel.actor;
       if (observer !== null) observer.queued(epi, "rdllist", "wake");
     } else if (observer !== null) {
       observer.filtered(epi, key, "linked");
@@ -273,6 +275,7 @@ export class Eventpoll {
   queueReady(epi: Epitem, cause: "add" | "mod"): void {
     if (epi.rdllink.list !== null) return;
     this.rdllist.addTail(epi.rdllink);
+    epi.queuedBy = this.kernel.actor;
     if (this.kernel.observer !== null) this.kernel.observer.queued(epi, "rdllist", cause);
     if (this.wq.active) this.wq.wakeUp(1, 0);
     if (this.pollWait.active) this.safewake();

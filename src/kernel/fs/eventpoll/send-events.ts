@@ -202,6 +202,7 @@ export class EpollWaitCall extends SleepingCall {
         if (observer !== null) observer.disarmed(epi);
       } else if ((epi.events & EPOLLET) === 0) {
         ep.rdllist.addTail(epi.rdllink);
+        epi.queuedBy = ep.kernel.actor;
         if (observer !== null) observer.queued(epi, "rdllist", "level");
       }
     }

@@ -197,6 +197,7 @@ export class TcpRequest extends Hrtimer {
     tcp.ports.add(num, child, false);
     tcp.hash(child);
     listener.listenState?.accepted.push(child);
+    child.queuedBy = listener.net.kernel.actor;
     listener.noteEnqueued(1);
     return child;
   }

@@ -97,6 +97,8 @@ export class TcpSock extends InetSock {
   disconnects: number;
   /** Accept queue and half-open connections; only while listening. */
   listenState: ListenState | null;
+  /** `kernel.actor` when the connection joined its accept queue. */
+  queuedBy: object | null;
   timer: TcpTimer | null;
   /** `mss_cache`: most bytes of one segment on its way. */
   mss: number;
@@ -142,6 +144,7 @@ export class TcpSock extends InetSock {
     this.backlog = null;
     this.disconnects = 0;
     this.listenState = null;
+    this.queuedBy = null;
     this.timer = null;
     this.mss = LOOPBACK_MSS;
     this.retransmit = null;

@@ -1,0 +1,140 @@
+/**
+ * Queues whose order the recording leaves open.
+ *
+ * Two calls whose intervals overlap may have taken effect in either order, and what they put into a queue (a ready list, an
+ * accept queue) stands in the order of the effects. That order shows only when somebody takes from the queue. So it is settled
+ * then: two neighbours change places if the calls that queued them overlap.
+ */
+import type { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
+import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
+import { SocketFile } from "../kernel/net/socket.ts";
+import { evalInt } from "../trace/abi/evaluate.ts";
+import { CallRecord } from "../trace/pairs.ts";
+import type { ActiveCall, WantedEvent } from "./active-call.ts";
+import { known } from "./foresight.ts";
+import type { ReplayTask } from "./machine.ts";
+import type { PortMap } from "./ports.ts";
+import { firstFile, NOTHING } from "./records.ts";
+
+/** Where an item may still stand although a scan has taken it off the list. */
+interface OldPlace {
+  readonly by: CallRecord;
+  /** The scan. */
+  readonly dropper: CallRecord;
+  /** In another order of what was queued, the scan would have ended before it came to the item. */
+  readonly uncertain: boolean;
+}
+
+export class QueueOrder {
+  readonly #ports: PortMap;
+  readonly #oldPlaces = new WeakMap<Epitem, OldPlace>();
+
+  constructor(ports: PortMap) {
+    this.#ports = ports;
+  }
+
+  /**
+   * Puts what the call is about to take into the recorded order, if that is one of the possible ones.
+   *
+   * @param force - also if it is not.
+   * @returns whether it was, and was not there already.
+   */
+  settle(call: ActiveCall, force: boolean): boolean {
+    if (call.errno !== null) return false;
+    const file = firstFile(call.owner, call.record);
+    if (file === null) return false;
+    if (call.record.name.startsWith("epoll_")) return known(() => this.#settleReadyList(call, force), false);
+    if (!call.record.name.startsWith("accept") || !(file instanceof SocketFile) || !(file.sk instanceof TcpSock)) {
+      return false;
+    }
+    settleAcceptQueue(call, file.sk, this.#ports);
+    return false;
+  }
+
+  /** Lets a call take from an epoll, and notes what its scan has taken off the list without reporting it. */
+  around(call: ActiveCall, body: () => void): void {
+    const ep = /^epoll_p?wait/.test(call.record.name) ? (firstFile(call.owner, call.record)?.epoll ?? null) : null;
+    if (ep === null || ep.rdllist.first === null) {
+      body();
+      return;
+    }
+    const before = [...ep.rdllist].map((item) => ({ item, by: item.queuedBy }));
+    body();
+    const reported = call.events ?? [];
+    const taken = before.filter(({ item }) => reported.some((event) => isDatum(item, event)));
+    for (const { item, by } of before) {
+      const isTaken = taken.some((other) => other.item === item);
+      if (isTaken || item.rdllink.list !== null || !(by instanceof CallRecord)) {
+        if (isTaken) this.#oldPlaces.delete(item);
+        continue;
+      }
+      const uncertain = taken.some((other) => mayChange(by, other.by));
+      this.#oldPlaces.set(item, { by, dropper: call.record, uncertain });
+    }
+  }
+
+  #settleReadyList(call: ActiveCall, force: boolean): boolean {
+    const { owner, events } = call;
+    const ep = firstFile(owner, call.record)?.epoll ?? null;
+    if (ep === null || events === null || events.length === 0) return false;
+    const items = [...ep.rdllist];
+    let place = 0;
+    for (const event of events) {
+      const at = items.findIndex((item, index) => index >= place && shows(owner, item, event));
+      const item = items[at];
+      if (item === undefined) return false;
+      const passed = items.slice(place, at).filter((other) => ep.itemPoll(owner.task, other, null) !== 0);
+      if (!force && passed.some((other) => !this.#mayPass(item, other))) return false;
+      items.splice(at, 1);
+      items.splice(place, 0, item);
+      place += 1;
+    }
+    // what is left must not be reported as well
+    const maxevents = evalInt(call.record.args[2] ?? NOTHING) ?? events.length;
+    const left = items.slice(place).some((other) => ep.itemPoll(owner.task, other, null) !== 0);
+    if (place < maxevents && left) return false;
+    for (const item of items) {
+      ep.rdllist.remove(item.rdllink);
+      ep.rdllist.addTail(item.rdllink);
+    }
+    return true;
+  }
+
+  /** Whether an item may stand in front of one that it stands behind. */
+  #mayPass(item: Epitem, other: Epitem): boolean {
+    if (mayChange(item.queuedBy, other.queuedBy)) return true;
+    const old = this.#oldPlaces.get(item);
+    if (old === undefined || !(other.queuedBy instanceof CallRecord)) return false;
+    if (!old.uncertain && !mayChange(old.dropper, item.queuedBy)) return false;
+    return mayChange(old.by, other.queuedBy) || (old.by.exitLine ?? 0) < (other.queuedBy.entryLine ?? 0);
+  }
+}
+
+/** Whether two things that were queued may stand in either order. */
+function mayChange(first: object | null, second: object | null): boolean {
+  if (!(first instanceof CallRecord) || !(second instanceof CallRecord) || first.task === second.task) return false;
+  const { entryLine: begin1, exitLine: end1 } = first;
+  const { entryLine: begin2, exitLine: end2 } = second;
+  return (end1 === null || (begin2 ?? 0) <= end1) && (end2 === null || (begin1 ?? 0) <= end2);
+}
+
+function isDatum(item: Epitem, event: WantedEvent): boolean {
+  return item.dataLow >>> 0 === event.low && item.dataHigh >>> 0 === event.high;
+}
+
+/** Whether an item would be reported as this event. */
+function shows(owner: ReplayTask, item: Epitem, event: WantedEvent): boolean {
+  return isDatum(item, event) && item.ep.itemPoll(owner.task, item, null) >>> 0 === event.events;
+}
+
+function settleAcceptQueue(call: ActiveCall, listener: TcpSock, ports: PortMap): void {
+  const accepted = listener.listenState?.accepted ?? [];
+  if (accepted.length < 2) return;
+  const port = ports.peerPort(call.record);
+  const at = port === null ? -1 : accepted.findIndex((child) => child.dport === port);
+  const child = accepted[at];
+  if (at <= 0 || child === undefined) return;
+  if (accepted.slice(0, at).some((other) => !mayChange(other.queuedBy, child.queuedBy))) return;
+  accepted.splice(at, 1);
+  accepted.unshift(child);
+}
