@@ -6,7 +6,7 @@ import { cpus } from "node:os";
 import { NativePort } from "../dist/native-bridge/index.js";
 import { lower, parseScript } from "../dist/trace/index.js";
 
-const DEFAULT = ["grid-flat-level-wait-wait", "ND-02-one-edge-two-waiters", "ND-02-oneshot-two-waiters"];
+const DEFAULT = ["grid-09-flat-level-wait-wait", "ND-02-one-edge-two-waiters", "ND-02-oneshot-two-waiters"];
 const BATCH = 100;
 const TICKS_PER_SECOND = 100;
 

@@ -8,6 +8,7 @@ import type { SyscallName } from "../kernel/uapi/unistd.ts";
 import { sysGeteuid, sysGetppid, sysGetuid, sysSetresuid, sysSetuid } from "./cred.ts";
 import { sysEpollCreate, sysEpollCreate1, sysEpollCtl, sysEpollPwait, sysEpollPwait2, sysEpollWait } from "./epoll.ts";
 import { sysEventfd, sysEventfd2 } from "./eventfd.ts";
+import { sysExecve } from "./exec.ts";
 import { sysExit, sysExitGroup, sysWait4, sysWaitid } from "./exit.ts";
 import {
   sysClose,
@@ -104,6 +105,7 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   epoll_wait: sysEpollWait,
   eventfd: sysEventfd,
   eventfd2: sysEventfd2,
+  execve: sysExecve,
   exit: sysExit,
   exit_group: sysExitGroup,
   fallocate: sysFallocate,

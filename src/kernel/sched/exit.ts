@@ -28,6 +28,7 @@ const PIDFD_KEY_SINCE = 6009;
  */
 export function doGroupExit(task: Task, code: number): typeof BLOCKED {
   const { process } = task;
+  if (!process.groupExit && process.groupExecTask !== null) return doExit(task, 0);
   if (!process.groupExit) {
     beginGroupExit(process, code);
     for (const thread of process.threads) if (thread !== task) killThread(thread);
@@ -154,6 +155,7 @@ export function releaseProcess(process: Process): void {
 function releaseTask(task: Task): void {
   const { process, pid, kernel } = task;
   process.threads.splice(process.threads.indexOf(task), 1);
+  process.groupExecTask?.wakeUp();
   if (process.currTarget === task) process.currTarget = process.threads[0] ?? null;
   kernel.pids.delete(pid.nr);
   pid.task = null;

@@ -64,6 +64,8 @@ export class Process {
   /** A wait status; while stopped the signal that stopped it, 0 once a parent has seen that. */
   groupExitCode = 0;
   stopState: StopState = StopState.NONE;
+  /** `group_exec_task`: it waits until it is the only thread; null for nobody. */
+  groupExecTask: Task | null = null;
   /** `group_stop_count`: threads that have still to stop. */
   groupStopCount = 0;
   /** `SIGNAL_CLD_MASK`: the SIGCHLD that the next thread to run owes the parent; 0 for none. */

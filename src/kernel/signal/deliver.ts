@@ -72,7 +72,7 @@ function getSignal(task: Task): number {
       process.cldNotice = 0;
       notifyParentCldstop(process, why);
     }
-    if (process.groupExit) {
+    if (process.groupExit || process.groupExecTask !== null) {
       doGroupExit(task, 0);
       return Got.GONE;
     }

@@ -46,6 +46,7 @@ export const Nr = {
   socketpair: 53,
   setsockopt: 54,
   getsockopt: 55,
+  execve: 59,
   exit: 60,
   wait4: 61,
   kill: 62,

@@ -76,6 +76,7 @@
 #define FROZEN 0x230000000UL
 #define FROZEN_PAGES 16UL
 #define FROZEN_BYTES (FROZEN_PAGES * PAGE)
+#define AGENT 0x300000000UL /* the agent's own; no script ever names an address there */
 #define HANDLER 1000 /* in a rt_sigaction: "a handler that does nothing" */
 
 /* ---- Limits ---- */
@@ -102,7 +103,7 @@ enum check {
 	C_OPEN, C_OPENAT, C_PATH0, C_PATH1, C_MKNOD, C_MKNODAT, C_WATCH, C_MQ,
 	C_BIND, C_CONNECT, C_SENDTO, C_SENDMSG, C_RECVMSG, C_SENDMMSG, C_RECVMMSG, C_IOV,
 	C_SOCKET, C_SETSOCKOPT, C_IOCTL, C_FCNTL, C_PRCTL, C_PRLIMIT, C_KILL, C_TGKILL, C_PID, C_KCMP,
-	C_SIGACTION, C_FALLOCATE, C_MEMFD, C_PSELECT, C_EXIT, C_EXIT_GROUP, C_USERS,
+	C_SIGACTION, C_EXEC, C_FALLOCATE, C_MEMFD, C_PSELECT, C_EXIT, C_EXIT_GROUP, C_USERS,
 };
 
 /* Which registers are user pointers. */
@@ -163,6 +164,7 @@ static const struct call calls[] = {
 	{ "socketpair", 53, P3, 0, C_SOCKET },
 	{ "setsockopt", 54, P3, 0, C_SETSOCKOPT },
 	{ "getsockopt", 55, P3 | P4, 0, C_NONE },
+	{ "execve", 59, P0, 0, C_EXEC },
 	{ "exit", 60, 0, 0, C_EXIT },
 	{ "wait4", 61, P1 | P3, 1, C_NONE },
 	{ "kill", 62, 0, 0, C_KILL },
@@ -306,6 +308,7 @@ struct setup {
 	/* What the steps say about the world they need. */
 	int needs_frozen;
 	int needs_processes;
+	int needs_exec;
 	int needs_inet; /* 1: internet sockets, 2 or 3: net sysctls */
 	uint16_t proc_of[MAX_TASKS];
 	unsigned nlanes;
@@ -361,6 +364,8 @@ struct shared {
 	uint32_t read_only_poked;
 	_Atomic uint32_t nsaved; /* sysctls to restore, for coordinator and guardian */
 	struct saved_sysctl saved[MAX_SYSCTLS];
+	char exec_words[4][16];	 /* how a program of an execve finds its way back here */
+	char *exec_argv[6];
 	char private_dir[64]; /* to be removed by the guardian; empty if it vanishes by itself */
 	char setup_error[256];
 	ssize_t text_bytes; /* fdinfo; -1: none */
@@ -372,6 +377,14 @@ struct shared {
 static struct shared *sh;
 static uint8_t *in_buffer;
 static uint8_t *out_buffer;
+
+#define ROUND(bytes) (((bytes) + PAGE - 1) / PAGE * PAGE)
+#define IN_AT (AGENT + ROUND(sizeof(struct shared)))
+#define OUT_AT (IN_AT + MAX_MESSAGE)
+#define AGENT_BYTES (ROUND(sizeof(struct shared)) + 2 * MAX_MESSAGE)
+
+/* All of that is one file, so that the program of an execve can have it again. */
+static int memory_fd = -1;
 
 #define OUT_HEADER 13 /* length, id, type, number of results */
 
@@ -689,11 +702,9 @@ static void task_begin(unsigned self)
 		offer_userfaultfd();
 }
 
-static void task_main(unsigned self)
+/* @seen: the number of the last command that is done. */
+static void task_loop(unsigned self, uint32_t seen)
 {
-	uint32_t seen = 0;
-
-	task_begin(self);
 	for (;;) {
 		struct ctl *c = &sh->ctl[self];
 		unsigned next = self;
@@ -728,6 +739,12 @@ static void task_main(unsigned self)
 		atomic_store(&c->done, seen);
 		futex_wake(&c->done);
 	}
+}
+
+static void task_main(unsigned self)
+{
+	task_begin(self);
+	task_loop(self, 0);
 }
 
 /* The handler that a program installs as address 1000. */
@@ -861,7 +878,8 @@ __attribute__((format(printf, 1, 2))) static const char *refuse(const char *form
 /* Would the kernel find the agent's own memory there? For the script that memory does not exist. */
 static int is_own_memory(uint64_t addr)
 {
-	return (addr >= 0x400000 && addr < low_end) || (addr >= 0x700000000000 && addr < 0x800000000000);
+	return (addr >= 0x400000 && addr < low_end) || inside(addr, 0, AGENT, AGENT_BYTES) ||
+	       (addr >= 0x700000000000 && addr < 0x800000000000);
 }
 
 /* Length of the string, -1 if the kernel cannot read it either, -2 if it has no end. */
@@ -1194,6 +1212,30 @@ static const char *check_prctl(int option, uint64_t value)
 	return refuse("no prctl %d", option);
 }
 
+#define SELF_EXE "/proc/self/exe"
+
+/* The one program that may be executed is this one: it goes on as the same task. */
+static const char *prepare_exec(long *a, const struct ctl *c)
+{
+	char path[sizeof(SELF_EXE)];
+	int n = user_string(a[0], path, sizeof(path));
+
+	if (n == -1) /* EFAULT */
+		return NULL;
+	if (n < 0 || strcmp(path, SELF_EXE) != 0)
+		return refuse("only %s may be executed", SELF_EXE);
+	snprintf(sh->exec_words[0], sizeof(sh->exec_words[0]), "--go-on");
+	snprintf(sh->exec_words[1], sizeof(sh->exec_words[1]), "%d", (int)(c - sh->ctl));
+	snprintf(sh->exec_words[2], sizeof(sh->exec_words[2]), "%d", getpid());
+	snprintf(sh->exec_words[3], sizeof(sh->exec_words[3]), "%d", memory_fd);
+	sh->exec_argv[0] = SELF_EXE;
+	for (int i = 0; i < 4; i++)
+		sh->exec_argv[i + 1] = sh->exec_words[i];
+	a[1] = (long)sh->exec_argv;
+	a[2] = 0;
+	return NULL;
+}
+
 /* The kernel gets a copy: it needs a restorer, and a handler that exists. */
 static const char *prepare_sigaction(long *a, struct ctl *c)
 {
@@ -1295,6 +1337,8 @@ static const char *check_call(const struct call *call, long *a, struct ctl *c)
 		return why ? why : check_pid(a[1], 0);
 	case C_SIGACTION:
 		return prepare_sigaction(a, c);
+	case C_EXEC:
+		return prepare_exec(a, c);
 	case C_FALLOCATE:
 		return a[3] > MAX_FALLOCATE ? refuse("fallocate of more than 64 MiB") : NULL;
 	case C_MEMFD:
@@ -1328,8 +1372,8 @@ static void drop_capabilities(void)
 		keep = 0; /* an ordinary user: capabilities over a user namespace would be an answer no user gets */
 	else if (world.private_net)
 		keep |= 1UL << CAP_NET_ADMIN | 1UL << CAP_NET_RAW;
-	if (setup.needs_frozen && setup.needs_processes)
-		keep |= 1UL << CAP_SYS_PTRACE; /* a forked process makes a userfaultfd of its own */
+	if ((setup.needs_frozen && setup.needs_processes) || setup.needs_exec)
+		keep |= 1UL << CAP_SYS_PTRACE; /* a forked process makes a userfaultfd; an executed one looks for its memory */
 	if (syscall(SYS_capget, &header, data) < 0)
 		return;
 	for (int i = 0; i < 2; i++) {
@@ -1397,6 +1441,8 @@ static void script_user(void)
 	} else {
 		drop_capabilities();
 	}
+	if (setup.needs_exec) /* or root would get back what has just been dropped */
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_DUMPABLE, 1); /* else its /proc files belong to root and the coordinator may be refused */
 }
 
@@ -1823,6 +1869,27 @@ static void await_exit(struct task *t)
 	mark_gone(t);
 }
 
+/* Until the task goes on in its new program, as the only one of its process; or the call has failed. */
+static void await_exec(struct task *t)
+{
+	siginfo_t info = { 0 };
+
+	while (!fired && !is_done(t)) {
+		futex_wait(&ctl_of(t)->done, t->seq - 1, 10000000);
+		if (waitid(P_PID, t->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid != 0 && !is_done(t)) {
+			process_is_gone(t->proc);
+			return;
+		}
+	}
+	if (fired)
+		return;
+	if (ctl_of(t)->ret == 0) {
+		process_is_gone(t->proc); /* its other threads */
+		helper_of(t->proc)->state = ABSENT;
+	}
+	mark_returned(t);
+}
+
 /* A task of that process that can take a command: @first if possible, then the helper, then anybody. */
 static struct task *someone_idle(int proc, struct task *first)
 {
@@ -1931,6 +1998,8 @@ static enum end step_call(uint32_t index, const struct step *s)
 	for (int k = 0; k < 6; k++)
 		c->args[k] = value_of(&s->args[k]);
 	why = check_call(s->call, c->args, c);
+	if (!why && s->call->check == C_EXEC && t->tid != t->pid)
+		why = "a thread that is not the first of its process would get another number";
 	if (why)
 		return stop(END_UNSUPPORTED, "%s: %s", s->call->name, why);
 	c->nr = s->call->nr;
@@ -1941,6 +2010,8 @@ static enum end step_call(uint32_t index, const struct step *s)
 	submit(t, K_CALL);
 	if (s->call->check == C_EXIT || s->call->check == C_EXIT_GROUP)
 		await_exit(t);
+	else if (s->call->check == C_EXEC)
+		await_exec(t);
 	else if (s->wait && await_done(t))
 		mark_returned(t);
 	if (!settle())
@@ -2176,6 +2247,7 @@ static const char *check_racing_call(const struct step *s, struct ctl *c, uint32
 	switch ((enum check)s->call->check) {
 	case C_EXIT:
 	case C_EXIT_GROUP:
+	case C_EXEC:
 	case C_SIGACTION:
 	case C_OPEN:
 	case C_OPENAT:
@@ -2904,6 +2976,8 @@ static enum end check_abilities(void)
 		return stop(END_UNSUPPORTED, "only root can run a script as another user");
 	if (setup.needs_frozen && !world.uffd)
 		return stop(END_UNSUPPORTED, "userfaultfd is not permitted here");
+	if (setup.needs_exec && (setup.uid > 0 || setup.needs_frozen))
+		return stop(END_UNSUPPORTED, "no execve as another user, or beside frozen pages");
 	if (setup.needs_frozen && setup.needs_processes && setup.uid > 0)
 		return stop(END_UNSUPPORTED, "frozen pages and forks together need root");
 	return CONTINUE;
@@ -3131,6 +3205,7 @@ static void take_call(struct reader *r, struct step *s)
 		if (s->args[i].slot < 0 && s->call && s->call->pointers & 1 << i && is_frozen(s->args[i].value))
 			setup.needs_frozen = 1;
 	}
+	setup.needs_exec |= s->call && s->call->check == C_EXEC;
 	if (s->call && s->call->check == C_SOCKET && s->args[0].slot < 0 && s->args[0].value != AF_UNIX)
 		setup.needs_inet = 1;
 }
@@ -3544,40 +3619,67 @@ static void *shared_map(size_t bytes)
 	return p;
 }
 
-static void map_user(uint64_t at, size_t bytes, int prot)
+/* Maps the next bytes of the file that holds the memory. */
+static void *map_memory(uint64_t at, size_t bytes, int prot)
 {
-	int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-	if (mmap((void *)at, bytes, prot, flags, -1, 0) != (void *)at) {
-		fprintf(stderr, "epollsim-agent: cannot map user memory at %#lx: %s\n", at, strerror(errno));
+	static off_t next;
+	int flags = MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED_NOREPLACE : 0);
+	void *p = mmap((void *)at, bytes, prot, flags, memory_fd, next);
+
+	if (p == MAP_FAILED || (at && p != (void *)at)) {
+		fprintf(stderr, "epollsim-agent: cannot map memory at %#lx: %s\n", at, strerror(errno));
 		exit(1);
 	}
+	next += bytes;
+	return p;
 }
 
-static void map_read_only(void)
-{
-	int fd = memfd_create("read-only", MFD_CLOEXEC);
-	int flags = MAP_SHARED | MAP_FIXED_NOREPLACE;
-
-	if (fd < 0 || ftruncate(fd, PAGE) < 0 ||
-	    mmap((void *)READ_ONLY, PAGE, PROT_READ, flags, fd, 0) != (void *)READ_ONLY) {
-		perror("epollsim-agent: read-only page");
-		exit(1);
-	}
-	read_only_alias = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-}
+static const size_t memory_bytes = AGENT_BYTES + ARENA_BYTES + EDGE_BYTES + FROZEN_BYTES + PAGE;
 
 static void map_all(void)
 {
-	sh = shared_map(sizeof(*sh));
-	in_buffer = shared_map(MAX_MESSAGE);
-	out_buffer = shared_map(MAX_MESSAGE);
+	sh = map_memory(AGENT, AGENT_BYTES, PROT_READ | PROT_WRITE);
+	in_buffer = (void *)IN_AT;
+	out_buffer = (void *)OUT_AT;
+	map_memory(ARENA, ARENA_BYTES, PROT_READ | PROT_WRITE);
+	map_memory(EDGE, EDGE_BYTES, PROT_READ | PROT_WRITE);
+	map_memory(FROZEN, FROZEN_BYTES, PROT_READ | PROT_WRITE);
+	map_memory(READ_ONLY, PAGE, PROT_READ);
+	read_only_alias = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, memory_fd, memory_bytes - PAGE);
+}
+
+static void make_memory(void)
+{
+	memory_fd = memfd_create("epollsim", MFD_CLOEXEC);
+	if (memory_fd < 0 || ftruncate(memory_fd, memory_bytes) < 0) {
+		perror("epollsim-agent: memory");
+		exit(1);
+	}
+	map_all();
 	tasks = shared_map((2 * MAX_TASKS + 1) * sizeof(*tasks));
 	procs = shared_map((MAX_TASKS + 1) * sizeof(*procs));
-	map_user(ARENA, ARENA_BYTES, PROT_READ | PROT_WRITE);
-	map_user(EDGE, EDGE_BYTES, PROT_READ | PROT_WRITE);
-	map_read_only();
-	map_user(FROZEN, FROZEN_BYTES, PROT_READ | PROT_WRITE);
+}
+
+/* Here a task goes on behind an execve: its number, and which descriptor of which process is the memory. */
+static int go_on(char **words)
+{
+	char path[64];
+	struct ctl *c;
+	uint32_t seen;
+
+	snprintf(path, sizeof(path), "/proc/%s/fd/%s", words[1], words[2]);
+	memory_fd = open(path, O_RDWR | O_CLOEXEC);
+	if (memory_fd < 0)
+		return 1;
+	map_all();
+	close(memory_fd);
+	c = &sh->ctl[atoi(words[0])];
+	seen = atomic_load(&c->command);
+	c->ret = 0;
+	atomic_store(&c->done, seen);
+	futex_wake(&c->done);
+	task_loop(c - sh->ctl, seen);
+	return 0;
 }
 
 static volatile sig_atomic_t terminated;
@@ -3647,12 +3749,14 @@ int main(int argc, char **argv)
 	int plain = argc > 1 && strcmp(argv[1], "--plain") == 0;
 	int status = NO_WORLD;
 
+	if (argc == 5 && strcmp(argv[1], "--go-on") == 0)
+		return go_on(argv + 2);
 	if (argc > 1 && !plain) {
 		fprintf(stderr, "usage: epollsim-agent [--plain]\n"
 				"Speaks epollsim's protocol on stdin and stdout. --plain: no private namespaces.\n");
 		return 2;
 	}
-	map_all();
+	make_memory();
 	open_locks();
 	signal(SIGINT, SIG_IGN); /* Ctrl-C is for the client; when that goes, so do we */
 	signal(SIGPIPE, SIG_IGN);

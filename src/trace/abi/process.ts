@@ -182,6 +182,12 @@ function prctlArg(arg: Args): WordType | null {
   }
 }
 
+/** argv and envp: what a program is told. A script goes on as it is, whatever stands there, so no memory is made for it. */
+const programWords: WordType = {
+  ...address,
+  toWord: (expr: Expr, enc: Encoder): Word => (expr.kind === "array" ? 0n : address.toWord(expr, enc)),
+};
+
 const none = (): null => null;
 const limits: BlockType = struct(16, [fieldAt(0, "rlim_cur", rlimit), fieldAt(8, "rlim_max", rlimit)]);
 
@@ -195,6 +201,11 @@ export const processCalls: readonly Signature[] = [
   declare("setuid", [param("uid", uid)]),
   declare("setresuid", [param("ruid", uid), param("euid", uid), param("suid", uid)]),
   declare("sched_yield", []),
+  declare("execve", [
+    param("filename", pointer(cstring, "in")),
+    param("argv", programWords),
+    param("envp", programWords),
+  ]),
   declare("exit", [param("error_code", int)], { noReturn: true }),
   declare("exit_group", [param("error_code", int)], { noReturn: true }),
   declare("wait4", [
