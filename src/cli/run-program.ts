@@ -142,9 +142,9 @@ function hostOf(session: Session, options: ProgramRunOptions, io: Io): Host {
   };
 }
 
-/** @throws UserError for a second machine: both would use the same pids. */
+/** @throws UserError for a second machine or several hosts: all would use the same pids. */
 function traceOf(machine: Machine, session: Session, io: Io): LiveTrace {
-  if (session.traces.length > 0) {
+  if (session.traces.length > 0 || machine.cluster !== null) {
     throw new UserError("run: --trace of a program with several machines", "let it use one, by its options");
   }
   const trace = new LiveTrace(machine.kernel.clock, (line) => io.out(`${printLine(line, { width: TRACE_WIDTH })}\n`));

@@ -8,7 +8,7 @@ export { Sig } from "../kernel/uapi/signal.ts";
 export { Af, Msg, Shut, SOL_SOCKET, SOL_TCP, So, Sock } from "../kernel/uapi/socket.ts";
 export { ClockId, Tfd } from "../kernel/uapi/time.ts";
 export type { SyscallName } from "../kernel/uapi/unistd.ts";
-export { BLOCKED, TaskState } from "../syscalls/index.ts";
+export { BLOCKED, type LinkOptions, TaskState } from "../syscalls/index.ts";
 export {
   acceptThreads,
   CallFailed,

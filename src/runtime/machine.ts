@@ -9,9 +9,11 @@ import { Open } from "../kernel/uapi/fcntl.ts";
 import type { SyscallName } from "../kernel/uapi/unistd.ts";
 import {
   type Chooser,
+  Cluster,
   firstChoice,
   Kernel,
   kernelProfile,
+  type LinkOptions,
   NEWEST,
   NullFile,
   type Process,
@@ -44,9 +46,13 @@ export interface MachineOptions {
   readonly sliceNs?: number;
   /** Where `print` goes; nowhere unless given. */
   readonly out?: (text: string) => void;
+  /** Several hosts by name, each with its IPv4 address, instead of one without a network. `link` joins them. */
+  readonly hosts?: Readonly<Record<string, string>>;
 }
 
 export interface ProcessOptions {
+  /** Which of the machine's hosts it runs on; the first unless given. */
+  readonly host?: string;
   readonly uid?: number;
   /** RLIMIT_NOFILE; 1048576 unless given. */
   readonly nofile?: number;
@@ -75,7 +81,10 @@ export interface Sleeper {
 }
 
 export class Machine {
+  /** The kernel, or that of the first host. */
   readonly kernel: Kernel;
+  /** The hosts and what lies between them; null for a single machine. */
+  readonly cluster: Cluster | null;
   readonly sliceCalls: number;
   readonly sliceNs: number;
   tracer: CallTracer | null = null;
@@ -90,14 +99,47 @@ export class Machine {
   readonly #costs: Costs[] = [];
 
   constructor(options: MachineOptions = {}) {
-    const { kernel, random, sysctls = {}, sliceCalls, sliceNs, out } = options;
+    const { kernel, random, sysctls = {}, sliceCalls, sliceNs, out, hosts } = options;
     const chooser: Chooser = random === undefined ? firstChoice : seededChoice(random);
     const profile = kernelProfile(kernel ?? NEWEST);
-    this.kernel = new Kernel({ profile, chooser, bootNs: BOOT_NS, bootEpochNs: BOOT_EPOCH_NS });
-    for (const [name, value] of Object.entries(sysctls)) this.kernel.sysctl.set(name, value);
+    const boot = { profile, chooser, bootNs: BOOT_NS, bootEpochNs: BOOT_EPOCH_NS };
+    this.cluster = hosts === undefined ? null : new Cluster(boot);
+    const kernels = Object.entries(hosts ?? {}).map(([name, address]) => this.#addHost(name, address));
+    if (kernels.length === 0) kernels.push(new Kernel(boot));
+    this.kernel = kernels[0] as Kernel;
+    for (const { sysctl } of kernels) for (const [name, value] of Object.entries(sysctls)) sysctl.set(name, value);
     this.sliceCalls = sliceCalls ?? DEFAULT_SLICE_CALLS;
     this.sliceNs = sliceNs ?? DEFAULT_SLICE_NS;
     this.#out = out ?? (() => {});
+  }
+
+  #addHost(name: string, address: string): Kernel {
+    const bytes = Uint8Array.from(address.split(".").map(Number));
+    if (this.cluster === null || bytes.length !== 4)
+      throw new RangeError(`host ${name}: '${address}' is no IPv4 address`);
+    return this.cluster.addHost(name, [{ bytes, prefix: null }]).kernel;
+  }
+
+  /** Joins two hosts, or changes what joins them. @throws RangeError for a host or a value that there is not. */
+  link(a: string, b: string, options: Partial<LinkOptions> = {}): void {
+    const cluster = this.#network();
+    cluster.link(cluster.host(a), cluster.host(b), options);
+  }
+
+  /** Cuts what joins two hosts: packets are lost without a word, until `heal`. */
+  partition(a: string, b: string): void {
+    const cluster = this.#network();
+    cluster.partition(cluster.host(a), cluster.host(b));
+  }
+
+  heal(a: string, b: string): void {
+    const cluster = this.#network();
+    cluster.heal(cluster.host(a), cluster.host(b));
+  }
+
+  #network(): Cluster {
+    if (this.cluster === null) throw new RangeError("a machine without hosts: name them in its options");
+    return this.cluster;
   }
 
   /** The virtual time, in ns since boot. */
@@ -111,14 +153,12 @@ export class Machine {
   }
 
   /** A process of its own, with descriptors 0 to 2 on /dev/null. */
-  spawn(
-    name: string,
-    body: ThreadBody,
-    { uid = 0, nofile = DEFAULT_NOFILE, daemon = false }: ProcessOptions = {},
-  ): Thread {
-    const task = this.kernel.createProcess(name, uid, nofile);
+  spawn(name: string, body: ThreadBody, options: ProcessOptions = {}): Thread {
+    const { host, uid = 0, nofile = DEFAULT_NOFILE, daemon = false } = options;
+    const kernel = host === undefined ? this.kernel : this.#network().host(host).kernel;
+    const task = kernel.createProcess(name, uid, nofile);
     const { files, mm } = task.process;
-    const devNull = new NullFile(this.kernel, Open.RDWR);
+    const devNull = new NullFile(kernel, Open.RDWR);
     for (const fd of [0, 1, 2]) files.replace(fd, fd === 0 ? devNull : devNull.get(), false);
     if (!daemon) this.#watched.add(task.process);
     return this.#adopt(task, new UserMemory(mm), this.#newCosts(), body, true);
@@ -126,14 +166,14 @@ export class Machine {
 
   /** A thread of `parent`'s process. @returns its number. */
   clone(parent: Thread, name: string, body: ThreadBody): number {
-    const task = this.kernel.createThread(parent.task, name);
+    const task = parent.task.kernel.createThread(parent.task, name);
     this.tracer?.spawned(parent.task.tid, task.tid, "thread");
     return this.#adopt(task, parent.memory, parent.costs, body, false).task.tid;
   }
 
   /** A child of `parent`'s process. @returns its number. */
   fork(parent: Thread, name: string, body: ThreadBody): number {
-    const task = this.kernel.fork(parent.task, name);
+    const task = parent.task.kernel.fork(parent.task, name);
     if (this.#watched.has(parent.task.process)) this.#watched.add(task.process);
     this.tracer?.spawned(parent.task.tid, task.tid, "process");
     return this.#adopt(task, parent.memory, this.#newCosts(), body, true).task.tid;

@@ -125,6 +125,8 @@ export class UserMemory {
   readonly mm: Mm;
   /** Bytes given out and not yet freed, by the sizes that were asked for. */
   bytesInUse = 0;
+  /** The most that it ever was. */
+  peakBytes = 0;
   /** Bytes mapped. */
   bytesMapped = 0;
   #chunk: Vma | null = null;
@@ -199,6 +201,7 @@ export class UserMemory {
   #place(length: number): number {
     const size = classOf(length);
     this.bytesInUse += length;
+    if (this.bytesInUse > this.peakBytes) this.peakBytes = this.bytesInUse;
     const used = this.#free.get(size)?.pop();
     if (used !== undefined) return used;
     if (this.#chunk === null || this.#next + size > this.#chunk.end) this.#grow(size);

@@ -4,9 +4,11 @@
  * The runtime reaches the kernel through here alone, so what it needs to build a machine stands here too.
  */
 export { type Chooser, firstChoice, seededChoice } from "../kernel/choice.ts";
+export { Cluster } from "../kernel/cluster.ts";
 export { NullFile } from "../kernel/fs/mem.ts";
 export { Kernel } from "../kernel/kernel.ts";
 export { type Mm, Prot, type Vma } from "../kernel/mm/mm.ts";
+export type { LinkOptions } from "../kernel/net/link.ts";
 export { kernelProfile, NEWEST } from "../kernel/profile.ts";
 export type { Process } from "../kernel/sched/process.ts";
 export { BLOCKED, type Task, type TaskBody, TaskState } from "../kernel/sched/task.ts";

@@ -1,0 +1,78 @@
+/** The same echo server three ways. A variant starts its server as a daemon and says what to count. */
+import {
+  Acceptor,
+  acceptThreads,
+  Connection,
+  listenTcp,
+  type Machine,
+  type Program,
+  Reactor,
+  Sock,
+  type Syscalls,
+  type Thread,
+  type UserBuffer,
+  writeAll,
+} from "epollsim/runtime";
+
+const BUFFER_BYTES = 4096;
+/** What `ulimit -s` gives a thread. */
+const STACK_BYTES = 8 << 20;
+
+export interface Variant {
+  /** Bytes of stack that one connection has of its own. */
+  readonly stackBytes: number;
+  /** Starts the server. @returns its main thread, whose process is what the table counts. */
+  readonly start: (box: Machine, port: number) => Thread;
+}
+
+/** A thread for each connection, which sleeps in read. */
+const threads: Variant = {
+  stackBytes: STACK_BYTES,
+  start: (box, port) =>
+    box.spawn(
+      "threads",
+      function* (sys): Program {
+        return yield* acceptThreads(sys, listenTcp(sys, "127.0.0.1", port), function* (own, fd) {
+          const buf = own.memory.alloc(BUFFER_BYTES);
+          for (let n = yield own.read(fd, buf, BUFFER_BYTES); n > 0; n = yield own.read(fd, buf, BUFFER_BYTES)) {
+            yield* writeAll(own, fd, buf, n);
+          }
+          own.memory.free(buf);
+        });
+      },
+      { daemon: true },
+    ),
+};
+
+class Echo extends Connection {
+  protected override readonly readBuffer: UserBuffer;
+
+  constructor(reactor: Reactor, buffer: UserBuffer) {
+    super(reactor);
+    this.readBuffer = buffer;
+  }
+
+  protected override received(sys: Syscalls, buf: UserBuffer, count: number): void {
+    this.send(sys, buf, count);
+  }
+}
+
+/** One thread, which sleeps in epoll_wait. */
+const reactor: Variant = {
+  stackBytes: 0,
+  start: (box, port) =>
+    box.spawn(
+      "reactor",
+      (sys) => {
+        const loop = new Reactor(sys);
+        const buffer = sys.memory.alloc(BUFFER_BYTES);
+        const acceptor = new Acceptor((own, fd) => new Echo(loop, buffer).open(own, fd));
+        loop.add(sys, listenTcp(sys, "127.0.0.1", port, { flags: Sock.NONBLOCK }), acceptor);
+        return loop.loop(sys);
+      },
+      { daemon: true },
+    ),
+};
+
+/** By name, in the order of the table. */
+export const variants: Readonly<Record<string, Variant>> = { threads, reactor };
