@@ -8,7 +8,9 @@ import {
   checked,
   connectTcp,
   defineProgram,
+  Errno,
   listenTcp,
+  Msg,
   type Program,
   Reactor,
   SOL_SOCKET,
@@ -102,6 +104,7 @@ export const program = defineProgram({
     yield box;
 
     function* member(sys: Syscalls, index: number): Program {
+      yield sys.nanosleep(1_000_000); // the server listens by then, whoever runs first
       const fd = yield* connectTcp(sys, "127.0.0.1", PORT);
       sys.clone(`voice ${index}`, function* (own): Program {
         const line = own.memory.alloc(LINE_BYTES);
@@ -124,13 +127,14 @@ export const program = defineProgram({
     }
 
     function* slowReader(sys: Syscalls): Program {
+      yield sys.nanosleep(1_000_000);
       const fd = yield* connectTcp(sys, "127.0.0.1", PORT);
       checked(sys.setsockopt(fd, SOL_SOCKET, So.RCVBUF, 4096), "setsockopt");
       yield sys.nanosleep(3_600_000_000_000);
       const buf = sys.memory.alloc(4096);
-      let n = yield sys.read(fd, buf, buf.length);
-      while (n > 0) n = yield sys.read(fd, buf, buf.length);
-      cutOff += 1;
+      let n = sys.recv(fd, buf, buf.length, Msg.DONTWAIT);
+      while (n > 0) n = sys.recv(fd, buf, buf.length, Msg.DONTWAIT);
+      if (n !== -Errno.EAGAIN) cutOff += 1;
       sys.close(fd);
     }
 

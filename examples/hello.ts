@@ -22,6 +22,7 @@ export const program = defineProgram({
       { daemon: true },
     );
     box.spawn("client", function* (sys): Program {
+      yield sys.nanosleep(1_000_000); // the server listens by then, whoever runs first
       const fd = sys.socket(Af.INET, Sock.STREAM);
       yield sys.connect(fd, sys.memory.sockaddrIn("127.0.0.1", 8080));
       const hello = sys.memory.allocText("hello");

@@ -159,6 +159,7 @@ function serve(sys: Syscalls, served: Served, idleMs: number): Program {
 }
 
 function* client(sys: Syscalls, swarm: Swarm): Program {
+  yield sys.nanosleep(MS); // the server listens by then, whoever runs first
   const fd = yield* connectTcp(sys, SERVER, PORT);
   // Whoever lost the network for good would wait for ever: nobody tells it.
   const whole = yield* swarm.serve(sys, fd);

@@ -9,6 +9,9 @@ import {
   writeAll,
 } from "epollsim/runtime";
 
+/** Until then every server listens, whoever runs first. */
+const START_NS = 1_000_000;
+
 export interface EchoLoad {
   readonly clients: number;
   readonly rounds: number;
@@ -30,6 +33,7 @@ export function echoClients(load: EchoLoad, result: EchoResult): ProgramFunction
     const left = sys.memory.alloc(4);
     const word = new Int32Array(left.bytes.buffer, left.bytes.byteOffset, 1);
     word[0] = load.clients;
+    yield sys.nanosleep(START_NS);
     for (let client = 0; client < load.clients; client += 1) {
       sys.clone(`client ${client}`, function* (own): Program {
         yield* echoClient(own, load, result, client);

@@ -27,6 +27,7 @@ export interface Load {
 export function* runClients(sys: Syscalls, load: Load, idleTimers: () => number): Program {
   const fds = new Int32Array(load.connections);
   const message = new Message(sys);
+  yield sys.nanosleep(PAUSE_NS); // the server listens by then, whoever runs first
   for (let from = 0; from < load.connections; from += BATCH) {
     const to = Math.min(from + BATCH, load.connections);
     yield* connectBatch(sys, load, fds, from, to);

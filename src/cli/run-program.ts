@@ -67,6 +67,7 @@ export async function runProgram(
   const stopListening = io.onInterrupt(() => {
     stopped = true;
   });
+  let threw = false;
   let figures: Figures = {};
   try {
     for (let next = main.next(); !stopped; next = main.next()) {
@@ -79,7 +80,7 @@ export async function runProgram(
     }
   } catch (error) {
     if (!(error instanceof ProgramError)) throw error;
-    session.failed = true;
+    threw = true;
     io.err(`${io.errStyle.bad("error:")} ${describe(error)}\n`);
   } finally {
     session.bar.stop();
@@ -87,10 +88,10 @@ export async function runProgram(
     for (const trace of session.traces) trace.finish();
   }
   const wallS = (performance.now() - begun) / 1000;
-  printSummary(file, session, figures, { ...options, wallS, stopped }, io);
+  printSummary(file, session, figures, { ...options, wallS, stopped, threw }, io);
   const sleepers = session.machines.some((machine) => machine.sleepers().length > 0);
   if (stopped) return EXIT_INTERRUPTED;
-  return session.failed || sleepers ? Exit.FOUND : Exit.OK;
+  return session.failed || threw || sleepers ? Exit.FOUND : Exit.OK;
 }
 
 /** Where in the program it went wrong: the lines of the stack that are the user's. */
@@ -155,6 +156,8 @@ function traceOf(machine: Machine, session: Session, io: Io): LiveTrace {
 interface Ending extends ProgramRunOptions {
   readonly wallS: number;
   readonly stopped: boolean;
+  /** A program threw: the others were still at it. */
+  readonly threw: boolean;
 }
 
 function printSummary(file: string, session: Session, figures: Figures, ending: Ending, io: Io): void {
@@ -177,7 +180,7 @@ function printSummary(file: string, session: Session, figures: Figures, ending: 
       blocked_s: sum(counters, "blockedNs") / 1e9,
       threads: sum(counters, "threads"),
       virtual_s: elapsedNs / 1e9,
-      asleep: ending.stopped ? [] : sleepers.map(({ tid, name, call }) => ({ tid, name, call })),
+      asleep: ending.stopped || ending.threw ? [] : sleepers.map(({ tid, name, call }) => ({ tid, name, call })),
       interrupted: ending.stopped,
       wall_s: Number(ending.wallS.toFixed(3)),
       rss_bytes: rssBytes,
@@ -186,7 +189,7 @@ function printSummary(file: string, session: Session, figures: Figures, ending: 
     return;
   }
   const out = ending.trace ? io.err : io.out;
-  if (!ending.stopped) printSleepers(sleepers, io);
+  if (!ending.stopped && !ending.threw) printSleepers(sleepers, io);
   const found = Object.entries(figures).map(([name, value]) => `${name} ${value}`);
   if (found.length > 0) out(`${found.join(", ")}\n`);
   const shown = calls.slice(0, CALLS_SHOWN).map(([name, count]) => `${name} ${count}`);

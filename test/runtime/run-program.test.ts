@@ -71,7 +71,7 @@ describe("a program outside of any project", () => {
     const trace = file("hello.strace", out);
     const { code, out: verdict } = await epollsim(["replay", "--json", trace]);
     expect(code).toBe(0);
-    expect(jsonLines(verdict).at(-1)).toMatchObject({ diverged: 0, unsupported: 0, assumed: 0, agreed: 21 });
+    expect(jsonLines(verdict).at(-1)).toMatchObject({ diverged: 0, unsupported: 0, assumed: 0, agreed: 22 });
   });
 
   test("--help lists its options", async () => {
@@ -135,8 +135,9 @@ export const program = defineProgram({
       `import { defineProgram } from "epollsim/runtime";
 export const program = defineProgram({
   summary: "", options: {},
-  *main({ machine }) {
+  *main({ machine, print }) {
     const box = machine();
+    print("begun");
     box.spawn("endless", function* (sys) { for (;;) yield sys.nanosleep(1); });
     yield box;
     return {};
@@ -145,11 +146,15 @@ export const program = defineProgram({
     );
     const child = spawn(process.execPath, [join(root, "dist/cli/main.js"), "run", "--json", endless]);
     let out = "";
-    child.stdout.on("data", (chunk: Buffer) => {
-      out += chunk.toString();
+    const begun = new Promise<void>((resolve) => {
+      child.stdout.on("data", (chunk: Buffer) => {
+        out += chunk.toString();
+        resolve();
+      });
     });
     const ended = new Promise<number | null>((resolve) => child.on("exit", resolve));
-    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await begun;
+    await new Promise((resolve) => setTimeout(resolve, 300));
     child.kill("SIGINT");
     expect(await ended).toBe(130);
     expect(jsonLines(out).at(-1)).toMatchObject({ type: "summary", interrupted: true });

@@ -69,6 +69,8 @@ export class Reactor {
   readonly #watchers: (Watcher | null)[] = [];
   #generation = 0;
   #stopped = false;
+  /** The watcher whose `ready` runs. */
+  #atWork: Watcher | null = null;
   readonly #posted: ((sys: Syscalls) => void)[] = [];
   readonly #wake: WakeWatcher;
   readonly #one: UserBuffer;
@@ -104,7 +106,8 @@ export class Reactor {
   change(sys: Syscalls, watcher: Watcher, interest: number): void {
     if (this.trigger === "edge" || watcher.interest === interest) return;
     watcher.interest = interest;
-    if (this.trigger === "level") this.#modify(sys, watcher);
+    // A one-shot watcher that is at work is armed again when it returns.
+    if (watcher !== this.#atWork || this.trigger === "level") this.#modify(sys, watcher);
   }
 
   #modify(sys: Syscalls, watcher: Watcher): void {
@@ -170,7 +173,9 @@ export class Reactor {
     const fd = data & FD_MASK;
     const watcher = this.#watchers[fd] ?? null;
     if (watcher === null || watcher.generation !== data >>> FD_BITS) return;
+    this.#atWork = watcher;
     watcher.ready(sys, mask);
+    this.#atWork = null;
     if (this.trigger === "oneshot" && watcher.fd === fd) this.#modify(sys, watcher);
   }
 

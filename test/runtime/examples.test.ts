@@ -1,0 +1,71 @@
+/** Every example ends by itself, finds nothing wrong, and prints the same bytes for the same seed. */
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, describe, expect, test } from "vitest";
+import { epollsim } from "../helpers/built.ts";
+import { jsonLines } from "../helpers/cli.ts";
+
+const examples = join(dirname(fileURLToPath(import.meta.url)), "../../examples");
+const folder = mkdtempSync(join(tmpdir(), "epollsim-examples-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Options that make each small, and what its output must show. */
+const small: Readonly<Record<string, { readonly args: readonly string[]; readonly shows: RegExp }>> = {
+  hello: { args: [], shows: /^hello\nhello\nhello\n/ },
+  "three-ways": {
+    args: ["--clients", "20", "--rounds", "3"],
+    shows: /^server +threads +calls.*\nthreads +21 [^\n]*\nreactor +1 /,
+  },
+  "edge-echo": { args: ["--clients", "5"], shows: /^clients 5, round_trips 25\n/ },
+  reuseport: { args: ["--clients", "40"], shows: /worker 3 +\d+ +[\d.]+ %/ },
+  chat: { args: [], shows: /2 slow readers dropped, 2 of 2 found themselves cut off/ },
+  swarms: {
+    args: ["--clients", "4"],
+    shows: /cut for good +4 +0 +4 +\d+\nserver: 24 accepted, 16 ended[^\n]*4 idle for 30 s/,
+  },
+  "million-echo": {
+    args: ["--connections", "1500", "--expire"],
+    shows: /round_trips 3000, bytes_checked 48000, idle_timers 1500, idle_closed 1500/,
+  },
+};
+
+test("there is a run for every example", () => {
+  const names = readdirSync(examples)
+    .filter((name) => name !== "lib")
+    .map((name) => name.replace(/\.ts$/, ""));
+  expect(Object.keys(small).sort()).toEqual(names.sort());
+});
+
+describe.each(Object.entries(small))("%s", (name, { args, shows }) => {
+  test("ends well, and a seed repeats it", async () => {
+    const command = ["run", join(examples, name), ...args, "--seed", "5"];
+    const first = await epollsim(command);
+    expect(first.err).not.toMatch(/failed|asleep|error/);
+    expect(first.code).toBe(0);
+    expect(first.out).toMatch(shows);
+    expect((await epollsim(command)).out).toBe(first.out);
+  });
+});
+
+test("edge-echo --bug: the clients hang, and the report says where", async () => {
+  const { code, err } = await epollsim(["run", join(examples, "edge-echo"), "--bug", "--clients", "3"]);
+  expect(code).toBe(1);
+  expect(err).toMatch(/asleep for ever: nothing will wake 4 of the threads\n[\s\S]*client 2: in read\(\)/);
+});
+
+test.each([
+  ["edge-echo", "--clients", "4"],
+  ["three-ways", "--variant", "threads", "--clients", "5"],
+  ["three-ways", "--variant", "reactor", "--clients", "5"],
+  ["million-echo", "--connections", "600"],
+])("%s %s %s: its trace is a recording that replay agrees with", async (name, ...args) => {
+  const { out } = await epollsim(["run", "--trace", join(examples, name), ...args]);
+  const trace = join(folder, `${name}.strace`);
+  writeFileSync(trace, out);
+  const { out: verdict } = await epollsim(["replay", "--json", trace]);
+  const total = jsonLines(verdict).at(-1) as Record<string, number>;
+  expect(total).toMatchObject({ diverged: 0, unsupported: 0, assumed: 0 });
+  expect(total.agreed).toBeGreaterThan(100);
+});
