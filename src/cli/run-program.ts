@@ -122,7 +122,12 @@ function hostOf(session: Session, options: ProgramRunOptions, io: Io): Host {
   };
   const machine = (own: MachineOptions = {}): Machine => {
     const random = seed === undefined ? {} : { random: seedrandom(seed) };
-    const made = new Machine({ kernel: kernel ?? NEWEST, ...random, out: print, ...own });
+    const made = new Machine({
+      kernel: kernel ?? NEWEST,
+      ...random,
+      out: (text) => print(text.replace(/\n$/, "")),
+      ...own,
+    });
     session.machines.push(made);
     if (trace) session.traces.push(traceOf(made, session, io));
     return made;

@@ -5,7 +5,7 @@ import { BLOCKED } from "../kernel/sched/task.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { ActiveCall, type KnownCall } from "./active-call.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
-import { noteOf, openFlags } from "./records.ts";
+import { noteOf, openFlags, pathOf } from "./records.ts";
 
 const O_CLOEXEC = 0o2000000;
 /** Its arguments are the disk's affair. */
@@ -13,6 +13,12 @@ const ON_DISK: KnownCall = {
   signature: { name: "open", params: [], describe: null, noReturn: false },
   run: () => BLOCKED,
 };
+
+/** Where the recording has no `-y` notes, an absolute path says as much. */
+function absolutePath(record: CallRecord): string | null {
+  const path = pathOf(record);
+  return path?.startsWith("/") === true ? path : null;
+}
 
 export class OpenCall extends ActiveCall {
   readonly #machine: Machine;
@@ -29,6 +35,12 @@ export class OpenCall extends ActiveCall {
     if (this.errno !== null || value === null || value < 0 || expr === undefined) return;
     const flags = openFlags(record);
     this.ret = owner.task.process.files.lowestFree();
-    this.#machine.putExternal(owner, value, noteOf(expr) ?? "/", flags, ((flags ?? 0) & O_CLOEXEC) !== 0);
+    this.#machine.putExternal(
+      owner,
+      value,
+      noteOf(expr) ?? absolutePath(record) ?? "/",
+      flags,
+      ((flags ?? 0) & O_CLOEXEC) !== 0,
+    );
   }
 }

@@ -44,14 +44,20 @@ export function* readAll(r: Reader): Go<{ readonly bytes: Uint8Array; readonly e
   }
 }
 
-/** `[]byte(s)`, one byte a character. */
+/** `[]byte(s)`: UTF-8. */
 export function bytesOf(text: string): Uint8Array {
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
-  return bytes;
+  const bytes: number[] = [];
+  for (const character of text) {
+    const code = character.codePointAt(0) as number;
+    if (code < 0x80) bytes.push(code);
+    else if (code < 0x800) bytes.push(0xc0 | (code >> 6), 0x80 | (code & 0x3f));
+    else if (code < 0x1_0000) bytes.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f));
+    else bytes.push(0xf0 | (code >> 18), ...[12, 6, 0].map((shift) => 0x80 | ((code >> shift) & 0x3f)));
+  }
+  return Uint8Array.from(bytes);
 }
 
-/** `string(b)`. */
+/** Bytes as text, one character each. */
 export function textOf(bytes: Uint8Array, from = 0, to: number = bytes.length): string {
   let text = "";
   for (let i = from; i < to; i += 1) text += String.fromCharCode(bytes[i] as number);

@@ -13,6 +13,7 @@ import { Context } from "./context.ts";
 import { type CostModel, defaultCosts } from "./cost.ts";
 import { Goexit, type GoFatal, GoPanic } from "./fatal.ts";
 import { Gc } from "./gc.ts";
+import { bytesOf } from "./io.ts";
 import type { Network } from "./net/addr.ts";
 import type { Conn } from "./net/conn.ts";
 import { type Control, type DialOptions, Net } from "./net/dial.ts";
@@ -409,10 +410,7 @@ export class Runtime implements PollRuntime, TimeRuntime {
   /** `fmt.Println` of text: one write to standard output. */
   *println(text: string): Go<GoError | null> {
     this.#sys.machine.print(text);
-    const bytes = new Uint8Array(text.length + 1);
-    for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i);
-    bytes[text.length] = 0x0a;
-    const { err } = yield* this.#stdout.write(bytes);
+    const { err } = yield* this.#stdout.write(bytesOf(`${text}\n`));
     return err;
   }
 }
