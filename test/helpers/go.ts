@@ -2,6 +2,7 @@
 import { type GoMain, type GoOptions, goProgram, type Runtime } from "epollsim/go";
 import { type CallTracer, Machine, type SyscallName } from "epollsim/runtime";
 import seedrandom from "seedrandom";
+import { LiveTrace, printLine } from "../../src/trace/index.ts";
 
 /** One call of the run, when it ended; `result` null while it has not. */
 export interface GoCall {
@@ -79,4 +80,18 @@ function recorder(machine: Machine, calls: GoCall[]): CallTracer {
     spawned: () => {},
     ended: () => {},
   };
+}
+
+/** The run's calls as strace would print them. */
+export function traceGo(main: GoMain, options: GoTestOptions = {}): string {
+  const machine = new Machine({});
+  let text = "";
+  const trace = new LiveTrace(machine.kernel.clock, (line) => {
+    text += `${printLine(line)}\n`;
+  });
+  machine.tracer = trace;
+  machine.spawn("go", goProgram(main, options));
+  machine.run(MAX_STEPS);
+  trace.finish();
+  return text;
 }

@@ -15,9 +15,11 @@ export interface CostModel {
   readonly syscall: number;
   /** What a call does beyond that, by name. */
   readonly calls: { readonly [name: string]: number };
+  /** Each byte that a read or write moves. */
+  readonly byte: number;
   /** From the wake-up of a sleeping thread to its first instruction. */
   readonly wakeup: number;
-  /** What a timed sleep overruns by: the timer slack of an ordinary thread. */
+  /** What a sleep that ends by its time-out overruns by: the timer slack of an ordinary thread. */
   readonly slack: number;
   /** A stop of the world by the garbage collector. */
   readonly gcPause: number;
@@ -26,20 +28,21 @@ export interface CostModel {
 export const defaultCosts: CostModel = {
   step: 200,
   schedule: 200,
-  syscall: 400,
+  syscall: 300,
+  byte: 1,
   calls: {
-    accept4: 6_000,
+    accept4: 20_000,
     bind: 2_000,
     clone: 15_000,
-    close: 8_000,
-    connect: 35_000,
-    epoll_ctl: 1_200,
-    epoll_pwait: 1_000,
+    close: 25_000,
+    connect: 60_000,
+    epoll_ctl: 2_000,
+    epoll_pwait: 700,
     futex: 1_500,
     listen: 2_000,
-    read: 2_000,
-    socket: 6_000,
-    write: 12_000,
+    read: 700,
+    socket: 15_000,
+    write: 5_000,
   },
   wakeup: 5_000,
   slack: 50_000,

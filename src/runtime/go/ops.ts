@@ -26,11 +26,13 @@ export function mayGoOn(sched: Sched): boolean {
 /**
  * The end of a bracketed call that was just made.
  *
+ * @param bytes - that it moved.
  * @returns whether the goroutine goes on at once, with the result in `g.ret`; else it is suspended until it has the result and a P.
  */
-export function leave(sched: Sched, name: string, result: number): boolean {
+export function leave(sched: Sched, name: string, result: number, bytes = 0): boolean {
   const { m } = sched;
   sched.chargeCall(name);
+  if (bytes > 0) sched.charge(bytes * sched.costs.byte);
   if (result === BLOCKED) {
     m.trap = Trap.BLOCKED;
     return false;

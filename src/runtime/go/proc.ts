@@ -6,6 +6,7 @@
  * with the call's result; `m.cont` says where it goes on. Scheduler work takes no time by itself: it is charged to the M, and before a
  * goroutine goes on the M sleeps off what the clock is behind.
  */
+import { Errno } from "../../kernel/uapi/errno.ts";
 import { BLOCKED } from "../../syscalls/index.ts";
 import type { Syscalls } from "../syscalls.ts";
 import type { StepProgram } from "../thread.ts";
@@ -74,7 +75,9 @@ export class Mstart implements StepProgram {
     if (this.#asleep) {
       this.#asleep = false;
       m.ret = result;
-      sched.charge(sched.costs.wakeup + (m.slack ? sched.costs.slack : 0));
+      // A sleep that a time-out has ended overruns.
+      const late = m.slack && (result === 0 || result === -Errno.ETIMEDOUT);
+      sched.charge(sched.costs.wakeup + (late ? sched.costs.slack : 0));
       m.slack = false;
     }
     try {
@@ -397,7 +400,6 @@ export class Mstart implements StepProgram {
   /** `becomeSpinning`. */
   #becomeSpinning(): void {
     const sched = this.#sched;
-    sched.stats.spinning += 1;
     this.#m.spinning = true;
     sched.nmspinning += 1;
     sched.needspinning = false;
@@ -462,6 +464,7 @@ export class Mstart implements StepProgram {
     const m = this.#m;
     if (!m.spinning) {
       if (2 * sched.nmspinning >= sched.gomaxprocs - sched.npidle) return Steal.NOTHING;
+      sched.stats.spinning += 1;
       this.#becomeSpinning();
     }
     const steal = stealWork(sched, m);
@@ -548,6 +551,7 @@ export class Mstart implements StepProgram {
   #blockInPoll(): void {
     const m = this.#m;
     m.cont = Cont.POLLED;
+    m.slack = true;
     this.#sleepIn(this.#poller.wait(this.#events as EpollEvents, m.pollDelay));
   }
 

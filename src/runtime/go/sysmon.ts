@@ -89,6 +89,7 @@ export class Sysmon {
     this.#phase = Phase.DEEP;
     const span = Math.min(FORCE_GC_NS / 2, next === MAX_WHEN ? MAX_WHEN : next - now);
     m.sleeps = sched.sys.futexWait(m.park, 0, span);
+    m.slack = true;
     return m.sleeps === BLOCKED;
   }
 

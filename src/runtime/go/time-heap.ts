@@ -70,7 +70,9 @@ function whenAt(heap: GoTimer[], i: number): number {
   return (heap[i] as GoTimer).when;
 }
 
-function push(p: P, t: GoTimer): void {
+/** `doaddtimer`. */
+function push(sched: Sched, p: P, t: GoTimer): void {
+  sched.stats.timersAdded += 1;
   t.pp = p;
   t.status = TimerStatus.WAITING;
   p.timers.push(t);
@@ -97,14 +99,13 @@ function removeFirst(p: P): void {
  */
 export function insertTimer(sched: Sched, p: P, t: GoTimer): boolean {
   assert(t.status === TimerStatus.NONE || t.status === TimerStatus.REMOVED, "time: a timer is added twice");
-  sched.stats.timersAdded += 1;
-  cleantimers(p);
-  push(p, t);
+  cleantimers(sched, p);
+  push(sched, p, t);
   return p.timers[0] === t;
 }
 
 /** `cleantimers`: the head of the heap is neither deleted nor out of place. */
-function cleantimers(p: P): void {
+function cleantimers(sched: Sched, p: P): void {
   for (let t = p.timers[0]; t !== undefined; t = p.timers[0]) {
     if (t.status === TimerStatus.DELETED) {
       removeFirst(p);
@@ -113,7 +114,7 @@ function cleantimers(p: P): void {
     } else if (t.status === TimerStatus.MODIFIED_EARLIER || t.status === TimerStatus.MODIFIED_LATER) {
       t.when = t.nextwhen;
       removeFirst(p);
-      push(p, t);
+      push(sched, p, t);
     } else return;
   }
 }
@@ -164,7 +165,7 @@ export function marktimer(t: GoTimer, when: number): Modified {
 }
 
 /** `adjusttimers`: puts those that were moved forward in their places. */
-function adjusttimers(p: P, now: number): void {
+function adjusttimers(sched: Sched, p: P, now: number): void {
   const earliest = p.timerModifiedEarliest;
   if (earliest === 0 || earliest > now) return;
   p.timerModifiedEarliest = 0;
@@ -180,6 +181,7 @@ function adjusttimers(p: P, now: number): void {
     if (t.status !== TimerStatus.WAITING) {
       t.when = t.nextwhen;
       t.status = TimerStatus.WAITING;
+      sched.stats.timersAdded += 1;
     }
     timers[kept++] = t;
   }
@@ -188,9 +190,9 @@ function adjusttimers(p: P, now: number): void {
 }
 
 /** `clearDeletedTimers`: more than a quarter of the heap is dead. */
-function clearDeletedTimers(p: P): void {
+function clearDeletedTimers(sched: Sched, p: P): void {
   p.timerModifiedEarliest = 1;
-  adjusttimers(p, MAX_WHEN);
+  adjusttimers(sched, p, MAX_WHEN);
 }
 
 /** `nobarrierWakeTime`: the earliest that may be due, 0 for none. */
@@ -219,7 +221,7 @@ export function checkTimers(sched: Sched, p: P, own: boolean, out: TimerCheck): 
     if (!own || p.deletedTimers <= p.timers.length >> 2) return;
   }
   if (p.timers.length > 0) {
-    adjusttimers(p, now);
+    adjusttimers(sched, p, now);
     while (p.timers.length > 0) {
       const when = runtimer(sched, p, now);
       if (when !== 0) {
@@ -230,7 +232,7 @@ export function checkTimers(sched: Sched, p: P, own: boolean, out: TimerCheck): 
     }
   }
   if (p.timers.length === 0) out.pollUntil = 0;
-  if (own && p.deletedTimers > p.timers.length >> 2) clearDeletedTimers(p);
+  if (own && p.deletedTimers > p.timers.length >> 2) clearDeletedTimers(sched, p);
 }
 
 /** `runtimer`. @returns 0 if one ran, -1 if none is left, else when the first is due. */
@@ -251,7 +253,7 @@ function runtimer(sched: Sched, p: P, now: number): number {
     } else {
       t.when = t.nextwhen;
       removeFirst(p);
-      push(p, t);
+      push(sched, p, t);
     }
   }
 }

@@ -178,6 +178,11 @@ abstract class FdOp<R> implements Op<R>, Iterator<undefined, R, undefined> {
     this.#name = name;
   }
 
+  /** Whether the call's result is a number of bytes. */
+  get #moves(): boolean {
+    return this.#name !== "accept4";
+  }
+
   /** The call. */
   protected abstract attempt(sys: Syscalls, m: M): number;
   /** What a call that came back leaves in the thread's memory. */
@@ -261,7 +266,7 @@ abstract class FdOp<R> implements Op<R>, Iterator<undefined, R, undefined> {
     if (result === BLOCKED) sched.getg().onReturn = (thread, ret) => this.takeOut(thread, ret);
     else this.takeOut(m, result);
     this.#phase = Phase.TRIED;
-    return leave(sched, this.#name, result);
+    return leave(sched, this.#name, result, this.#moves ? result : 0);
   }
 
   #judge(result: number): void {
