@@ -10,6 +10,7 @@ import { Exit, reportError } from "./errors.ts";
 import { explainCommand } from "./explain.ts";
 import type { Io } from "./io.ts";
 import { litmusCommand } from "./litmus.ts";
+import { recordCommand } from "./record.ts";
 import { replayCommand } from "./replay.ts";
 import { runCommand } from "./run.ts";
 import { version } from "./version.ts";
@@ -22,6 +23,7 @@ const commands: readonly AddCommand[] = [
   diffCommand,
   litmusCommand,
   replayCommand,
+  recordCommand,
   explainCommand,
   doctorCommand,
   checkCommand,
