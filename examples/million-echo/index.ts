@@ -6,7 +6,7 @@
  */
 import { defineProgram } from "epollsim/runtime";
 import { type Load, runClients } from "./clients.ts";
-import { reactorServer, type ServerFigures } from "./reactor-server.ts";
+import { type ServerFigures, variants } from "./variants.ts";
 
 const PORT = 8080;
 
@@ -14,20 +14,18 @@ export const program = defineProgram({
   summary: "A million echo connections at once, each checked to the byte and with a live idle time-out",
   options: {
     connections: { default: 1_000_000, help: "connections, all open at the same time", min: 1 },
-    variant: { default: "reactor", help: "what the server is", choices: ["reactor"] },
+    variant: { default: "reactor", help: "what the server is", choices: Object.keys(variants) },
     idle: { default: 60, help: "seconds without a byte after which the server closes a connection", min: 1 },
     expire: { default: false, help: "wait until every connection has been closed for being idle" },
   },
-  *main({ machine, print, fail, progress }, { connections, idle, expire }) {
+  *main({ machine, print, fail, progress }, { connections, variant, idle, expire }) {
     const box = machine({ sysctls: { "net.core.somaxconn": 4096 } });
     const load: Load = { connections, port: PORT, expire, roundTrips: 0, wrongBytes: 0, open: 0, closedByServer: 0 };
     const server: ServerFigures = { accepted: 0, bytes: 0, idleTimers: 0, idleClosed: 0 };
     progress("round trips", 2 * connections, () => load.roundTrips);
-    box.spawn("server", (sys) => reactorServer(sys, server, { port: PORT, idleMs: idle * 1000 }), {
-      daemon: true,
-      nofile: connections + 1024,
-    });
-    box.spawn("clients", (sys) => runClients(sys, load, () => server.idleTimers), { nofile: connections + 1024 });
+    const nofile = connections + 1024;
+    variants[variant]?.(box, server, { port: PORT, idleMs: idle * 1000, nofile });
+    box.spawn("clients", (sys) => runClients(sys, load, () => server.idleTimers), { nofile });
     yield box;
     print(`${load.open} connections open at once, ${load.idleTimers ?? 0} idle time-outs running`);
     if (load.wrongBytes > 0) fail(`${load.wrongBytes} answers differ from what was sent`);
@@ -35,7 +33,7 @@ export const program = defineProgram({
     if (load.idleTimers !== connections) fail(`${load.idleTimers ?? 0} idle time-outs for ${connections} connections`);
     if (expire && server.idleClosed !== connections) fail(`${server.idleClosed} connections closed for being idle`);
     return {
-      variant: "reactor",
+      variant,
       connections: load.open,
       round_trips: load.roundTrips,
       bytes_checked: load.roundTrips * 16,

@@ -9,14 +9,7 @@ import {
   type Syscalls,
   type UserBuffer,
 } from "epollsim/runtime";
-
-export interface ServerFigures {
-  accepted: number;
-  bytes: number;
-  /** Idle time-outs that run now. */
-  idleTimers: number;
-  idleClosed: number;
-}
+import type { ServerFigures, ServerOptions } from "./variants.ts";
 
 /** What all connections share. */
 interface Shared {
@@ -55,11 +48,7 @@ class EchoConnection extends Connection {
   }
 }
 
-export function reactorServer(
-  sys: Syscalls,
-  figures: ServerFigures,
-  { port, idleMs }: { readonly port: number; readonly idleMs: number },
-): Program {
+export function reactorServer(sys: Syscalls, figures: ServerFigures, { port, idleMs }: ServerOptions): Program {
   const reactor = new Reactor(sys);
   const shared: Shared = { figures, buffer: sys.memory.alloc(4096), idleMs, sys };
   const acceptor = new Acceptor((own, fd) => {

@@ -27,6 +27,15 @@ export {
   type ProcessOptions,
   type Sleeper,
 } from "./machine.ts";
+export { BufferPool, DEFAULT_TIERS, type Tier, type TierStats } from "./pool/buffer-pool.ts";
+export {
+  type ConnectionLimits,
+  ConnectionPool,
+  type Leak,
+  PooledConnection,
+  type PoolHost,
+  type PoolStats,
+} from "./pool/connection-pool.ts";
 export {
   defineProgram,
   type Figures,

@@ -302,6 +302,14 @@ export class Syscalls {
     return this.#enter(SETSOCKOPT, fd, SOL_SOCKET, So.LINGER, this.#at(Stack.VALUE), 8, 0);
   }
 
+  /** SO_RCVTIMEO, SO_SNDTIMEO: how long a call may sleep. @param ns - 0 for ever; whole microseconds count. */
+  setTimeout(fd: number, name: number, ns: number): number {
+    this.#timespec(Stack.TIME, ns);
+    const at = (Stack.TIME >> 2) + 2;
+    this.#words[at] = Math.floor((this.#words[at] as number) / 1000); // a `struct timeval`
+    return this.#enter(SETSOCKOPT, fd, SOL_SOCKET, name, this.#at(Stack.TIME), 16, 0);
+  }
+
   /** @returns the value of an option that is an int, or a negative errno. */
   getsockopt(fd: number, level: number, name: number): number {
     this.#words[Stack.LENGTH >> 2] = 4;

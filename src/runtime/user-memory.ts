@@ -125,7 +125,9 @@ export class UserMemory {
   readonly mm: Mm;
   /** Bytes given out and not yet freed, by the sizes that were asked for. */
   bytesInUse = 0;
-  /** The most that it ever was. */
+  /** Bytes that were ever asked for. */
+  allocatedBytes = 0;
+  /** The most that `bytesInUse` ever was. */
   peakBytes = 0;
   /** Bytes mapped. */
   bytesMapped = 0;
@@ -201,6 +203,7 @@ export class UserMemory {
   #place(length: number): number {
     const size = classOf(length);
     this.bytesInUse += length;
+    this.allocatedBytes += length;
     if (this.bytesInUse > this.peakBytes) this.peakBytes = this.bytesInUse;
     const used = this.#free.get(size)?.pop();
     if (used !== undefined) return used;

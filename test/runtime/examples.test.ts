@@ -21,6 +21,14 @@ const small: Readonly<Record<string, { readonly args: readonly string[]; readonl
   "edge-echo": { args: ["--clients", "5"], shows: /^clients 5, round_trips 25\n/ },
   reuseport: { args: ["--clients", "40"], shows: /worker 3 +\d+ +[\d.]+ %/ },
   chat: { args: [], shows: /2 slow readers dropped, 2 of 2 found themselves cut off/ },
+  "buffer-pools": {
+    args: ["--clients", "10", "--rounds", "20"],
+    shows: /headers 256 B +pool +200 +199 +99\.50 % +256 [\s\S]*log batches 4 KiB +fresh +5 +0 +0\.00 % +20480 /,
+  },
+  "connection-life": {
+    args: ["--hours", "10"],
+    shows: /^hour +requests[\s\S]*\n09:00 [\s\S]*leak: \d+ connections taken by report\(\), early return were held/,
+  },
   swarms: {
     args: ["--clients", "4"],
     shows: /cut for good +4 +0 +4 +\d+\nserver: 24 accepted, 16 ended[^\n]*4 idle for 30 s/,
@@ -33,7 +41,7 @@ const small: Readonly<Record<string, { readonly args: readonly string[]; readonl
 
 test("there is a run for every example", () => {
   const names = readdirSync(examples)
-    .filter((name) => name !== "lib")
+    .filter((name) => name !== "lib" && name !== "go") // shared parts; the Go programs have tests of their own
     .map((name) => name.replace(/\.ts$/, ""));
   expect(Object.keys(small).sort()).toEqual(names.sort());
 });

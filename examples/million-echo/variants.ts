@@ -1,0 +1,27 @@
+/** The servers that can hold the million: each started as a daemon, with what it reports. */
+import type { Machine } from "epollsim/runtime";
+import { reactorServer } from "./reactor-server.ts";
+
+export interface ServerFigures {
+  accepted: number;
+  bytes: number;
+  /** Idle time-outs that run now. */
+  idleTimers: number;
+  idleClosed: number;
+}
+
+export interface ServerOptions {
+  readonly port: number;
+  /** After so long without a byte a connection is closed. */
+  readonly idleMs: number;
+  /** Descriptors that the process needs. */
+  readonly nofile: number;
+}
+
+export type Variant = (box: Machine, figures: ServerFigures, options: ServerOptions) => void;
+
+export const variants: Readonly<Record<string, Variant>> = {
+  reactor: (box, figures, options) => {
+    box.spawn("server", (sys) => reactorServer(sys, figures, options), { daemon: true, nofile: options.nofile });
+  },
+};
