@@ -7,24 +7,92 @@ import type { ReplayWatcher } from "../replay/replayer.ts";
 import type { Tally } from "../replay/summary.ts";
 import type { ModelPort } from "../syscalls/model-port.ts";
 import type { Step } from "../syscalls/port.ts";
+import { evalInt } from "../trace/abi/evaluate.ts";
 import { signature } from "../trace/abi/index.ts";
+import type { Expr } from "../trace/ast.ts";
 import { outcome } from "../trace/outcome.ts";
 import { CallJoiner, CallRecord } from "../trace/pairs.ts";
+import { printExpr } from "../trace/printer.ts";
 import type { CallPlan, Lowered } from "../trace/source-map.ts";
 
 /** Calls that are kept for explanations: beyond that the oldest are forgotten. */
 const CALLS_MAX = 1_000_000;
 
+/** What explanations need of a call. The whole record, with all its buffers, would make a long trace a heavy one. */
+export class CallNote {
+  readonly task: string | null;
+  readonly name: string;
+  /** By which the call is known: of its entry, or of its end when the recording begins inside it. */
+  readonly line: number;
+  exitLine: number | null;
+  /** Ns since the first time stamp; null without times. */
+  readonly entryNs: number | null;
+  /** Result; null while there is none, or none that is a number. */
+  ret: number | null;
+  errno: string | null;
+  /** Its first four arguments, as far as they are numbers. */
+  readonly first: number | null;
+  readonly second: number | null;
+  readonly third: number | null;
+  readonly fourth: number | null;
+  /** Operation and event of an epoll_ctl, as text; null for other calls. */
+  readonly ctl: { readonly op: string; readonly event: string } | null;
+  /** With MSG_DONTWAIT. */
+  readonly dontWait: boolean;
+
+  constructor(call: CallRecord) {
+    const { args } = call;
+    this.task = call.task;
+    this.name = call.name;
+    this.line = lineOf(call);
+    this.exitLine = null;
+    this.entryNs = call.entryNs;
+    this.ret = null;
+    this.errno = null;
+    const numbers = takesFd(call.name);
+    this.first = numbers ? intOf(args[0]) : null;
+    this.second = numbers ? intOf(args[1]) : null;
+    this.third = numbers ? intOf(args[2]) : null;
+    this.fourth = numbers ? intOf(args[3]) : null;
+    const isCtl = call.name === "epoll_ctl";
+    this.ctl = isCtl ? { op: textOf(args[1]), event: args[3] === undefined ? "" : printExpr(args[3]) } : null;
+    this.dontWait = numbers && args.some((arg) => textOf(arg).includes("MSG_DONTWAIT"));
+    this.end(call);
+  }
+
+  /** Takes over what the end of the call has shown. */
+  end({ exitLine, result }: CallRecord): void {
+    this.exitLine = exitLine;
+    this.ret = intOf(result?.values[0]);
+    this.errno = result?.errnos[0] ?? null;
+  }
+}
+
+function intOf(expr: Expr | undefined): number | null {
+  return expr === undefined || expr.kind === "str" || expr.kind === "array" || expr.kind === "struct"
+    ? null
+    : evalInt(expr);
+}
+
+/** A symbol, or symbols joined by `|`; empty for anything else. */
+function textOf(expr: Expr | undefined): string {
+  return expr?.kind === "sym" ? expr.name : expr?.kind === "op" ? printExpr(expr) : "";
+}
+
 /** The calls of a trace by the line of their entry. A call in a loop of a script has one line: its last round counts. */
 export class CallsByLine {
-  readonly #calls = new Map<number, CallRecord>();
+  readonly #calls = new Map<number, CallNote>();
   /** Line of a second half, to the line of the first. */
   readonly #entries = new Map<number, number>();
 
   add(call: CallRecord): void {
     const line = lineOf(call);
-    this.#calls.delete(line);
-    this.#calls.set(line, call);
+    const known = this.#calls.get(line);
+    if (known !== undefined && known.exitLine === null && known.name === call.name) known.end(call);
+    else {
+      this.#calls.delete(line);
+      this.#calls.set(line, new CallNote(call));
+    }
     if (call.exitLine !== null && call.exitLine !== line) this.#entries.set(call.exitLine, line);
     if (this.#calls.size <= CALLS_MAX) return;
     const [oldest] = this.#calls.keys();
@@ -32,18 +100,18 @@ export class CallsByLine {
   }
 
   /** The call that begins or ends in a line. */
-  at(line: number): CallRecord | null {
+  at(line: number): CallNote | null {
     return this.#calls.get(this.#entries.get(line) ?? line) ?? null;
   }
 
   /** In the order of their entries. */
-  values(): IterableIterator<CallRecord> {
+  values(): IterableIterator<CallNote> {
     return this.#calls.values();
   }
 }
 
 /** The line by which a call is known: that of its entry, or of its end when the recording begins inside it. */
-export function lineOf(call: CallRecord): number {
+function lineOf(call: CallRecord): number {
   return call.entryLine ?? call.exitLine ?? 0;
 }
 

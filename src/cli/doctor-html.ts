@@ -25,7 +25,7 @@ td:first-child { color: var(--dim); text-align: right; width: 4rem; }
 tr.proof td { background: var(--line); } tr.say td { color: var(--dim); font-family: system-ui, sans-serif; }
 .error tr.say td { color: var(--error); } .warning tr.say td { color: var(--warning); }
 tr.gap td { color: var(--dim); }
-.figures { font-size: 13px; } .figures td { white-space: nowrap; }
+.figures { font-size: 13px; width: auto; margin-top: 1rem; } .figures td { white-space: nowrap; }
 `;
 
 /** The page. */

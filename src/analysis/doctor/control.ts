@@ -1,9 +1,6 @@
 /**
  * epoll_ctl that does nothing, or fails: D-018, D-019.
  */
-import { evalInt } from "../../trace/abi/evaluate.ts";
-import type { Expr } from "../../trace/ast.ts";
-import { printExpr } from "../../trace/printer.ts";
 import { type Finding, kinds } from "./finding.ts";
 import { evidenceOf, type Patient, type Step } from "./patient.ts";
 
@@ -19,10 +16,6 @@ export function* controlFindings(patient: Patient): Generator<Finding, void, und
   yield* errors(patient, ctls);
 }
 
-function symbol(expr: Expr | undefined): string {
-  return expr?.kind === "sym" ? expr.name : "";
-}
-
 function* storms(patient: Patient, ctls: readonly Step[]): Generator<Finding, void, undefined> {
   /** What was last asked for, by epoll and number. */
   const asked = new Map<string, { event: string; step: Step }>();
@@ -30,11 +23,10 @@ function* storms(patient: Patient, ctls: readonly Step[]): Generator<Finding, vo
   const nrMods = new Map<number, number>();
   for (const step of ctls) {
     if (step.errno !== null || step.ret !== 0) continue;
-    const [, op, fd, event] = step.record.args;
-    const key = `${step.file} ${evalInt(fd ?? NOTHING) ?? "?"}`;
-    const text = event === undefined ? "" : printExpr(event);
+    const { op = "", event: text = "" } = step.record.ctl ?? {};
+    const key = `${step.file} ${step.record.third ?? "?"}`;
     const before = asked.get(key);
-    if (symbol(op) === "EPOLL_CTL_MOD") {
+    if (op === "EPOLL_CTL_MOD") {
       nrMods.set(step.file, (nrMods.get(step.file) ?? 0) + 1);
       // with EPOLLET and EPOLLONESHOT the same mask again is a way to arm
       if (before?.event === text && !/EPOLLET|EPOLLONESHOT/.test(text)) {
@@ -43,7 +35,7 @@ function* storms(patient: Patient, ctls: readonly Step[]): Generator<Finding, vo
         idle.set(step.file, list);
       }
     }
-    if (symbol(op) === "EPOLL_CTL_DEL") asked.delete(key);
+    if (op === "EPOLL_CTL_DEL") asked.delete(key);
     else asked.set(key, { event: text, step });
   }
   for (const [ep, list] of idle) {
@@ -58,7 +50,7 @@ function* storms(patient: Patient, ctls: readonly Step[]): Generator<Finding, vo
         evidenceOf(first.before, "asks for this"),
         ...list.slice(0, 3).map(({ step }) => evidenceOf(step, "asks for the same again")),
       ],
-      fd: evalInt(first.step.record.args[2] ?? NOTHING),
+      fd: first.step.record.third,
       task: patient.taskName(first.step),
       count: list.length,
     };
@@ -74,12 +66,10 @@ function* errors(patient: Patient, ctls: readonly Step[]): Generator<Finding, vo
       kind: kinds.ctlErrors,
       severity: failed.length >= ERRORS_MIN ? "warning" : "note",
       message: `epoll_ctl answers ${errno} ${failed.length === 1 ? "once" : `${failed.length} times`}`,
-      evidence: failed.slice(0, 5).map((step) => evidenceOf(step, `${symbol(step.record.args[1])}: ${errno}`)),
-      fd: evalInt(first.record.args[2] ?? NOTHING),
+      evidence: failed.slice(0, 5).map((step) => evidenceOf(step, `${step.record.ctl?.op ?? ""}: ${errno}`)),
+      fd: first.record.third,
       task: patient.taskName(first),
       count: failed.length,
     };
   }
 }
-
-const NOTHING: Expr = { kind: "ellipsis" };

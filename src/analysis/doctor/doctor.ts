@@ -8,7 +8,7 @@ import { edgeFindings } from "./edge.ts";
 import type { Finding, Severity } from "./finding.ts";
 import { identityFindings } from "./identity.ts";
 import { lifetimeFindings } from "./lifetime.ts";
-import { type LoopMeasure, measureFindings, measureLoops } from "./measures.ts";
+import { type LoopMeasure, measureLoops } from "./measures.ts";
 import { oneshotFindings } from "./oneshot.ts";
 import { isWait, Patient } from "./patient.ts";
 import { sharingFindings } from "./sharing.ts";
@@ -33,6 +33,7 @@ const RANK: Readonly<Record<Severity, number>> = { error: 0, warning: 1, note: 2
 
 export function diagnose(evidence: Evidence): Diagnosis {
   const patient = new Patient(evidence);
+  const { loops, findings: ofLoops } = measureLoops(patient);
   const findings = [
     ...edgeFindings(patient),
     ...oneshotFindings(patient),
@@ -41,13 +42,13 @@ export function diagnose(evidence: Evidence): Diagnosis {
     ...sharingFindings(patient),
     ...controlFindings(patient),
     ...lifetimeFindings(patient),
-    ...measureFindings(patient),
+    ...ofLoops,
   ];
   const waits = patient.steps.filter(isWait).length;
   const inconclusive = whyInconclusive(patient, waits, findings.length);
   return {
     findings: findings.sort(compare),
-    loops: measureLoops(patient),
+    loops,
     waits,
     doubtful: evidence.doubtful.size,
     inconclusive,

@@ -6,8 +6,18 @@
  */
 import { Kind } from "../../kernel/causal-log.ts";
 import { Epoll } from "../../kernel/uapi/epoll.ts";
+import { within } from "../explain/history.ts";
 import { type EvidenceLine, type Finding, type Kind as FindingKind, kinds } from "./finding.ts";
-import { cameToNothing, evidenceOf, isAccept, isRead, isWait, isWrite, type Patient, type Step } from "./patient.ts";
+import {
+  cameToNothing,
+  evidenceOf,
+  isAccept,
+  isRead,
+  isWrite,
+  type Patient,
+  type Step,
+  stepsWithin,
+} from "./patient.ts";
 
 const { IN: EPOLLIN, OUT: EPOLLOUT, ET: EPOLLET, ONESHOT: EPOLLONESHOT } = Epoll;
 
@@ -52,15 +62,22 @@ function leftAfter(patient: Patient, item: number, edge: number): Finding | null
   const wait = patient.nextWait(reported.task, ep, edge);
   if (wait === null) return null;
   const queue = log.file(file)?.queue ?? -1;
-  const unread = patient.history.unread(queue, wait.id);
+  const amount = patient.history.amountUnread(queue, wait.id);
   // data that came behind the report, and is on the list again, is the next event's affair
-  if (unread.length === 0 || isQueuedAt(patient, item, wait.id) || !patient.history.isAlive(item, wait.id)) return null;
+  if (amount === 0 || isQueuedAt(patient, item, wait.id) || !patient.history.isAlive(item, wait.id)) return null;
   const takers = patient.between(file, edge, wait.id).filter((step) => isRead(step) || isAccept(step));
   const last = takers.at(-1);
   if (last === undefined || takers.some((step) => step.errno !== null)) return null;
   const back = comesBack(patient, file, wait.id);
-  const amount = unread.reduce((sum, { from, to }) => sum + to - from, 0);
+  const unread = patient.history.unread(queue, wait.id);
   const accepting = isAccept(last);
+  const what = accepting
+    ? amount === 1
+      ? "connection was"
+      : "connections were"
+    : amount === 1
+      ? "byte was"
+      : "bytes were";
   const evidence: EvidenceLine[] = [
     evidenceOf(reported, `fd ${fd} is reported`),
     ...unread
@@ -72,12 +89,11 @@ function leftAfter(patient: Patient, item: number, edge: number): Finding | null
   if (back === null) {
     if (!isAbandoned(patient, reported.task, ep, wait)) return null;
     return found(patient, accepting ? kinds.acceptLeft : kinds.edgeStalled, "error", fd, last, evidence, {
-      message: `fd ${fd}: ${amount} ${accepting ? "connections" : "bytes"} were left, and nobody came back for them`,
+      message: `fd ${fd}: ${amount} ${what} left, and nobody came back for it`,
     });
   }
-  const waited = waitsBetween(patient, reported.task, ep, wait.id, back.id).filter((step) =>
-    cameToNothing(patient, step),
-  );
+  const waits = stepsWithin(patient.waits(reported.task, ep), wait.id - 1, back.id);
+  const waited = waits.filter((step) => cameToNothing(patient, step));
   const woken = isReportedBetween(patient, item, wait.id, back.id);
   // a reader that comes back by itself, without having slept, has not forgotten anything
   if (waited.length === 0 && !woken) return null;
@@ -89,7 +105,7 @@ function leftAfter(patient: Patient, item: number, edge: number): Finding | null
     fd,
     last,
     [...evidence, evidenceOf(back, why)],
-    { message: `fd ${fd}: ${amount} ${accepting ? "connections" : "bytes"} were left; ${why}` },
+    { message: `fd ${fd}: ${amount} ${what} left; ${why}` },
   );
 }
 
@@ -111,23 +127,20 @@ function isQueuedAt(patient: Patient, item: number, at: number): boolean {
 
 /** The next call that takes something from a description behind a moment. */
 function comesBack(patient: Patient, file: number, behind: number): Step | null {
-  const steps = patient.between(file, behind, patient.evidence.log.end);
-  return steps.find((step) => (isRead(step) || isAccept(step)) && step.ret !== null && step.ret >= 0) ?? null;
+  const isTaking = (step: Step): boolean => (isRead(step) || isAccept(step)) && step.ret !== null && step.ret >= 0;
+  return patient.firstOn(file, behind, isTaking);
 }
 
 /** The task went on waiting to no avail, while nobody closed the descriptor. */
 function isAbandoned(patient: Patient, task: number, ep: number, wait: Step): boolean {
-  const waits = [wait, ...waitsBetween(patient, task, ep, wait.id, patient.evidence.log.end)];
+  const { log } = patient.evidence;
+  const waits = stepsWithin(patient.waits(task, ep), wait.id - 1, log.end);
   return waits.some((step) => cameToNothing(patient, step));
-}
-
-function waitsBetween(patient: Patient, task: number, ep: number, from: number, to: number): Step[] {
-  return patient.of(task).filter((step) => step.id >= from && step.id < to && isWait(step) && step.file === ep);
 }
 
 function isReportedBetween(patient: Patient, item: number, from: number, to: number): boolean {
   const { log } = patient.evidence;
-  return patient.history.ofItem(item).some((id) => id > from && id < to && log.kind(id) === Kind.DELIVERED);
+  return within(patient.history.ofItem(item), from, to).some((id) => log.kind(id) === Kind.DELIVERED);
 }
 
 /** A writer that stopped before EAGAIN, waited for an edge that could not come, and then found room. */
@@ -141,9 +154,9 @@ function* unwrittenOf(patient: Patient, item: number): Generator<Finding, void, 
     const before = patient.between(file, edge, wait.id).filter(isWrite);
     const last = before.at(-1);
     if (last === undefined || before.some(isRefused)) continue;
-    const after = patient.between(file, wait.id, log.end).find(isWrite);
+    const after = patient.firstOn(file, wait.id, isWrite);
     // without having been told anything in between, it writes on: so it had more, and there was room
-    if (after === undefined || isRefused(after) || isReportedBetween(patient, item, wait.id, after.id)) continue;
+    if (after === null || isRefused(after) || isReportedBetween(patient, item, wait.id, after.id)) continue;
     yield found(
       patient,
       kinds.writeUnfinished,
@@ -165,6 +178,5 @@ function* unwrittenOf(patient: Patient, item: number): Generator<Finding, void, 
 /** EAGAIN, or a short write as far as its length is known. */
 function isRefused(step: Step): boolean {
   if (step.errno !== null || step.ret === null) return true;
-  const asked = step.record.args[2];
-  return asked?.kind === "int" && step.ret < asked.num;
+  return step.record.third !== null && step.ret < step.record.third;
 }

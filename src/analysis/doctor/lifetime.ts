@@ -56,9 +56,7 @@ function endOf(patient: Patient, file: number): Step | null {
   const { log } = patient.evidence;
   if ((patient.fileOf(file)?.refs ?? 0) === 0) return null;
   const steps = patient.on(file);
-  const end = steps.find(
-    (step) => isRead(step) && step.ret === 0 && step.record.args[2]?.kind === "int" && step.record.args[2].num > 0,
-  );
+  const end = steps.find((step) => isRead(step) && step.ret === 0 && (step.record.third ?? 0) > 0);
   if (end === undefined || steps.some((step) => step.id > end.id && isWrite(step))) return null;
   const waits = patient.of(end.task).filter((step) => step.id > end.id && isWait(step));
   return waits.length >= WAITS_MIN && end.id < log.end ? end : null;
@@ -97,5 +95,5 @@ function* blocking(patient: Patient): Generator<Finding, void, undefined> {
 
 /** MSG_DONTWAIT does what O_NONBLOCK does, for one call. */
 function isDontWait({ record }: Step): boolean {
-  return record.args.some((arg) => arg.kind === "sym" && arg.name === "MSG_DONTWAIT");
+  return record.dontWait;
 }

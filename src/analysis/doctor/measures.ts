@@ -2,6 +2,7 @@
  * How well a loop does: wake-ups for each useful event (D-022), time from readiness to service (D-023).
  */
 import { type CausalLog, Kind, Queue, Why } from "../../kernel/causal-log.ts";
+import { indexOf } from "../explain/history.ts";
 import { type Finding, kinds } from "./finding.ts";
 import { evidenceOf, isAccept, isRead, isWait, isWrite, type Patient, type Step } from "./patient.ts";
 
@@ -60,11 +61,6 @@ interface Loop {
   readonly services: Service[];
 }
 
-/** The loops of a trace, the busiest first. */
-export function measureLoops(patient: Patient): LoopMeasure[] {
-  return [...loopsOf(patient).values()].map((loop) => measure(patient, loop)).sort((a, b) => b.events - a.events);
-}
-
 function loopsOf(patient: Patient): Map<string, Loop> {
   const { log } = patient.evidence;
   const loops = new Map<string, Loop>();
@@ -113,12 +109,13 @@ function noteService(patient: Patient, loop: Loop, event: number, use: Step): vo
  */
 function readySince(patient: Patient, event: number): number {
   const { log } = patient.evidence;
+  const events = patient.history.ofItem(log.subject(event));
   let ready = 0;
-  for (const id of patient.history.ofItem(log.subject(event))) {
-    if (id >= event) break;
+  for (let index = indexOf(events, event) - 1; index >= 0; index -= 1) {
+    const id = events[index] as number;
     const kind = log.kind(id);
-    if (kind === Kind.DELIVERED || kind === Kind.DROPPED) ready = 0;
-    else if (ready === 0 && isArrival(log, id)) ready = id;
+    if (kind === Kind.DELIVERED || kind === Kind.DROPPED) break;
+    if (isArrival(log, id)) ready = id;
   }
   return ready;
 }
@@ -157,7 +154,11 @@ const round = (ms: number): number => Number(ms.toFixed(3));
 
 function slowestOf(services: readonly Service[]): SlowFd[] {
   const byFd = new Map<number, Service[]>();
-  for (const service of services) byFd.set(service.fd, [...(byFd.get(service.fd) ?? []), service]);
+  for (const service of services) {
+    const list = byFd.get(service.fd);
+    if (list === undefined) byFd.set(service.fd, [service]);
+    else list.push(service);
+  }
   const slow = [...byFd].map(([fd, list]) => {
     const worst = list.reduce((a, b) => (b.ms > a.ms ? b : a));
     return { fd, ...(percentiles(list.map(({ ms }) => ms)) as Percentiles), line: worst.to.line };
@@ -165,12 +166,16 @@ function slowestOf(services: readonly Service[]): SlowFd[] {
   return slow.sort((a, b) => b.p99_ms - a.p99_ms).slice(0, SLOWEST_SHOWN);
 }
 
-export function* measureFindings(patient: Patient): Generator<Finding, void, undefined> {
+/** The loops of a trace, the busiest first, and what is to say about them. */
+export function measureLoops(patient: Patient): { loops: LoopMeasure[]; findings: Finding[] } {
+  const loops: LoopMeasure[] = [];
+  const findings: Finding[] = [];
   for (const loop of loopsOf(patient).values()) {
     const measured = measure(patient, loop);
-    yield* inVain(loop, measured);
-    yield* slow(patient, loop, measured);
+    loops.push(measured);
+    findings.push(...inVain(loop, measured), ...slow(patient, loop, measured));
   }
+  return { loops: loops.sort((a, b) => b.events - a.events), findings };
 }
 
 function* inVain({ waits }: Loop, { events, useful, task, epfd }: LoopMeasure): Generator<Finding, void, undefined> {

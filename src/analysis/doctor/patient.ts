@@ -3,9 +3,7 @@
  */
 import { Kind } from "../../kernel/causal-log.ts";
 import type { File } from "../../kernel/fs/file.ts";
-import { evalInt } from "../../trace/abi/evaluate.ts";
-import type { CallRecord } from "../../trace/pairs.ts";
-import { type Evidence, lineOf } from "../evidence.ts";
+import type { CallNote, Evidence } from "../evidence.ts";
 import { Reasons } from "../explain/absence.ts";
 import { History } from "../explain/history.ts";
 import type { EvidenceLine } from "./finding.ts";
@@ -19,7 +17,7 @@ export interface Step {
   readonly line: number;
   /** Number of the task. */
   readonly task: number;
-  readonly record: CallRecord;
+  readonly record: CallNote;
   readonly name: string;
   /** What the trace shows; null when it shows no number. */
   readonly ret: number | null;
@@ -48,6 +46,8 @@ export class Patient {
   readonly steps: readonly Step[];
   readonly #byFile = new Map<number, Step[]>();
   readonly #byTask = new Map<number, Step[]>();
+  /** Waits of a task on an epoll. */
+  readonly #waits = new Map<string, Step[]>();
   readonly #byId = new Map<number, Step>();
   /** Descriptions that a call was made on whose result the replay did not foresee. */
   readonly #doubtful = new Set<number>();
@@ -68,25 +68,23 @@ export class Patient {
       if (doubtful.has(line)) this.#doubtful.add(log.y(id));
       const record = calls.at(line);
       // the attempts before the last one came to nothing; in a loop of a script each round is one of its own
-      if (record === null || lineOf(record) !== line) continue;
+      if (record === null || record.line !== line) continue;
       const step = this.#step(id, line, record);
       if (step.end === log.end && this.history.callAt(line) !== id) continue;
       steps.push(step);
       this.#byId.set(id, step);
       file(this.#byFile, step.file, step);
       file(this.#byTask, step.task, step);
+      if (isWait(step)) file(this.#waits, `${step.task} ${step.file}`, step);
     }
     return steps;
   }
 
-  #step(id: number, line: number, record: CallRecord): Step {
+  #step(id: number, line: number, record: CallNote): Step {
     const { log } = this.evidence;
     const returned = this.history.ofCall(id).find((event) => log.kind(event) === Kind.RETURN);
     const last = this.history.callAt(line) === id;
     const ownResult = returned === undefined ? null : log.x(returned);
-    const value = record.result?.values[0];
-    const shown = value === undefined ? null : evalInt(value);
-    const [first] = record.args;
     return {
       id,
       end: returned ?? log.end,
@@ -94,10 +92,10 @@ export class Patient {
       task: log.subject(id),
       record,
       name: record.name,
-      ret: last ? shown : ownResult,
-      errno: last ? (record.result?.errnos[0] ?? null) : ownResult !== null && ownResult < 0 ? "" : null,
+      ret: last ? record.ret : ownResult,
+      errno: last ? record.errno : ownResult !== null && ownResult < 0 ? "" : null,
       file: log.y(id),
-      fd: first === undefined ? null : evalInt(first),
+      fd: record.first,
     };
   }
 
@@ -120,38 +118,36 @@ export class Patient {
     return this.#byId.get(this.evidence.log.call(event)) ?? null;
   }
 
+  /** A task's waits on an epoll, in order. */
+  waits(task: number, ep: number): readonly Step[] {
+    return this.#waits.get(`${task} ${ep}`) ?? [];
+  }
+
   /** The task's next wait on an epoll that begins behind an event; null when there is none. */
   nextWait(task: number, ep: number, behind: number): Step | null {
-    const steps = this.of(task);
-    for (let i = firstBehind(steps, behind); i < steps.length; i += 1) {
-      const step = steps[i] as Step;
-      if (isWait(step) && step.file === ep) return step;
-    }
-    return null;
+    const waits = this.waits(task, ep);
+    return waits[firstBehind(waits, behind)] ?? null;
   }
 
   /** Calls on a description between two events. */
   between(fileId: number, from: number, to: number): Step[] {
+    return stepsWithin(this.on(fileId), from, to);
+  }
+
+  /** The first call on a description behind an event of which something holds. */
+  firstOn(fileId: number, behind: number, holds: (step: Step) => boolean): Step | null {
     const steps = this.on(fileId);
-    const found: Step[] = [];
-    for (let i = firstBehind(steps, from); i < steps.length; i += 1) {
+    for (let i = firstBehind(steps, behind); i < steps.length; i += 1) {
       const step = steps[i] as Step;
-      if (step.id >= to) break;
-      found.push(step);
+      if (holds(step)) return step;
     }
-    return found;
+    return null;
   }
 
   /** The mask that a registration had at a moment. */
   maskAt(item: number, at: number): number {
-    const { log } = this.evidence;
-    let mask = 0;
-    for (const id of this.history.ofItem(item)) {
-      if (id >= at) break;
-      const kind = log.kind(id);
-      if (kind === Kind.INSERTED || kind === Kind.MODIFIED) mask = log.x(id);
-    }
-    return mask;
+    const look = this.history.lookBefore(item, at);
+    return look === 0 ? 0 : this.evidence.log.x(look);
   }
 
   /** Whether nothing that the log says of a description is contradicted by the recording. */
@@ -193,8 +189,18 @@ export function cameToNothing(patient: Patient, wait: Step): boolean {
 
 /** A wait with time-out 0. */
 export function isImmediate({ record }: Step): boolean {
-  const timeout = record.args[3];
-  return timeout !== undefined && evalInt(timeout) === 0;
+  return record.fourth === 0;
+}
+
+/** Steps whose calls began behind one event and before another. */
+export function stepsWithin(steps: readonly Step[], from: number, to: number): Step[] {
+  const found: Step[] = [];
+  for (let i = firstBehind(steps, from); i < steps.length; i += 1) {
+    const step = steps[i] as Step;
+    if (step.id >= to) break;
+    found.push(step);
+  }
+  return found;
 }
 
 /** Index of the first step whose call began behind an event. */
@@ -209,7 +215,7 @@ function firstBehind(steps: readonly Step[], event: number): number {
   return low;
 }
 
-function file(lists: Map<number, Step[]>, key: number, step: Step): void {
+function file<K>(lists: Map<K, Step[]>, key: K, step: Step): void {
   const list = lists.get(key);
   if (list === undefined) lists.set(key, [step]);
   else list.push(step);

@@ -2,7 +2,6 @@
  * Tasks and descriptors that share an epoll, a listener, a batch: D-016, D-017.
  */
 import { Kind } from "../../kernel/causal-log.ts";
-import { evalInt } from "../../trace/abi/evaluate.ts";
 import { type Finding, kinds } from "./finding.ts";
 import { evidenceOf, isAccept, isWait, type Patient, type Step } from "./patient.ts";
 
@@ -106,8 +105,7 @@ function fullBatches(patient: Patient): Map<number, number[]> {
   const full = new Map<number, number[]>();
   for (const step of patient.steps) {
     if (!isWait(step) || step.ret === null || step.ret <= 0) continue;
-    const max = step.record.args[2];
-    if (max === undefined || evalInt(max) !== step.ret) continue;
+    if (step.record.third !== step.ret) continue;
     const batches = full.get(step.file) ?? [];
     batches.push(step.end);
     full.set(step.file, batches);

@@ -150,8 +150,7 @@ function endOfFile(patient: Patient, item: number): Finding | null {
 
 /** A read of 0 bytes gives 0 whatever is there. */
 function asksForNothing({ record }: Step): boolean {
-  const count = record.args[2];
-  return count?.kind === "int" && count.num === 0;
+  return record.third === 0;
 }
 
 /** A task that does nothing but ask: waits with time-out 0 that find nothing, one behind the other. */
@@ -182,10 +181,10 @@ function* polling(patient: Patient): Generator<Finding, void, undefined> {
 function busyLines(patient: Patient): Map<string | null, number[]> {
   const known = new Set(patient.steps.map(({ line }) => line));
   const busy = new Map<string | null, number[]>();
-  for (const { task, entryLine } of patient.evidence.calls.values()) {
-    if (entryLine === null || known.has(entryLine)) continue;
+  for (const { task, line } of patient.evidence.calls.values()) {
+    if (known.has(line)) continue;
     const list = busy.get(task) ?? [];
-    list.push(entryLine);
+    list.push(line);
     busy.set(task, list);
   }
   return busy;

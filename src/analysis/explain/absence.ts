@@ -1,12 +1,10 @@
 /**
  * Why a registration is not reported: the state of the item at a moment, and what brought it there.
  */
-import { type CausalLog, Kind, Why } from "../../kernel/causal-log.ts";
+import { Kind, Why } from "../../kernel/causal-log.ts";
 import { Epoll } from "../../kernel/uapi/epoll.ts";
-import { evalInt } from "../../trace/abi/evaluate.ts";
-import type { CallRecord } from "../../trace/pairs.ts";
-import type { CallsByLine } from "../evidence.ts";
-import type { History, Range } from "./history.ts";
+import type { CallNote, CallsByLine } from "../evidence.ts";
+import { type History, indexOf, type Range, within } from "./history.ts";
 
 /** What stands between a registration and its report. */
 export type Verdict =
@@ -58,37 +56,24 @@ interface State {
   filtered: number[];
 }
 
-function stateOf(log: CausalLog, events: readonly number[], at: number): State {
-  const state: State = { look: 0, on: 0, out: 0, disarmed: 0, erased: 0, filtered: [] };
-  for (const id of events) {
-    if (id >= at) break;
-    switch (log.kind(id)) {
-      case Kind.INSERTED:
-      case Kind.MODIFIED:
-        state.look = id;
-        state.out = 0;
-        state.disarmed = 0;
-        state.filtered = [];
-        break;
-      case Kind.QUEUED:
-        state.on = id;
-        break;
-      case Kind.DELIVERED:
-      case Kind.DROPPED:
-        state.on = 0;
-        state.out = id;
-        state.filtered = [];
-        break;
-      case Kind.DISARMED:
-        state.disarmed = id;
-        break;
-      case Kind.FILTERED:
-        if (log.y(id) !== Why.linked) state.filtered.push(id);
-        break;
-      case Kind.ERASED:
-        state.erased = id;
-        break;
-      default:
+/** Goes back from `at` no further than what decides. */
+function stateOf(history: History, item: number, at: number): State {
+  const { log } = history;
+  const events = history.ofItem(item);
+  const look = history.lookBefore(item, at);
+  const state: State = { look, on: 0, out: 0, disarmed: 0, erased: 0, filtered: [] };
+  for (let index = indexOf(events, at) - 1; index >= 0; index -= 1) {
+    const id = events[index] as number;
+    const kind = log.kind(id);
+    if (kind === Kind.ERASED) state.erased = id;
+    else if (kind === Kind.DISARMED && id > look) state.disarmed = id;
+    else if (kind === Kind.FILTERED && log.y(id) !== Why.linked && id > look) state.filtered.unshift(id);
+    else if (kind === Kind.QUEUED) {
+      state.on = id;
+      break;
+    } else if (kind === Kind.DELIVERED || kind === Kind.DROPPED) {
+      if (id > look) state.out = id;
+      break;
     }
   }
   return state;
@@ -126,8 +111,7 @@ export class Reasons {
   #noteWrite(id: number): void {
     const { log } = this.#history;
     const call = this.#calls.at(log.line(id));
-    const [first] = call?.args ?? [];
-    const fd = first === undefined || !/write|send/.test(call?.name ?? "") ? null : evalInt(first);
+    const fd = call !== null && /write|send/.test(call.name) ? call.first : null;
     if (fd === null) return;
     const queues = this.#written.get(fd) ?? new Set();
     queues.add(log.subject(id));
@@ -138,7 +122,7 @@ export class Reasons {
   absence(item: number, at: number): Absence {
     const history = this.#history;
     const { log } = history;
-    const { look, on, out, disarmed, erased, filtered } = stateOf(log, history.ofItem(item), at);
+    const { look, on, out, disarmed, erased, filtered } = stateOf(history, item, at);
     const { file, fd } = log.item(item);
     const queue = log.file(file)?.queue ?? -1;
     const unread = history.unread(queue, at);
@@ -149,10 +133,13 @@ export class Reasons {
     const mask = look === 0 ? 0 : log.x(look);
     const since = Math.max(look, out);
     const isTaken = out !== 0 && log.kind(out) === Kind.DELIVERED;
-    const announced = history
-      .wakesOf(queue)
-      .filter((id) => id > since && id < at && (log.x(id) & mask) !== 0 && !this.#isAnswered(item, id));
-    if (announced.length > 0 && (mask & EPOLLEXCLUSIVE) !== 0) {
+    const announced =
+      (mask & EPOLLEXCLUSIVE) === 0
+        ? []
+        : within(history.wakesOf(queue), since, at).filter(
+            (id) => (log.x(id) & mask) !== 0 && !this.#isAnswered(item, id),
+          );
+    if (announced.length > 0) {
       return answer("exclusive", since, ...announced, ...announced.flatMap((id) => this.#takersOf(id)));
     }
     if (isTaken && unread.length > 0 && (mask & EPOLLIN) !== 0) {
@@ -161,7 +148,7 @@ export class Reasons {
     if (filtered.some((id) => out === 0 || (log.x(id) & ~OUT_BITS) !== 0)) {
       return answer("filtered", since, ...filtered.flatMap((id) => history.chain(id)));
     }
-    const arrived = history.ofQueue(queue).filter((id) => id > since && id < at && log.kind(id) === Kind.BYTES);
+    const arrived = within(history.joined(queue), since, at);
     if (arrived.length > 0 && unread.length > 0) return answer("below-mark", since, ...arrived);
     const roomMade = (mask & EPOLLOUT) === 0 ? [] : this.#takenByPeer(fd, since, at);
     if (roomMade.length > 0) return answer("no-room", since, ...roomMade);
@@ -173,7 +160,14 @@ export class Reasons {
 
   /** Whether an item's own events include an answer to a wake-up. */
   #isAnswered(item: number, wake: number): boolean {
-    return this.#history.ofItem(item).some((id) => this.#history.log.cause(id) === wake);
+    const { log } = this.#history;
+    const events = this.#history.ofItem(item);
+    for (let index = indexOf(events, wake); index < events.length; index += 1) {
+      const id = events[index] as number;
+      if (log.call(id) !== log.call(wake)) return false;
+      if (log.cause(id) === wake) return true;
+    }
+    return false;
   }
 
   /** What a wake-up did to others: their items queued, their tasks woken. */
@@ -185,9 +179,8 @@ export class Reasons {
   }
 
   /** What was read since something was reported: not all of it. */
-  #readsSince(queue: number, since: number, at: number): number[] {
-    const { log } = this.#history;
-    return this.#history.ofQueue(queue).filter((id) => id > since && id < at && log.kind(id) === Kind.TAKEN);
+  #readsSince(queue: number, since: number, at: number): readonly number[] {
+    return within(this.#history.taken(queue), since, at);
   }
 
   /** The read that emptied a queue before a scan found nothing. */
@@ -216,13 +209,12 @@ export class Reasons {
    */
   staleSince(item: number, at: number): number {
     const { log } = this.#history;
-    const events = this.#history.ofItem(item);
-    const inserted = events.find((id) => log.kind(id) === Kind.INSERTED) ?? 0;
-    if (inserted === 0) return 0;
+    const inserted = this.#history.ofItem(item)[0] ?? 0;
+    if (inserted === 0 || log.kind(inserted) !== Kind.INSERTED) return 0;
     const { files } = log.task(log.subject(log.call(inserted))).process;
-    const erased = events.find((id) => log.kind(id) === Kind.ERASED) ?? at;
-    for (const id of this.#closers.get(log.item(item).fd) ?? []) {
-      if (id <= inserted || id >= Math.min(at, erased) || log.task(log.subject(id)).process.files !== files) continue;
+    const end = Math.min(at, this.#history.erased(item) || at);
+    for (const id of within(this.#closers.get(log.item(item).fd) ?? [], inserted, end)) {
+      if (log.task(log.subject(id)).process.files !== files) continue;
       const inCall = this.#history.ofCall(id);
       if (inCall.some((event) => log.kind(event) === Kind.ERASED && log.subject(event) === item)) continue;
       const result = inCall.find((event) => log.kind(event) === Kind.RETURN);
@@ -233,9 +225,9 @@ export class Reasons {
 }
 
 /** The number that a call takes from its description. */
-function closedNumber({ name, args }: CallRecord): number | null {
-  const arg = name === "close" ? args[0] : name === "dup2" || name === "dup3" ? args[1] : undefined;
-  return arg === undefined ? null : evalInt(arg);
+function closedNumber({ name, first, second }: CallNote): number | null {
+  if (name === "close") return first;
+  return name === "dup2" || name === "dup3" ? second : null;
 }
 
 function ordered(ids: readonly number[]): number[] {

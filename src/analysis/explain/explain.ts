@@ -5,9 +5,7 @@
  */
 import { Kind } from "../../kernel/causal-log.ts";
 import { Errno } from "../../kernel/uapi/errno.ts";
-import { evalInt } from "../../trace/abi/evaluate.ts";
-import type { CallRecord } from "../../trace/pairs.ts";
-import { type Evidence, lineOf } from "../evidence.ts";
+import type { CallNote, Evidence } from "../evidence.ts";
 import { Reasons, type Verdict } from "./absence.ts";
 import { type Fact, Facts } from "./facts.ts";
 import { History, type Range } from "./history.ts";
@@ -87,13 +85,13 @@ export class Explainer {
   call(line: number): Explanation | null {
     const record = this.#evidence.calls.at(line);
     if (record === null) return null;
-    const id = this.#history.callAt(lineOf(record));
+    const id = this.#history.callAt(record.line);
     if (id === 0)
       return { ...frame(record, "not-reached"), answers: [], wakings: [], effects: [], lines: [], complete: false };
     return WAIT.test(record.name) ? this.#wait(record, id) : this.#other(record, id);
   }
 
-  #wait(record: CallRecord, id: number): Explanation {
+  #wait(record: CallNote, id: number): Explanation {
     const { log } = this.#evidence;
     const events = this.#history.ofCall(id);
     const result = events.find((event) => log.kind(event) === Kind.RETURN) ?? 0;
@@ -125,14 +123,14 @@ export class Explainer {
   }
 
   #whole(
-    record: CallRecord,
+    record: CallNote,
     ending: Ending,
     parts: Pick<Explanation, "answers" | "wakings" | "effects">,
     explained: boolean,
   ): Explanation {
     const { answers, wakings, effects } = parts;
     const lines = union(
-      [lineOf(record)],
+      [record.line],
       ...answers.map((a) => a.lines),
       ...wakings.map((w) => w.lines),
       linesOf(effects),
@@ -172,7 +170,7 @@ export class Explainer {
   }
 
   /** Why each registration of a wait's epoll is not reported. */
-  #absent(record: CallRecord, id: number, at: number): Answer[] {
+  #absent(record: CallNote, id: number, at: number): Answer[] {
     const ep = this.#epOf(record, id);
     if (ep === 0) return [];
     const alive = this.#history.itemsOf(ep, at);
@@ -186,14 +184,13 @@ export class Explainer {
   }
 
   /** The epoll that a wait was for: as its own events say, or else by its number. */
-  #epOf(record: CallRecord, id: number): number {
+  #epOf(record: CallNote, id: number): number {
     const { log } = this.#evidence;
     const own = this.#history
       .ofCall(id)
       .find((event) => log.kind(event) === Kind.WAITS || log.kind(event) === Kind.SCAN);
     if (own !== undefined) return log.ep(own);
-    const [first] = record.args;
-    const fd = first === undefined ? null : evalInt(first);
+    const fd = record.first;
     let found = 0;
     for (let item = log.nrItems - 1; item >= 0; item -= 1) {
       const { ep } = log.item(item);
@@ -223,7 +220,7 @@ export class Explainer {
   }
 
   /** A call that is no wait for events: everything that it set off, and for one that took something, who put it there. */
-  #other(record: CallRecord, id: number): Explanation {
+  #other(record: CallNote, id: number): Explanation {
     const { log } = this.#evidence;
     const events = this.#history.ofCall(id);
     const result = events.find((event) => log.kind(event) === Kind.RETURN) ?? 0;
@@ -244,8 +241,8 @@ export class Explainer {
   #giversOf(taken: number): number[] {
     const { log } = this.#evidence;
     return this.#history
-      .ofQueue(log.subject(taken))
-      .filter((event) => log.kind(event) === Kind.BYTES && log.x(event) < log.y(taken) && log.y(event) > log.x(taken));
+      .joined(log.subject(taken))
+      .filter((event) => log.x(event) < log.y(taken) && log.y(event) > log.x(taken));
   }
 
   /**
@@ -296,14 +293,14 @@ export class Explainer {
   waits(task: string | null): number[] {
     const lines: number[] = [];
     for (const call of this.#evidence.calls.values()) {
-      if (WAIT.test(call.name) && (task === null || call.task === task)) lines.push(lineOf(call));
+      if (WAIT.test(call.name) && (task === null || call.task === task)) lines.push(call.line);
     }
     return lines;
   }
 }
 
-function frame(record: CallRecord, ending: Ending): Pick<Explanation, "line" | "task" | "call" | "ending"> {
-  return { line: lineOf(record), task: record.task, call: record.name, ending };
+function frame(record: CallNote, ending: Ending): Pick<Explanation, "line" | "task" | "call" | "ending"> {
+  return { line: record.line, task: record.task, call: record.name, ending };
 }
 
 function endingOf(result: number): Ending {

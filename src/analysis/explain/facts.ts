@@ -2,7 +2,6 @@
  * Events of the causal log as data for readers: with lines, tasks and descriptor numbers instead of ids of objects.
  */
 import { type CausalLog, Kind, Queue, ReadyList, Why } from "../../kernel/causal-log.ts";
-import { evalInt } from "../../trace/abi/evaluate.ts";
 import type { CallsByLine, Evidence } from "../evidence.ts";
 
 export type What =
@@ -118,9 +117,7 @@ export class Facts {
     const ep = this.#log.ep(id);
     const call = this.#calls.at(this.#log.line(id));
     if (call === null || !call.name.startsWith("epoll_") || this.#epfds.has(ep)) return;
-    const [first] = call.args;
-    const fd = first === undefined ? null : evalInt(first);
-    if (fd !== null) this.#epfds.set(ep, fd);
+    if (call.first !== null) this.#epfds.set(ep, call.first);
   }
 
   /** The number of an epoll; null when no line names it. */
