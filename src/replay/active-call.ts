@@ -139,13 +139,8 @@ export class ActiveCall {
   start(): void {
     const { owner } = this;
     try {
-      this.#encoded ??= encodeCall(this.#signature, this.record.args, owner.area, this.#ports, this.errno === "EFAULT");
-      const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
-      const { observer } = owner.task.kernel;
       owner.task.kernel.actor = this.record;
-      if (observer !== null) observer.entered(owner.task, this.record, a);
-      const ret = this.#run(owner.task, a, b, c, d, e, f);
-      if (observer !== null && ret !== BLOCKED) observer.returned(owner.task, ret);
+      const ret = this.execute();
       this.progress = ret === BLOCKED ? "sleeping" : "returned";
       this.ret = ret;
       if (ret === BLOCKED) owner.task.body = { resume: (_task, result) => this.#returned(result) };
@@ -154,6 +149,18 @@ export class ActiveCall {
       this.progress = "refused";
       this.reason = error.message;
     }
+  }
+
+  /** Makes the call on the model. @returns its result, or `BLOCKED`. */
+  protected execute(): number {
+    const { owner } = this;
+    this.#encoded ??= encodeCall(this.#signature, this.record.args, owner.area, this.#ports, this.errno === "EFAULT");
+    const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
+    const { observer } = owner.task.kernel;
+    if (observer !== null) observer.entered(owner.task, this.record, a);
+    const ret = this.#run(owner.task, a, b, c, d, e, f);
+    if (observer !== null && ret !== BLOCKED) observer.returned(owner.task, ret);
+    return ret;
   }
 
   #returned(result: number): void {

@@ -6,14 +6,19 @@
  * is not needed: results are foreseen, not tried.
  */
 import type { Eventpoll } from "../kernel/fs/eventpoll/eventpoll.ts";
+import { InetSock } from "../kernel/net/inet/inet-sock.ts";
+import { SocketFile } from "../kernel/net/socket.ts";
 import { TaskState } from "../kernel/sched/task.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
+import { callsOn } from "./arrivals.ts";
 import { isSeenOutside, mustWait } from "./evidence.ts";
 import { type Foresight, foresee, known, READABLE } from "./foresight.ts";
 import { STAMP_ERROR_NS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
+import { Outside } from "./outside.ts";
+import { noteEnds } from "./ports.ts";
 import { QueueOrder } from "./queue-order.ts";
 import { filesAsked, firstFile, NOTHING } from "./records.ts";
 import { isWatchedBy, reaches } from "./relations.ts";
@@ -31,11 +36,13 @@ export class Order {
   readonly #dozing = new Set<ActiveCall>();
 
   readonly #queues: QueueOrder;
+  readonly outside: Outside;
 
   constructor(machine: Machine, future: Lookahead) {
     this.#machine = machine;
     this.#future = future;
     this.#queues = new QueueOrder(machine.ports);
+    this.outside = new Outside(machine, future);
   }
 
   /** A call whose exit comes later has been entered. */
@@ -50,7 +57,21 @@ export class Order {
   }
 
   #settle(call: ActiveCall): void {
-    if (call.progress === "sleeping") this.#queues.around(call, () => call.settle());
+    if (call.progress !== "sleeping") return;
+    this.#queues.around(call, () => call.settle());
+    this.outside.after(call);
+  }
+
+  /** The kernel has chosen a port: the next note of the descriptor tells which. */
+  #learnPort({ owner, record }: ActiveCall): void {
+    const file = firstFile(owner, record);
+    if (!(file instanceof SocketFile) || !(file.sk instanceof InetSock)) return;
+    for (const later of callsOn(this.#machine, this.#future, file, null)) {
+      const [arg] = later.args;
+      if (arg === undefined || noteEnds(arg) === null) continue;
+      this.#machine.ports.know(arg, file.sk.num);
+      return;
+    }
   }
 
   #mustWait(call: ActiveCall): boolean {
@@ -75,7 +96,10 @@ export class Order {
 
   /** Enters a call on the model. */
   start(call: ActiveCall): void {
+    this.outside.before(call);
     this.#queues.around(call, () => call.start());
+    this.outside.after(call);
+    if (call.record.name === "connect") this.#learnPort(call);
     if (call.opaque) this.#machine.opaque = true;
     if (call.progress === "sleeping" && call.value === 0) this.#dozing.add(call);
   }
@@ -129,6 +153,7 @@ export class Order {
       if (wasHeld && !call.isConsumer) this.#advance(ns);
       const mayDiffer = this.#othersWait || call.isConsumer;
       if (mayDiffer && this.#foresee(call) === "no") this.#demand(call);
+      if (call.progress === "idle" && mayDiffer && this.#foresee(call) === "no") this.outside.explain(call);
       this.#infer(call);
       this.#force(call);
       if (call.progress === "idle") this.start(call);
@@ -140,6 +165,7 @@ export class Order {
       if (call.progress === "sleeping") this.#passTime(call, ns);
     }
     if (this.#isWrong(call)) this.#demand(call);
+    if (this.#isWrong(call) && this.outside.explain(call)) this.#retry(call);
     while (this.#isWrong(call) && this.#machine.hurryExit(call.owner)) this.#retry(call);
     this.#dozing.delete(call);
     this.recheck();
@@ -162,6 +188,7 @@ export class Order {
   #prepare(call: ActiveCall, ns: number | null): void {
     if (call.value === 0) this.#passTime(call, ns);
     if (call.progress === "sleeping") this.#demand(call);
+    if (call.progress === "sleeping" && this.#foresee(call) === "no") this.outside.explain(call);
     if (call.progress === "sleeping") this.#force(call);
   }
 

@@ -14,6 +14,13 @@ const HIGH = 60_999;
 export class PortMap {
   readonly #toModel = new Map<number, number>();
   readonly #toRecorded = new Map<number, number>();
+  /** Recorded ports of sockets that the recording contains. */
+  readonly #inside = new Set<number>();
+
+  /** Whether some socket of the recording has this recorded port. */
+  isInside(port: number): boolean {
+    return this.#inside.has(port);
+  }
 
   /** An input as the model must see it. */
   toModel(expr: Expr): Expr {
@@ -32,7 +39,7 @@ export class PortMap {
       const other = counterpart(child, childrenOf(actual), index);
       if (other === null) continue;
       if (child.kind === "named" && other.kind === "named" && isPort(child) && isPort(other)) {
-        learnt = this.#pair(portOf(child), portOf(other)) || learnt;
+        learnt = this.pair(portOf(child), portOf(other)) || learnt;
       } else learnt = this.learn(child, other) || learnt;
     }
     return learnt;
@@ -47,10 +54,14 @@ export class PortMap {
 
   /** A descriptor's note tells which port its socket has. @param port - the model's. */
   know(expr: Expr, port: number): void {
-    this.#pair(noteEnds(expr)?.own ?? null, port);
+    const own = noteEnds(expr)?.own ?? null;
+    if (own === null) return;
+    this.#inside.add(own);
+    this.pair(own, port);
   }
 
-  #pair(recorded: number | null, model: number | null): boolean {
+  /** @returns whether that was new. */
+  pair(recorded: number | null, model: number | null): boolean {
     if (recorded === null || model === null || recorded === model || !isEphemeral(recorded) || !isEphemeral(model)) {
       return false;
     }
@@ -116,7 +127,7 @@ function counterpart(child: Expr, others: readonly Expr[], index: number): Expr 
 }
 
 /** The port in a socket address. */
-function portIn(expr: Expr): number | null {
+export function portIn(expr: Expr): number | null {
   const found = childrenOf(expr).find(isPort);
   return found?.kind === "named" ? portOf(found) : null;
 }

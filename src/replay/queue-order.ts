@@ -13,6 +13,7 @@ import { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall, WantedEvent } from "./active-call.ts";
 import { known } from "./foresight.ts";
 import type { ReplayTask } from "./machine.ts";
+import { OUTSIDE } from "./outside-host.ts";
 import type { PortMap } from "./ports.ts";
 import { firstFile, NOTHING } from "./records.ts";
 
@@ -112,6 +113,7 @@ export class QueueOrder {
 
 /** Whether two things that were queued may stand in either order. */
 function mayChange(first: object | null, second: object | null): boolean {
+  if (first === OUTSIDE || second === OUTSIDE) return true;
   if (!(first instanceof CallRecord) || !(second instanceof CallRecord) || first.task === second.task) return false;
   const { entryLine: begin1, exitLine: end1 } = first;
   const { entryLine: begin2, exitLine: end2 } = second;

@@ -18,6 +18,7 @@ import type { Line } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { printExpr } from "../trace/printer.ts";
 import { ActiveCall, type Difference, knownCall } from "./active-call.ts";
+import { DiskTransfer } from "./disk-transfer.ts";
 import { ExternalFile } from "./external.ts";
 import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, NAMED_BY_PATH, OPENS, STAMP_ERROR_NS } from "./knowledge.ts";
 import { Lookahead, type TraceEvent } from "./lookahead.ts";
@@ -175,6 +176,8 @@ export class Replayer {
 
   #activeCall(machine: Machine, owner: ReplayTask, record: CallRecord): ActiveCall | null {
     if (OPENS.has(record.name) && isOnDisk(machine, record)) return new OpenCall(machine, owner, record);
+    const transfer = DiskTransfer.of(machine, owner, record);
+    if (transfer !== null) return transfer;
     const known = knownCall(record.name);
     if (known === null || this.#isContent(owner, record) || isAbsoluteMonotonic(owner, record)) return null;
     if (namesStranger(machine, record) || isOthersRestart(owner, record) || namesForeignTimer(owner, record))
@@ -276,7 +279,7 @@ export class Replayer {
     if (difference === null) {
       noteName(machine, record);
       if (call.inferred) this.#numbersAssumed.add(record);
-      this.tally.count(call.inferred || call.learnt ? "assumed" : "agreed");
+      this.tally.count(call.inferred || call.learnt || this.#order?.outside.proofs.has(record) ? "assumed" : "agreed");
       return;
     }
     for (const file of filesAsked(owner, record)) {

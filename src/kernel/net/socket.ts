@@ -45,6 +45,11 @@ export class SocketFile extends File {
     return sk.poll(task);
   }
 
+  /** `sock_fasync`. */
+  override get hasFasync(): boolean {
+    return true;
+  }
+
   /** `sock_read_iter`. A read of 0 bytes does not reach the protocol (F-18, U-43). */
   override read(task: Task, to: IovIter, nonblock: boolean): number {
     if (to.count === 0) return 0;

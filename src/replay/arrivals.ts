@@ -1,0 +1,141 @@
+/**
+ * What has arrived at a descriptor, as the reads that come show it.
+ */
+import type { File } from "../kernel/fs/file.ts";
+import { evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
+import type { Expr } from "../trace/ast.ts";
+import type { CallRecord } from "../trace/pairs.ts";
+import { UNKNOWN_BYTE } from "./arguments.ts";
+import type { Lookahead } from "./lookahead.ts";
+import type { Machine } from "./machine.ts";
+import { firstFd, NOTHING } from "./records.ts";
+
+/** Events that are looked through for what a descriptor's next calls show. */
+const LOOK = 4_000;
+const READS: ReadonlySet<string> = new Set("read readv recv recvfrom recvmsg".split(" "));
+const WAITS = /^epoll_p?wait|^p?poll$|select/;
+const MSG_PEEK = 2;
+
+/** Something that came in by one connection, all at once as far as anybody can tell. */
+export interface Arrival {
+  readonly bytes: Uint8Array;
+  /** The stream has ended behind the bytes. */
+  readonly ended: boolean;
+  /** The connection was torn down. */
+  readonly reset: boolean;
+  /** The calls that show it. */
+  readonly proofs: readonly CallRecord[];
+}
+
+/** The calls that have this description as their first argument, from `first` on; none behind its close. */
+export function* callsOn(
+  machine: Machine,
+  future: Lookahead,
+  file: File,
+  first: CallRecord | null,
+): Generator<CallRecord, void, undefined> {
+  if (first !== null) yield first;
+  for (const event of future.ahead(LOOK)) {
+    if (event.kind !== "enter" || event.call === first) continue;
+    const fd = firstFd(event.call);
+    const owner = fd === null ? undefined : machine.tasks.get(event.call.task);
+    if (fd === null || owner === undefined || owner.task.process.files.getRaw(fd) !== file) continue;
+    if (event.call.name === "close") return;
+    yield event.call;
+  }
+}
+
+/**
+ * What the next reads of a stream show to have arrived: up to the first that found nothing, or that came behind a wait.
+ *
+ * @param now - the read that is asked about; null for a wait.
+ */
+export function nextArrival(machine: Machine, future: Lookahead, file: File, now: CallRecord | null): Arrival | null {
+  const chunks: Uint8Array[] = [];
+  const proofs: CallRecord[] = [];
+  let ended = false;
+  let reset = false;
+  for (const record of readsOn(machine, future, file, now)) {
+    const errno = record.result?.errnos[0] ?? null;
+    const length = evalInt(record.result?.values[0] ?? NOTHING);
+    if (errno === "ECONNRESET") reset = true;
+    if (errno !== null || length === null) break;
+    if (isPeek(record)) {
+      proofs.push(record);
+      continue;
+    }
+    proofs.push(record);
+    if (length === 0) ended = true;
+    if (length <= 0) break;
+    chunks.push(contentOf(record, length));
+  }
+  if (chunks.length === 0 && !ended && !reset) return null;
+  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  let place = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, place);
+    place += chunk.length;
+  }
+  return { bytes, ended, reset, proofs };
+}
+
+/** The reads of a description until somebody who has read waits again. */
+function* readsOn(
+  machine: Machine,
+  future: Lookahead,
+  file: File,
+  now: CallRecord | null,
+): Generator<CallRecord, void, undefined> {
+  let reader: string | null = null;
+  let found = false;
+  if (now !== null) {
+    yield now;
+    reader = now.task;
+    found = true;
+  }
+  for (const event of future.ahead(LOOK)) {
+    if (event.kind !== "enter") continue;
+    const { call } = event;
+    if (found && call.task === reader && WAITS.test(call.name)) return;
+    const fd = firstFd(call);
+    const owner = fd === null ? undefined : machine.tasks.get(call.task);
+    if (fd === null || owner === undefined || owner.task.process.files.getRaw(fd) !== file) continue;
+    if (call.name === "close") return;
+    if (!READS.has(call.name)) continue;
+    reader = call.task;
+    found = true;
+    yield call;
+  }
+}
+
+function isPeek(record: CallRecord): boolean {
+  const flags = record.name === "recvfrom" ? record.args[3] : record.name === "recvmsg" ? record.args[2] : undefined;
+  return ((flags === undefined ? 0 : (evalInt(flags) ?? 0)) & MSG_PEEK) !== 0;
+}
+
+/** The bytes that a read gave; what the recording cut off is unknown. */
+export function contentOf(record: CallRecord, length: number): Uint8Array {
+  const bytes = new Uint8Array(length).fill(UNKNOWN_BYTE);
+  let place = 0;
+  for (const [part, size] of partsOf(record, length)) {
+    const known = part.kind === "str" ? part.bytes.subarray(0, Math.min(size, length - place)) : new Uint8Array();
+    bytes.set(known, place);
+    place += size;
+    if (place >= length) break;
+  }
+  return bytes;
+}
+
+function partsOf(record: CallRecord, length: number): [Expr, number][] {
+  const arg = record.args[1];
+  const buffer = arg === undefined ? null : exitOf(arg);
+  if (buffer === null) return [];
+  if (buffer.kind === "str") return [[buffer, length]];
+  const vector = buffer.kind === "struct" ? field(buffer, "msg_iov", 2) : buffer;
+  if (vector?.kind !== "array") return [];
+  return vector.items.map((item) => {
+    const base = item.kind === "struct" ? field(item, "iov_base", 0) : null;
+    const size = item.kind === "struct" ? field(item, "iov_len", 1) : null;
+    return [base ?? NOTHING, size === null ? length : (evalInt(size) ?? length)];
+  });
+}

@@ -1,0 +1,364 @@
+/**
+ * What the world outside must have done.
+ *
+ * A recording does not contain untraced clients and servers. When no order of the recorded calls gives a result, and the other
+ * end is outside, the smallest act is looked for that explains it: somebody connected, bytes arrived, the stream ended, room
+ * was made. What the act consists of is read from the calls that come next (who was accepted, what was read). From then on the
+ * model holds the program's other results to it.
+ *
+ * Who is outside is proved, never supposed: a server at an address where nobody of the recording listens, and which was
+ * connected to; a client whose port no socket of the recording has.
+ */
+import type { File } from "../kernel/fs/file.ts";
+import { rbNext } from "../kernel/lib/rbtree.ts";
+import { InetSock } from "../kernel/net/inet/inet-sock.ts";
+import { tcpSendAck } from "../kernel/net/inet/tcp-output.ts";
+import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
+import { UdpSock } from "../kernel/net/inet/udp-sock.ts";
+import { SkState, SOCK_RCVBUF_LOCK } from "../kernel/net/sock.ts";
+import { SocketFile } from "../kernel/net/socket.ts";
+import { Epoll } from "../kernel/uapi/epoll.ts";
+import { Af } from "../kernel/uapi/socket.ts";
+import { evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
+import type { Expr } from "../trace/ast.ts";
+import type { CallRecord } from "../trace/pairs.ts";
+import type { ActiveCall } from "./active-call.ts";
+import { callsOn, contentOf, nextArrival } from "./arrivals.ts";
+import { readableBytes } from "./foresight.ts";
+import type { Lookahead } from "./lookahead.ts";
+import type { Machine, ReplayTask } from "./machine.ts";
+import { addressOf, OutsideHost } from "./outside-host.ts";
+import { noteEnds, portIn } from "./ports.ts";
+import { firstFile, isSymbol, NOTHING } from "./records.ts";
+import { peerOf } from "./relations.ts";
+
+const READS: ReadonlySet<string> = new Set("read readv recvfrom recvmsg".split(" "));
+const WRITES: ReadonlySet<string> = new Set("write writev sendto sendmsg sendfile".split(" "));
+const WAITS = /^epoll_p?wait|^p?poll$|select/;
+const IN = Epoll.IN | Epoll.RDNORM | Epoll.RDHUP;
+/** `tcp_rmem[2]`. */
+const RMEM_MAX = 6 * 1024 * 1024;
+const SNDBUF_MAX = 64 * 1024 * 1024;
+
+export class Outside {
+  readonly #machine: Machine;
+  readonly #future: Lookahead;
+  readonly #host: OutsideHost;
+  /** Sockets whose outside reader has stopped, and the send buffer that they had. */
+  readonly #full = new Map<TcpSock, number>();
+  readonly #servers: File[] = [];
+  /** Calls whose results were taken from the recording to tell what had arrived. */
+  readonly proofs: WeakSet<CallRecord> = new WeakSet();
+
+  constructor(machine: Machine, future: Lookahead) {
+    this.#machine = machine;
+    this.#future = future;
+    this.#host = new OutsideHost(machine.kernel);
+  }
+
+  /** Before a call takes effect: is its other end outside? */
+  before(call: ActiveCall): void {
+    const { name } = call.record;
+    if (name === "connect") this.#beforeConnect(call);
+    else if (WRITES.has(name)) this.#beforeWrite(call);
+  }
+
+  /** Nobody listens where the program connects to, and yet the connection came about. */
+  #beforeConnect({ owner, record, errno }: ActiveCall): void {
+    const file = firstFile(owner, record);
+    if (!(file instanceof SocketFile) || !(file.sk instanceof InetSock)) return;
+    if (errno !== null && errno !== "EINPROGRESS") return;
+    const address = sockaddr(record.args[1]);
+    if (address === null) return;
+    const { net } = file.sk;
+    const endpoint = net.addrs.endpoint(address[0] as number, address);
+    if (typeof endpoint === "number" || !endpoint.addr.isLoopback) return;
+    if (file.sk instanceof UdpSock) {
+      if (net.udp.lookup(endpoint.addr, endpoint.port, net.addrs.loopback4, 0) !== null) return;
+      if (this.#answers(file)) this.#host.bindDatagrams(address);
+      return;
+    }
+    if (net.tcp.lookupListener(endpoint.addr, endpoint.port) !== null) return;
+    if (errno !== null && !this.#connects(file)) return;
+    const server = this.#host.listen(address);
+    if (server !== null) this.#servers.push(server);
+  }
+
+  /** What comes next shows that a connection has come about. */
+  #connects(file: File): boolean {
+    for (const record of callsOn(this.#machine, this.#future, file, null)) {
+      const errno = record.result?.errnos[0] ?? null;
+      if (record.name === "getsockopt" && isSymbol(record.args[2], "SO_ERROR")) return isZero(record.args[3]);
+      if (record.name === "connect") return errno === null || errno === "EISCONN";
+      if (record.name === "getpeername" || READS.has(record.name) || WRITES.has(record.name)) {
+        return errno === null || errno === "EAGAIN";
+      }
+    }
+    return false;
+  }
+
+  /** Datagrams from there are received, or at least none is refused. */
+  #answers(file: File): boolean {
+    for (const record of callsOn(this.#machine, this.#future, file, null)) {
+      const errno = record.result?.errnos[0] ?? null;
+      if (errno === "ECONNREFUSED") return false;
+      if (READS.has(record.name) && errno === null) return true;
+    }
+    return false;
+  }
+
+  /** The outside reads at once, unless the program could not write. */
+  #beforeWrite(call: ActiveCall): void {
+    const sk = this.#outsideConnection(firstFile(call.owner, call.record));
+    if (sk === null) return;
+    if (call.errno === "EAGAIN") this.#stop(sk);
+    else if (call.value !== null && call.value > 0) {
+      this.#resume(sk);
+      if (sk.sndbuf < call.value * 4) sk.sndbuf = Math.min(call.value * 4, SNDBUF_MAX);
+    }
+  }
+
+  /** The socket, if its peer is outside. */
+  #outsideConnection(file: File | null): TcpSock | null {
+    if (!(file instanceof SocketFile) || !(file.sk instanceof TcpSock)) return null;
+    return this.#host.owns(peerOf(file)) ? file.sk : null;
+  }
+
+  #stop(sk: TcpSock): void {
+    if (this.#full.has(sk)) return;
+    this.#full.set(sk, sk.sndbuf);
+    sk.sndbuf = 0;
+    sk.nospace = true;
+  }
+
+  #resume(sk: TcpSock): boolean {
+    const sndbuf = this.#full.get(sk);
+    if (sndbuf === undefined) return false;
+    this.#full.delete(sk);
+    sk.sndbuf = sndbuf;
+    sk.nospace = true;
+    sk.checkSpace();
+    return true;
+  }
+
+  /** After a call has taken effect: the outside accepts and reads. */
+  after(call: ActiveCall): void {
+    const { name } = call.record;
+    if (name === "connect") for (const server of this.#servers) this.#host.acceptAll(server);
+    else if (WRITES.has(name)) this.#afterWrite(call);
+  }
+
+  #afterWrite(call: ActiveCall): void {
+    const file = firstFile(call.owner, call.record);
+    const sk = this.#outsideConnection(file);
+    const peer = file === null ? null : peerOf(file);
+    if (sk === null || peer === null) return;
+    this.#host.drain(peer);
+    if (call.progress !== "returned") return;
+    if (call.ret === -11) call.learnt = true;
+    // how much fitted tells how much the outside had read
+    if (call.ret > 0 && call.value !== null && call.value > 0 && call.value < call.ret) {
+      call.ret = call.value;
+      call.learnt = true;
+      this.#stop(sk);
+    }
+  }
+
+  /** @returns whether something was found to have happened that may explain the call's result. */
+  explain(call: ActiveCall): boolean {
+    const { record, owner, errno, value } = call;
+    if (errno !== null && errno !== "ECONNRESET") return false;
+    const file = firstFile(owner, record);
+    let found = false;
+    if (record.name.startsWith("accept")) found = file !== null && this.#connectClient(file, record);
+    else if (READS.has(record.name)) found = file !== null && this.#arrive(owner, file, record);
+    else if (value === null || value <= 0) return false;
+    else if (file?.epoll != null && WAITS.test(record.name)) {
+      for (const { item, events } of this.#missing(call, file)) found = this.#act(owner, item, events) || found;
+    } else if (WAITS.test(record.name)) {
+      for (const { asked, events } of polled(owner, record)) {
+        const mask = asked.poll(owner.task, null);
+        if ((events & ~mask) !== 0) found = this.#act(owner, asked, events & ~mask) || found;
+      }
+    }
+    if (found) call.learnt = true;
+    return found;
+  }
+
+  /** The recorded events that the model does not have. */
+  #missing(call: ActiveCall, watcher: File): { item: File; events: number }[] {
+    const missing: { item: File; events: number }[] = [];
+    const { epoll } = watcher;
+    if (epoll === null) return missing;
+    for (const event of call.events ?? []) {
+      for (let node = epoll.rbr.leftmost; node !== null; node = rbNext(node)) {
+        const { owner: item } = node;
+        if (item.dataLow >>> 0 !== event.low || item.dataHigh >>> 0 !== event.high) continue;
+        const mask = epoll.itemPoll(call.owner.task, item, null);
+        const edge = (item.events & Epoll.ET) !== 0 && item.rdllink.list === null;
+        const events = edge ? event.events : event.events & ~mask;
+        if (events !== 0) missing.push({ item: item.file, events });
+      }
+    }
+    return missing;
+  }
+
+  /** Somebody outside does what makes these events. */
+  #act(owner: ReplayTask, file: File, events: number): boolean {
+    let acted = false;
+    if (file instanceof SocketFile && file.sk.state === SkState.LISTEN) return this.#connectClient(file, null);
+    if ((events & (IN | Epoll.HUP | Epoll.ERR)) !== 0) acted = this.#arrive(owner, file, null, events);
+    const sk = this.#outsideConnection(file);
+    if ((events & Epoll.OUT) !== 0 && sk !== null) acted = this.#resume(sk) || acted;
+    return acted;
+  }
+
+  /** Clients that are accepted from now on, up to the accept that finds nobody. */
+  #connectClient(listener: File, now: CallRecord | null): boolean {
+    const to = addressOf(listener);
+    if (to === null || !(listener instanceof SocketFile) || !(listener.sk instanceof TcpSock)) return false;
+    let found = false;
+    for (const record of callsOn(this.#machine, this.#future, listener, now)) {
+      if (!record.name.startsWith("accept")) continue;
+      if ((record.result?.errnos[0] ?? null) !== null) break;
+      const port = portIn(exitOf(record.args[1] ?? NOTHING)) ?? noteEnds(record.result?.values[0])?.peer ?? null;
+      if (port !== null && this.#machine.ports.isInside(port)) break;
+      const from = to.slice();
+      from.set([(port ?? 0) >> 8, (port ?? 0) & 0xff], 2);
+      const client = this.#host.connect(from, to);
+      if (client === null) break;
+      const own = addressOf(client);
+      if (port !== null && own !== null) this.#machine.ports.pair(port, ((own[2] as number) << 8) | (own[3] as number));
+      this.proofs.add(record);
+      found = true;
+      if (now === null && this.#waitsBefore(record)) break;
+      now = null;
+    }
+    return found;
+  }
+
+  /** Whether the task waits again right after this accept, before it accepts once more. */
+  #waitsBefore(accept: CallRecord): boolean {
+    for (const event of this.#future.ahead(200)) {
+      if (event.kind !== "enter" || event.call.task !== accept.task) continue;
+      if ((event.call.entryLine ?? 0) <= (accept.entryLine ?? 0)) continue;
+      if (event.call.name.startsWith("accept")) return false;
+      if (WAITS.test(event.call.name)) return true;
+    }
+    return true;
+  }
+
+  /** Bytes, the end of a stream, or a datagram arrive from outside. */
+  #arrive(owner: ReplayTask, file: File, now: CallRecord | null, events = 0): boolean {
+    if (!(file instanceof SocketFile)) return false;
+    if (file.sk instanceof UdpSock) return this.#datagrams(file, file.sk, now);
+    const peer = peerOf(file);
+    if (peer === null || !this.#host.owns(peer)) return false;
+    const arrival = nextArrival(this.#machine, this.#future, file, now);
+    const hangUp = (events & (Epoll.HUP | Epoll.ERR)) !== 0;
+    if (arrival === null && !hangUp) return this.#endUnseen(peer, events);
+    let acted = false;
+    if (arrival !== null && arrival.bytes.length > 0) {
+      const ready = readableBytes(owner, file) ?? 0;
+      const rest = arrival.bytes.subarray(Math.min(ready, arrival.bytes.length));
+      if (file.sk instanceof TcpSock) widen(file.sk, arrival.bytes.length);
+      acted = this.#host.send(peer, rest, null) > 0;
+      this.#machine.opaque = true;
+    }
+    for (const record of arrival?.proofs ?? []) this.proofs.add(record);
+    if (arrival?.reset || (events & Epoll.ERR) !== 0) this.#host.close(peer, true);
+    else if (arrival?.ended || (events & (Epoll.RDHUP | Epoll.HUP)) !== 0) this.#host.shutdown(peer);
+    else return acted;
+    return true;
+  }
+
+  /** Nobody reads what has come: the stream has ended, or one byte has arrived. */
+  #endUnseen(peer: File, events: number): boolean {
+    if ((events & Epoll.RDHUP) !== 0) {
+      this.#host.shutdown(peer);
+      return true;
+    }
+    this.#machine.opaque = true;
+    return this.#host.send(peer, Uint8Array.of(0xa5), null) > 0;
+  }
+
+  #datagrams(file: SocketFile, sk: UdpSock, now: CallRecord | null): boolean {
+    const to = addressOf(file);
+    if (to === null) return false;
+    for (const record of callsOn(this.#machine, this.#future, file, now)) {
+      if (!READS.has(record.name)) continue;
+      const length = evalInt(record.result?.values[0] ?? NOTHING);
+      if ((record.result?.errnos[0] ?? null) !== null || length === null || length < 0) return false;
+      const from = sourceOf(record, sk);
+      if (from === null || this.#machine.ports.isInside(((from[2] as number) << 8) | (from[3] as number))) return false;
+      const sender = this.#sender(from, sk);
+      this.proofs.add(record);
+      return sender !== null && this.#host.send(sender, contentOf(record, length), to) >= 0;
+    }
+    return false;
+  }
+
+  #sender(from: Uint8Array, sk: UdpSock): File | null {
+    const { net } = sk;
+    const endpoint = net.addrs.endpoint(from[0] as number, from);
+    if (typeof endpoint === "number") return null;
+    const found = net.udp.lookup(endpoint.addr, endpoint.port, net.addrs.loopback4, 0);
+    if (found === null) return this.#host.bindDatagrams(from);
+    return this.#host.owns(found.file) ? found.file : null;
+  }
+}
+
+function sourceOf(record: CallRecord, sk: UdpSock): Uint8Array | null {
+  const arg = record.name === "recvfrom" ? record.args[4] : record.args[1];
+  const expr = arg === undefined ? null : exitOf(arg);
+  const name = record.name === "recvmsg" && expr?.kind === "struct" ? field(expr, "msg_name", 0) : expr;
+  const shown = name === null ? null : sockaddr(exitOf(name));
+  if (shown !== null) return shown;
+  if (sk.dport === 0) return null;
+  const bytes = new Uint8Array(16);
+  bytes.set([Af.INET, 0, sk.dport >> 8, sk.dport & 0xff, ...sk.daddr.bytes.subarray(0, 4)]);
+  return sk.daddr.isV4 ? bytes : null;
+}
+
+/** `{sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}` as bytes; null for other families. */
+function sockaddr(expr: Expr | undefined): Uint8Array | null {
+  if (expr?.kind !== "struct") return null;
+  const family = field(expr, "sa_family", 0);
+  const port = portIn(expr);
+  const addr = field(expr, "sin_addr", -1);
+  const [text] = addr?.kind === "call" ? addr.args : [];
+  if (family === null || evalInt(family) !== Af.INET || port === null || text?.kind !== "str") return null;
+  const bytes = String.fromCharCode(...text.bytes)
+    .split(".")
+    .map(Number);
+  const out = new Uint8Array(16);
+  out.set([Af.INET, 0, port >> 8, port & 0xff, ...bytes.slice(0, 4)]);
+  return out;
+}
+
+/** What a recorded poll says of each description. */
+function* polled(owner: ReplayTask, record: CallRecord): Generator<{ asked: File; events: number }, void, undefined> {
+  const shown = record.result?.output ?? null;
+  const [list] = shown?.kind === "struct" ? shown.fields : [];
+  const items = list?.kind === "array" ? list.items : [];
+  for (const item of items) {
+    const number = item.kind === "struct" ? field(item, "fd", 0) : null;
+    const mask = item.kind === "struct" ? field(item, "revents", 1) : null;
+    const file = owner.task.process.files.getRaw(number === null ? -1 : (evalInt(number) ?? -1));
+    const events = mask === null ? null : evalInt(mask);
+    if (file !== null && events !== null) yield { asked: file, events };
+  }
+}
+
+/** `[0]`. */
+function isZero(expr: Expr | undefined): boolean {
+  const value = expr === undefined ? null : exitOf(expr);
+  return value?.kind === "array" && value.items.length === 1 && evalInt(value.items[0] ?? NOTHING) === 0;
+}
+
+/** The kernel makes a receive buffer larger as the program reads (`tcp_rcv_space_adjust`): what was read at once fitted. */
+function widen(sk: TcpSock, bytes: number): void {
+  if (sk.receiveWindow >= bytes || (sk.opts.userlocks & SOCK_RCVBUF_LOCK) !== 0) return;
+  sk.rcvbuf = Math.max(sk.rcvbuf, Math.min(bytes * 4, RMEM_MAX));
+  tcpSendAck(sk);
+}
