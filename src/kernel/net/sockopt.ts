@@ -315,6 +315,8 @@ function value(sk: Sock, option: number): number {
       return putInt(0);
     case So.MEMINFO:
       return putMeminfo(sk);
+    case So.INCOMING_NAPI_ID:
+      return putInt(0); // loopback has no queue of its own
     default:
       if (option < 1 || option > LAST_OPTION) return -Errno.ENOPROTOOPT;
       throw new Unmodelled(`getsockopt(SOL_SOCKET, ${option})`);

@@ -1146,7 +1146,9 @@ static const char *check_setsockopt(int level, int option)
 		return NULL;
 	if (level == IPPROTO_TCP && option != 19 && option != 31) /* TCP_REPAIR, TCP_ULP */
 		return NULL;
-	if ((level == IPPROTO_IP || level == IPPROTO_IPV6) && option < 64) /* 64 and more: netfilter */
+	if ((level == IPPROTO_IP || level == IPPROTO_IPV6) && option < 64) /* 64 and more: netfilter, of IPv6 until 65 */
+		return NULL;
+	if (level == IPPROTO_IPV6 && option >= 66 && option < 80)
 		return NULL;
 	if (level == IPPROTO_UDP || level >= 1024 || level < 0)
 		return NULL;

@@ -41,7 +41,7 @@ export function addressesOverlap(sk: PortOwner, other: PortOwner): boolean {
 
 export abstract class InetSock extends Sock implements PortOwner {
   /** AF_INET or AF_INET6. */
-  readonly #family: number;
+  #family: number;
   /** User that made the socket. */
   readonly uid: number;
   /** `inet_rcv_saddr`: what it receives for; and `inet_saddr`, what it sends from, is the same here. */
@@ -76,6 +76,14 @@ export abstract class InetSock extends Sock implements PortOwner {
 
   override get family(): number {
     return this.#family;
+  }
+
+  /** `skb_errqueue_purge`: nobody wants errors queued any more. */
+  purgeErrors(): void {}
+
+  /** `ipv6_restore`: what is left of IPV6_ADDRFORM. */
+  becomeIpv4(): void {
+    this.#family = Af.INET;
   }
 
   get reuse(): boolean {

@@ -10,7 +10,7 @@ import type { Task } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { SkState } from "../sock.ts";
 import { fetchOption, storeOption } from "../sockopt.ts";
-import { Nagle, tcpCleanupRbuf, tcpPushPendingFrames } from "./tcp-output.ts";
+import { Nagle, tcpCleanupRbuf, tcpCurrentMss, tcpPushPendingFrames } from "./tcp-output.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 
 /** `include/uapi/linux/tcp.h`. */
@@ -28,8 +28,15 @@ export const TcpOpt = {
   INFO: 11,
   QUICKACK: 12,
   CONGESTION: 13,
+  THIN_LINEAR_TIMEOUTS: 16,
+  THIN_DUPACK: 17,
   USER_TIMEOUT: 18,
+  FASTOPEN: 23,
   NOTSENT_LOWAT: 25,
+  FASTOPEN_CONNECT: 30,
+  FASTOPEN_NO_COOKIE: 34,
+  INQ: 36,
+  TX_DELAY: 37,
 } as const;
 
 const LAST_OPTION = 46;
@@ -37,6 +44,7 @@ const MAX_KEEPIDLE = 32_767;
 const MAX_KEEPCNT = 127;
 const MAX_SYNCNT = 127;
 const MIN_MSS = 88;
+const MSS_DEFAULT = 536;
 const MAX_WINDOW = 32_767;
 const CA_NAME_MAX = 16;
 /** How much of TCP_INFO of a listening socket the model knows. */
@@ -60,6 +68,11 @@ export class TcpOptions {
   windowClamp = 0;
   congestion = "cubic";
   userTimeout = 0;
+  /** `fastopenq.max_qlen`: the limit of a listener's fast openings, none of which is ever made here. */
+  fastopen = 0;
+  thinLinear = false;
+  fastopenNoCookie = false;
+  txDelay = 0;
   /** Bytes; all bits set for no limit. */
   notsentLowat = 0xffff_ffff;
 
@@ -153,10 +166,60 @@ export function tcpSetsockopt(task: Task, sk: TcpSock, option: number, addr: num
       opts.notsentLowat = value >>> 0;
       sk.writeSpace();
       return 0;
+    case TcpOpt.FASTOPEN: {
+      if (value < 0 || !closedOrListening(sk)) return -Errno.EINVAL;
+      opts.fastopen = Math.min(value, sk.net.kernel.sysctl.get("net.core.somaxconn"));
+      return 0;
+    }
+    case TcpOpt.TX_DELAY:
+      if (value < 0) return -Errno.EINVAL;
+      if (value > 0 && sk.state !== SkState.CLOSE) throw new Unmodelled("TCP_TX_DELAY of a connection");
+      opts.txDelay = value;
+      return 0;
+    case TcpOpt.THIN_LINEAR_TIMEOUTS:
+    case TcpOpt.THIN_DUPACK:
+    case TcpOpt.FASTOPEN_CONNECT:
+    case TcpOpt.FASTOPEN_NO_COOKIE:
+    case TcpOpt.INQ:
+      return setSwitch(sk, opts, option, value);
     default:
       if (option < 1 || option > LAST_OPTION) return -Errno.ENOPROTOOPT;
       throw new Unmodelled(`setsockopt(IPPROTO_TCP, ${option})`);
   }
+}
+
+function closedOrListening({ state }: TcpSock): boolean {
+  return state === SkState.CLOSE || state === SkState.LISTEN;
+}
+
+/** Options that are on or off. THIN_DUPACK is accepted and forgotten. */
+function setSwitch(sk: TcpSock, opts: TcpOptions, option: number, value: number): number {
+  if (value < 0 || value > 1) return -Errno.EINVAL;
+  const on = value === 1;
+  switch (option) {
+    case TcpOpt.THIN_LINEAR_TIMEOUTS:
+      opts.thinLinear = on;
+      return 0;
+    case TcpOpt.FASTOPEN_CONNECT:
+      if (sk.state !== SkState.CLOSE) return -Errno.EINVAL;
+      if (on) throw new Unmodelled("TCP_FASTOPEN_CONNECT");
+      return 0;
+    case TcpOpt.FASTOPEN_NO_COOKIE:
+      if (!closedOrListening(sk)) return -Errno.EINVAL;
+      opts.fastopenNoCookie = on;
+      return 0;
+    case TcpOpt.INQ:
+      if (on) throw new Unmodelled("TCP_INQ");
+      return 0;
+    default:
+      return 0;
+  }
+}
+
+/** `TCP_MAXSEG`: of a connection what it uses, before that what the program wants, or the least that everybody takes. */
+function maxseg(sk: TcpSock): number {
+  if (closedOrListening(sk)) return sk.tcpOpts.maxseg || MSS_DEFAULT;
+  return tcpCurrentMss(sk);
 }
 
 /** `__tcp_sock_set_quickack`: for once, unless the value is even. */
@@ -242,6 +305,20 @@ function tcpOptionValue(sk: TcpSock, option: number): number | null {
       return opts.userTimeout;
     case TcpOpt.NOTSENT_LOWAT:
       return opts.notsentLowat | 0;
+    case TcpOpt.MAXSEG:
+      return maxseg(sk);
+    case TcpOpt.FASTOPEN:
+      return opts.fastopen;
+    case TcpOpt.THIN_LINEAR_TIMEOUTS:
+      return Number(opts.thinLinear);
+    case TcpOpt.FASTOPEN_NO_COOKIE:
+      return Number(opts.fastopenNoCookie);
+    case TcpOpt.TX_DELAY:
+      return opts.txDelay;
+    case TcpOpt.THIN_DUPACK:
+    case TcpOpt.FASTOPEN_CONNECT:
+    case TcpOpt.INQ:
+      return 0;
     default:
       if (option < 1 || option > LAST_OPTION) return null;
       throw new Unmodelled(`getsockopt(IPPROTO_TCP, ${option})`);

@@ -7,6 +7,7 @@ import type { Net } from "../net.ts";
 import type { SkBuff } from "../skbuff.ts";
 import type { InetAddr } from "./addr.ts";
 import { Packet } from "./device.ts";
+import { QUOTED4, QUOTED6 } from "./udp-errors.ts";
 import type { UdpSock } from "./udp-sock.ts";
 
 /** Headers on an Ethernet: the frame's own, IP and UDP; IPv6 is 20 bytes longer. */
@@ -59,8 +60,10 @@ export class UdpDatagram extends Packet {
     const { src, sport, dst, dport, skb } = this;
     const sk = net.udp.lookup(dst, dport, src, sport);
     if (sk === null) {
+      const quoted = Math.min(skb.len, dst.isV4 ? QUOTED4 : QUOTED6);
+      const payload = skb.slab.bytes.slice(skb.offset, skb.offset + quoted);
       net.skbs.free(skb);
-      net.deviceFor(src).xmit(new PortUnreachable(dst, dport, src, sport));
+      net.deviceFor(src).xmit(new PortUnreachable(dst, dport, src, sport, payload));
       return;
     }
     skb.source = this;
@@ -68,19 +71,21 @@ export class UdpDatagram extends Packet {
   }
 }
 
-/** `ICMP_PORT_UNREACH`, with the two ends of the datagram that it answers. */
+/** `ICMP_PORT_UNREACH`, with the two ends of the datagram that it answers, and its first bytes. */
 class PortUnreachable extends Packet {
   readonly src: InetAddr;
   readonly dst: InetAddr;
   readonly #deadPort: number;
   readonly #port: number;
+  readonly #payload: Uint8Array;
 
-  constructor(src: InetAddr, deadPort: number, dst: InetAddr, port: number) {
+  constructor(src: InetAddr, deadPort: number, dst: InetAddr, port: number, payload: Uint8Array) {
     super();
     this.src = src;
     this.dst = dst;
     this.#deadPort = deadPort;
     this.#port = port;
+    this.#payload = payload;
   }
 
   override get wireBytes(): number {
@@ -88,7 +93,8 @@ class PortUnreachable extends Packet {
   }
 
   override receive(net: Net): void {
-    net.udp.lookup(this.dst, this.#port, this.src, this.#deadPort)?.portUnreachable();
+    const to = { addr: this.src, port: this.#deadPort };
+    net.udp.lookup(this.dst, this.#port, this.src, this.#deadPort)?.portUnreachable({ to, payload: this.#payload });
   }
 
   override drop(): void {}

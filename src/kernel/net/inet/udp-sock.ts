@@ -19,8 +19,10 @@ import { plainHeadTruesize, type SkBuff, SkBuffHead } from "../skbuff.ts";
 import { interruptedErrno, OUT3, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SkState, SockCall } from "../sock.ts";
 import { type Endpoint, type InetAddr, sockaddrFamily, sockaddrOf } from "./addr.ts";
 import { InetSock } from "./inet-sock.ts";
-import { ipGetsockopt, ipSetsockopt } from "./ip-options.ts";
+import { ipGetsockopt, ipSetsockopt, wantsErrors } from "./ip-options.ts";
 import { UdpDatagram } from "./udp-datagram.ts";
+import { type UdpError, udpRecvError } from "./udp-errors.ts";
+import { udpGetsockopt, udpSetsockopt } from "./udp-options.ts";
 
 const { ESTABLISHED, CLOSE } = SkState;
 const IN2 = Poll.IN | Poll.RDNORM;
@@ -42,6 +44,10 @@ export class UdpSock extends InetSock {
   /** Charge of read datagrams that has not been given back yet. */
   #forwardDeficit = 0;
   #drops = 0;
+  /** `sk_error_queue`. */
+  readonly errors: UdpError[] = [];
+  /** Options of level IPPROTO_UDP that are kept; null while all are as they were. */
+  udpOptions: Map<number, number> | null = null;
 
   constructor(net: Net, family: number, uid: number) {
     super(net, family, uid);
@@ -73,7 +79,7 @@ export class UdpSock extends InetSock {
   override poll(): number {
     const { shutdown } = this;
     let mask = 0;
-    if (this.err !== 0) mask |= Poll.ERR;
+    if (this.err !== 0 || this.errors.length > 0) mask |= Poll.ERR;
     if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= Poll.RDHUP | IN2;
     if (shutdown === SHUTDOWN_MASK) mask |= Poll.HUP;
     if (this.receiveQueue.first !== null || this.readerQueue.first !== null) mask |= IN2;
@@ -263,9 +269,18 @@ export class UdpSock extends InetSock {
     return true;
   }
 
-  /** `__udp4_lib_err` for a port that nobody has. @behaviour G-09 */
-  portUnreachable(): void {
-    if (this.state !== ESTABLISHED) return;
+  override purgeErrors(): void {
+    this.errors.length = 0;
+  }
+
+  /**
+   * `__udp4_lib_err` for a port that nobody has: told to whoever is connected to it, or wants errors queued.
+   *
+   * @behaviour G-09
+   */
+  portUnreachable(error: UdpError): void {
+    if (wantsErrors(this, error.to.addr.isV4)) this.errors.push(error);
+    else if (this.state !== ESTABLISHED) return;
     this.err = Errno.ECONNREFUSED;
     this.errorReport();
   }
@@ -277,7 +292,7 @@ export class UdpSock extends InetSock {
    * @behaviour G-01, G-07, G-08, G-09, G-10, G-11
    */
   override recvmsg(task: Task, to: IovIter, flags: number, msg: MsgHdr | null): number {
-    if ((flags & Msg.ERRQUEUE) !== 0) return -Errno.EAGAIN; // nothing that is modelled fills it
+    if ((flags & Msg.ERRQUEUE) !== 0) return udpRecvError(this, task, to, msg);
     return this.recvOn(task, to, flags, msg, null);
   }
 
@@ -388,12 +403,12 @@ export class UdpSock extends InetSock {
   }
 
   override setsockopt(task: Task, level: number, option: number, addr: number, length: number): number {
-    if (level === IPPROTO_UDP) throw new Unmodelled(`setsockopt(IPPROTO_UDP, ${option})`);
+    if (level === IPPROTO_UDP) return udpSetsockopt(task, this, option, addr, length);
     return ipSetsockopt(task, this, level, option, addr, length);
   }
 
   override getsockopt(task: Task, level: number, option: number, addr: number, lengthAddr: number): number {
-    if (level === IPPROTO_UDP) throw new Unmodelled(`getsockopt(IPPROTO_UDP, ${option})`);
+    if (level === IPPROTO_UDP) return udpGetsockopt(task, this, option, addr, lengthAddr);
     return ipGetsockopt(task, this, level, option, addr, lengthAddr);
   }
 }
