@@ -32,7 +32,7 @@ export interface CampaignStep {
 
 /** With so many kinds of divergence found in one type of files, more would tell nothing new. */
 const KINDS_MAX = 20;
-const CONFIRMATIONS = 2;
+const CONFIRMATIONS = 4;
 
 /** Runs generated scripts, in order. */
 export async function* campaign(

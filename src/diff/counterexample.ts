@@ -36,7 +36,8 @@ const WIDTH_MAX = 100;
  * @param whole - a script that shows it, among others.
  * @param origin - where the script comes from: the first line of the counterexample.
  * @param known - kinds that the counterexample must not show.
- * @returns null if there is no such divergence without one of the known kinds: then it is their consequence.
+ * @returns null if there is no such divergence without one of the known kinds: then it is their consequence. Null, too, if it is
+ *   not there each time.
  */
 export async function shrinkTo(
   kind: string,
@@ -53,7 +54,9 @@ export async function shrinkTo(
     return report !== null && showsOnly(kind, report, known);
   });
   const report = (await judgeText(small, origin, worlds, true)) as ScriptReport;
-  const call = report.divergences.find((found) => isBetweenWorlds(found) && kindOf(found) === kind)?.call ?? "end";
+  const shown = report.divergences.find((found) => isBetweenWorlds(found) && kindOf(found) === kind);
+  if (shown === undefined) return null; // it comes and goes
+  const { call } = shown;
   const text = await withAnswers(small, worlds.targets[0] as Port, header(report, origin, worlds));
   return { call, text, report };
 }

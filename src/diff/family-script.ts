@@ -35,6 +35,8 @@ const WATCHERS = [EDGE, SINGLE, LEVEL];
 /** epoll refuses them, so one attempt is enough. */
 const REFUSED: ReadonlySet<Kind> = new Set<Kind>(["regular", "dev"]);
 const MAXEVENTS = 32;
+/** Longer than the worker that looks for unreachable sockets takes to start, even on a busy machine. */
+const COLLECTED = "nanosleep({tv_sec=0, tv_nsec=15000000}, NULL) = ?";
 
 const remask = fc
   .tuple(
@@ -76,6 +78,7 @@ export function familyScript(family: Family, index: number, seed: number): strin
   for (const command of drawn ?? []) {
     if (!command.check(known)) continue;
     command.run(known, draft);
+    if (known.collects) draft.add(COLLECTED);
     looks.take();
     operations += 1;
     if (operations === OPERATIONS_PER_SCRIPT) break;

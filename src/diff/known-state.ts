@@ -82,6 +82,10 @@ export class KnownState {
   readonly watches: Watch[] = [];
   readonly waiters: Waiter[] = [];
   readonly children: Child[] = [];
+  /** A unix socket has been sent over another: from then on a worker of the kernel may close files a little later. */
+  collects = false;
+  /** Some receiver wants credentials, which come in front of descriptors. */
+  credentials = false;
   /** Descriptors by number that commands do not see. */
   readonly #hidden = new Map<number, Descriptor>();
   #names = 0;

@@ -5,7 +5,7 @@
  * Counterpart: `fs/file.c`, `fs/fcntl.c`, `fs/open.c`, `fs/stat.c`, `fs/sync.c`, `lseek` of `fs/read_write.c`.
  */
 import { type File, NamedFile, SETFL_MASK } from "../kernel/fs/file.ts";
-import { fsnotifyFile } from "../kernel/fs/fsnotify.ts";
+import { fsnotifyInode } from "../kernel/fs/fsnotify.ts";
 import { PipeFile } from "../kernel/fs/pipe.ts";
 import { RegularFile } from "../kernel/fs/regular.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
@@ -342,6 +342,6 @@ export function sysFchmod(task: Task, fd: number, mode: number): number {
   if (inode === task.kernel.anonInode) return EOPNOTSUPP;
   if (!privileged && user.uid !== inode.uid) return -Errno.EPERM;
   inode.mode = (inode.mode & Mode.IFMT) | (toInt(mode) & 0o7777);
-  if (file instanceof NamedFile) fsnotifyFile(file, In.ATTRIB);
+  if (file instanceof NamedFile) fsnotifyInode(inode, file.dentry, In.ATTRIB);
   return 0;
 }

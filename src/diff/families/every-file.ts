@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { Act, ARENA, choose, pick } from "../command.ts";
 import { close, duplicate, duplicateOnto } from "../file-commands.ts";
 import { KINDS, type Kind } from "../known-state.ts";
-import { none, on, room, type Weighted } from "./family.ts";
+import { none, on, room, sizesAround, type Weighted } from "./family.ts";
 
 const POLL_EVENTS = ["POLLIN", "POLLOUT", "POLLIN|POLLOUT", "POLLPRI", "POLLIN|POLLRDHUP", "POLLRDNORM", "0"];
 
@@ -95,7 +95,7 @@ export const everyFile: readonly Weighted[] = [
 
 /** Reads of some sizes. */
 export function readCommand(kinds: readonly Kind[], sizes: readonly number[]): Weighted[1] {
-  return on(kinds, "read", fc.constantFrom(...sizes), ({ name }, size, draft) =>
+  return on(kinds, "read", sizesAround(sizes), ({ name }, size, draft) =>
     draft.add(`read($${name}, ${room(size)}, ${size}) = ?`),
   );
 }

@@ -14,7 +14,7 @@ export interface Family {
   /** Writes what a script of this family begins with. @param variant - picks among the beginnings. */
   readonly open: (known: KnownState, draft: Draft, variant: number) => void;
   readonly commands: readonly Weighted[];
-  /** Wakes of different files come from workers in any order: each descriptor is watched by epolls of its own. */
+  /** Wakes of different files come in any order: each descriptor is watched by epolls of its own. */
   readonly apart?: boolean;
 }
 
@@ -87,6 +87,14 @@ export function installPair(
   a.peer = b;
   b.peer = a;
   return [known.install(known.name(prefixes[0]), a), known.install(known.name(prefixes[1]), b)];
+}
+
+/** One of some sizes that matter, or now and then any other up to the largest of them. */
+export function sizesAround(special: readonly number[]): fc.Arbitrary<number> {
+  return fc.oneof(
+    { weight: 3, arbitrary: fc.constantFrom(...special) },
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: Math.max(...special) }) },
+  );
 }
 
 /** Longer data goes through memory whose content does not matter. */

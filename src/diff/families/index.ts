@@ -14,7 +14,7 @@ import { regular } from "./regular.ts";
 import { signalfd } from "./signalfd.ts";
 import { tcp, tcp6 } from "./tcp.ts";
 import { timerfd } from "./timerfd.ts";
-import { udp } from "./udp.ts";
+import { udp, udp6 } from "./udp.ts";
 import { unixDgram, unixSeqpacket, unixStream } from "./unix.ts";
 
 const single: readonly Family[] = [
@@ -33,6 +33,7 @@ const single: readonly Family[] = [
   tcp,
   tcp6,
   udp,
+  udp6,
   epoll,
   dev,
 ];

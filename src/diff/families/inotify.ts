@@ -1,5 +1,6 @@
 /**
- * inotify on a small tree: watches come and go, files are made, opened, written, truncated, closed and removed.
+ * inotify on a small tree: watches come and go, files are made, opened, written, truncated, closed and removed. Instances that
+ * watch the same file are told in the order of their addresses.
  */
 import fc from "fast-check";
 import type { Draft } from "../command.ts";
@@ -34,6 +35,7 @@ function open(known: KnownState, draft: Draft): void {
 /** inotify. */
 export const inotify: Family = {
   name: "inotify",
+  apart: true,
   open: (known, draft, variant) => {
     draft.add('mkdir("dir", 0700) = ?');
     open(known, draft);

@@ -15,15 +15,16 @@ import {
   on,
   onTwo,
   opens,
+  sizesAround,
   type Weighted,
 } from "./family.ts";
 
 /** Around a byte, a page, a few pages and a whole ring. */
-export const pipeSizes: readonly number[] = [
+const pipeSizes: readonly number[] = [
   0, 1, 1, 2, 3, 5, 100, 511, 512, 1000, 2048, 2049, 4000, 4095, 4096, 4097, 4098, 5000, 8191, 8192, 8193, 10000, 12288,
   20000, 61440, 65535, 65536, 65537, 100000,
 ];
-const size = fc.constantFrom(...pipeSizes);
+const size = sizesAround(pipeSizes);
 const small = fc.constantFrom(1, 2, 100, 4095, 4096, 4097);
 const WRITE: readonly Kind[] = ["pipe write"];
 const READ: readonly Kind[] = ["pipe read"];

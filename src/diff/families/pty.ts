@@ -28,7 +28,6 @@ const TEXTS = [
   "\\r",
   "\\21",
   "\\23",
-  "\\t",
 ];
 /** c_iflag, c_oflag, c_lflag, and VTIME and VMIN. */
 const MODES = [

@@ -3,7 +3,7 @@
  */
 import fc from "fast-check";
 import type { Kind } from "../known-state.ts";
-import { data, iovecRoom, iovecsOf, none, on, room, type Weighted } from "./family.ts";
+import { data, iovecRoom, iovecsOf, none, on, room, sizesAround, type Weighted } from "./family.ts";
 
 /** What differs between socket types. */
 export interface SocketTraits {
@@ -14,6 +14,10 @@ export interface SocketTraits {
   readonly sizes: readonly number[];
   readonly sendFlags: readonly string[];
   readonly receiveFlags: readonly string[];
+  /** Queue lengths that are not a matter of time. */
+  readonly queues: readonly string[];
+  /** A line behind each shutdown; none. */
+  readonly afterShutdown?: string;
   /** Options that are set, with values. */
   readonly options: readonly (readonly [string, readonly number[]])[];
 }
@@ -37,9 +41,11 @@ export function socketCommands({
   sizes,
   sendFlags,
   receiveFlags,
+  queues,
+  afterShutdown,
   options,
 }: SocketTraits): readonly Weighted[] {
-  const size = fc.constantFrom(...sizes);
+  const size = sizesAround(sizes);
   const some = fc.array(size, { minLength: 1, maxLength: 3 });
   return [
     [
@@ -106,9 +112,10 @@ export function socketCommands({
     ],
     [
       2,
-      on(all, "shutdown", fc.constantFrom("SHUT_RD", "SHUT_WR", "SHUT_RDWR", "7"), ({ name }, how, draft) =>
-        draft.add(`shutdown($${name}, ${how}) = ?`),
-      ),
+      on(all, "shutdown", fc.constantFrom("SHUT_RD", "SHUT_WR", "SHUT_RDWR", "7"), ({ name }, how, draft) => {
+        draft.add(`shutdown($${name}, ${how}) = ?`);
+        if (afterShutdown !== undefined) draft.add(afterShutdown);
+      }),
     ],
     [
       3,
@@ -129,7 +136,7 @@ export function socketCommands({
     ],
     [
       2,
-      on(all, "queue lengths", fc.constantFrom("FIONREAD", "TIOCOUTQ"), ({ name }, what, draft) =>
+      on(all, "queue lengths", fc.constantFrom(...queues), ({ name }, what, draft) =>
         draft.add(`ioctl($${name}, ${what}, ?) = ?`),
       ),
     ],

@@ -1,14 +1,16 @@
 /**
  * TCP over loopback, IPv4 and IPv6: listeners, connections, data, urgent bytes, every end of a connection.
  *
- * How much fits into a buffer and when an answer is sent is left to the kernel's timers, so a script never has more under way
- * than every window takes, and small segments do not wait for each other (TCP_NODELAY).
+ * How much fits into a buffer and when an acknowledgement is sent is left to the kernel's timers. So a script never has more
+ * under way than every window takes, small segments do not wait for each other (TCP_NODELAY), nobody asks what has been
+ * acknowledged, and a shutdown sleeps until its FIN has been.
  */
 import fc from "fast-check";
 import { choose, type Draft } from "../command.ts";
 import type { Descriptor, Kind, KnownState } from "../known-state.ts";
 import { drainCommand, everyFile } from "./every-file.ts";
 import { data, type Family, install, none, on, opens, type Weighted } from "./family.ts";
+import { type IpVersion, V4, V6 } from "./ip.ts";
 import { socketCommands } from "./sockets.ts";
 
 const DATA: readonly Kind[] = ["tcp"];
@@ -17,6 +19,8 @@ const ALL: readonly Kind[] = ["tcp", "tcp listener"];
 const SIZES = [0, 1, 1, 2, 3, 10, 100, 500, 1000, 1400];
 const PORTS = [7101, 7102];
 const CLOSED_PORT = 7999;
+/** Longer than the kernel delays an acknowledgement: when a FIN has been acknowledged, its sender is woken once more. */
+const ACKNOWLEDGED = "nanosleep({tv_sec=0, tv_nsec=60000000}, NULL) = ?";
 const SEND = ["0", "0", "MSG_NOSIGNAL", "MSG_DONTWAIT", "MSG_OOB", "MSG_EOR"];
 const RECEIVE = [
   "0",
@@ -30,22 +34,7 @@ const RECEIVE = [
   "MSG_DONTWAIT",
 ];
 
-interface Version {
-  readonly domain: string;
-  readonly address: (port: number) => string;
-}
-
-const V4: Version = {
-  domain: "AF_INET",
-  address: (port) => `{sa_family=AF_INET, sin_port=htons(${port}), sin_addr=inet_addr("127.0.0.1")}, 16`,
-};
-const V6: Version = {
-  domain: "AF_INET6",
-  address: (port) =>
-    `{sa_family=AF_INET6, sin6_port=htons(${port}), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "::1", &sin6_addr), sin6_scope_id=0}, 28`,
-};
-
-function openSocket({ domain }: Version, known: KnownState, draft: Draft): Descriptor {
+function openSocket({ domain }: IpVersion, known: KnownState, draft: Draft): Descriptor {
   const socket = install(known, "s", "tcp");
   draft.add(`socket(${domain}, SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = $${socket.name}`);
   draft.add(`setsockopt($${socket.name}, SOL_TCP, TCP_NODELAY, [1], 4) = ?`);
@@ -53,7 +42,13 @@ function openSocket({ domain }: Version, known: KnownState, draft: Draft): Descr
   return socket;
 }
 
-function openListener(version: Version, port: number, backlog: number, known: KnownState, draft: Draft): Descriptor {
+export function openListener(
+  version: IpVersion,
+  port: number,
+  backlog: number,
+  known: KnownState,
+  draft: Draft,
+): Descriptor {
   const listener = openSocket(version, known, draft);
   draft.add(`bind($${listener.name}, ${version.address(port)}) = ?`);
   draft.add(`listen($${listener.name}, ${backlog}) = ?`);
@@ -66,13 +61,13 @@ function accept(listener: Descriptor, to: string, known: KnownState, draft: Draf
   draft.add(`accept4($${listener.name}, ${to}, SOCK_NONBLOCK) = $${accepted.name}`);
 }
 
-function openConnection(version: Version, port: number, listener: Descriptor, known: KnownState, draft: Draft): void {
+function openConnection(version: IpVersion, port: number, listener: Descriptor, known: KnownState, draft: Draft): void {
   const client = openSocket(version, known, draft);
   draft.add(`connect($${client.name}, ${version.address(port)}) = ?`);
   accept(listener, "NULL, NULL", known, draft);
 }
 
-function commands(version: Version): readonly Weighted[] {
+function commands(version: IpVersion): readonly Weighted[] {
   const anyPort = fc.constantFrom(...PORTS, PORTS[0]!, CLOSED_PORT);
   return [
     [2, opens("socket", none, (_none, draft, known) => void openSocket(version, known, draft))],
@@ -132,7 +127,7 @@ function commands(version: Version): readonly Weighted[] {
   ];
 }
 
-function family(name: string, version: Version): Family {
+function family(name: string, version: IpVersion): Family {
   return {
     name,
     open: (known, draft, variant) => {
@@ -149,6 +144,8 @@ function family(name: string, version: Version): Family {
         sizes: SIZES,
         sendFlags: SEND,
         receiveFlags: RECEIVE,
+        queues: ["FIONREAD"],
+        afterShutdown: ACKNOWLEDGED,
         options: [
           ["SOL_SOCKET, SO_RCVLOWAT", [0, 1, 2, 100, 1000]],
           ["SOL_SOCKET, SO_REUSEADDR", [0, 1]],

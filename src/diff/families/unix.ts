@@ -11,6 +11,7 @@ import { socketCommands } from "./sockets.ts";
 const DATA: readonly Kind[] = ["unix"];
 const LISTENER: readonly Kind[] = ["unix listener"];
 const ALL: readonly Kind[] = ["unix", "unix listener"];
+const MAY_BE_UNIX: ReadonlySet<Kind> = new Set<Kind>([...ALL, "received"]);
 /** Around a byte, the first fragments, pages, the smallest buffers and the largest messages. */
 const SIZES = [
   0, 1, 1, 2, 3, 100, 192, 193, 448, 512, 1000, 1984, 2048, 3776, 4000, 4096, 4097, 8192, 16000, 32768, 36864, 65536,
@@ -52,7 +53,9 @@ const sendDescriptors = fc
   .tuple(fc.constantFrom(0, 1, 1, 3, 100, 4097), fc.array(pick, { minLength: 1, maxLength: 3 }))
   .chain(([count, which]) =>
     on(DATA, "send descriptors", none, ({ name }, _none, draft, known) => {
-      const list = which.map((index) => `$${choose(known.descriptors(), index).name}`);
+      const sent = which.map((index) => choose(known.descriptors(), index));
+      const list = sent.map((descriptor) => `$${descriptor.name}`);
+      known.collects ||= sent.some(({ file }) => MAY_BE_UNIX.has(file.kind));
       const length = 16 + 4 * list.length;
       draft.add(
         `sendmsg($${name}, {msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=${data(count, known.token())}, iov_len=${count}}], msg_iovlen=1, ` +
@@ -77,9 +80,15 @@ const receiveMessage = on(
     ),
 );
 
+const wantCredentials = on(ALL, "SO_PASSCRED", fc.constantFrom(0, 1, 1), ({ name }, value, draft, known) => {
+  if (known.collects) return;
+  known.credentials = true;
+  draft.add(`setsockopt($${name}, SOL_SOCKET, SO_PASSCRED, [${value}], 4) = ?`);
+});
+
 /** Takes one descriptor out of the next message, which may have none. */
 const receiveDescriptor = on(DATA, "receive a descriptor", none, ({ name }, _none, draft, known) => {
-  if (known.open.size > 11) return;
+  if (known.open.size > 11 || known.credentials) return;
   const received = install(known, "x", "received");
   draft.add(
     `recvmsg($${name}, {msg_name=NULL, msg_namelen=0, msg_iov=[{iov_base=?, iov_len=100}], msg_iovlen=1, ` +
@@ -151,6 +160,7 @@ function family(name: string, type: string): Family {
       ...connecting(type),
       ...(type === "SOCK_DGRAM" ? datagrams : []),
       [1, drainCommand(DATA)],
+      [1, wantCredentials],
       [2, sendDescriptors],
       [2, receiveDescriptor],
       [2, receiveMessage],
@@ -160,12 +170,12 @@ function family(name: string, type: string): Family {
         sizes: SIZES,
         sendFlags: SEND,
         receiveFlags: RECEIVE,
+        queues: ["FIONREAD", "TIOCOUTQ"],
         options: [
           ["SOL_SOCKET, SO_SNDBUF", BUFFERS],
           ["SOL_SOCKET, SO_SNDBUF", BUFFERS],
           ["SOL_SOCKET, SO_RCVBUF", BUFFERS],
           ["SOL_SOCKET, SO_RCVLOWAT", [0, 1, 2, 100, 5000]],
-          ["SOL_SOCKET, SO_PASSCRED", [0, 1]],
           ["SOL_SOCKET, SO_PEEK_OFF", [-1, 0, 2]],
           ["SOL_SOCKET, SO_OOBINLINE", [0, 1]],
           ["SOL_SOCKET, SO_BROADCAST", [0, 1]],

@@ -108,8 +108,10 @@ class DirFile extends NamedFile {
     return pos;
   }
 
-  /** `noop_fsync`; /proc has none. */
+  /** `noop_fsync`; /proc and /sys have none. */
   override fsync(): number {
-    return this.inode instanceof TreeDir ? 0 : -Errno.EINVAL;
+    let top = this.inode as DirInode;
+    while (top.parent !== null && top.parent.parent !== null) top = top.parent;
+    return top.name === "proc" || top.name === "sys" ? -Errno.EINVAL : 0;
   }
 }

@@ -52,8 +52,10 @@ export class Inode {
   readonly rdev: number;
   uid: number;
   nlink: number;
-  /** Descriptions of this inode that were opened by name. */
+  /** What keeps the inode when it has no name: descriptions opened by name; of a directory, also those of what stands in it. */
   opens: number;
+  /** The directory that a removed directory, still in use, stood in. */
+  pinned: Inode | null;
   /** `i_fsnotify_marks`: who watches the inode; null when nobody ever did. */
   marks: Set<FsnotifyMark> | null;
 
@@ -65,6 +67,7 @@ export class Inode {
     this.uid = 0;
     this.nlink = 1;
     this.opens = 0;
+    this.pinned = null;
     this.marks = null;
   }
 
@@ -326,13 +329,21 @@ export abstract class NamedFile extends File {
   /** What `__fput` tells watchers; the inode may go with its last description. */
   override release(): void {
     if ((this.flags & Open.PATH) === 0) fsnotifyFile(this, this.canWrite ? In.CLOSE_WRITE : In.CLOSE_NOWRITE);
-    this.inode.opens -= 1;
-    if (this.inode.opens === 0 && this.inode.nlink === 0) fsnotifyInodeGone(this.inode);
+    unpin(this.inode);
+    if (this.dentry !== null) unpin(this.dentry.dir);
   }
 
   override get link(): string {
     return this.inode.nlink === 0 ? `${this.path} (deleted)` : this.path;
   }
+}
+
+/** One description less that keeps an inode: without a name, it goes with the last. */
+function unpin(inode: Inode): void {
+  inode.opens -= 1;
+  if (inode.opens > 0 || inode.nlink > 0) return;
+  fsnotifyInodeGone(inode);
+  if (inode.pinned !== null) unpin(inode.pinned);
 }
 
 /** `no_llseek` is the default; this is `noop_llseek`: any known origin, and the position stays. */

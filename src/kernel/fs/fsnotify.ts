@@ -10,8 +10,13 @@ import type { Inode, NamedFile } from "./file.ts";
 
 /** `struct fsnotify_mark`: one watch on an inode. */
 export interface FsnotifyMark {
-  /** `handle_event`. @param name - the child that it happened to, or null for the watched inode itself. */
-  notify(mask: number, name: string | null): void;
+  /**
+   * `handle_event`.
+   *
+   * @param name - the child that it happened to, or null for the watched inode itself.
+   * @param unlinked - it happened through a description whose name has been removed.
+   */
+  notify(mask: number, name: string | null, unlinked: boolean): void;
   /** The inode is gone: the watch goes with it. */
   inodeGone(): void;
 }
@@ -22,9 +27,9 @@ export interface Dentry {
   readonly name: string;
 }
 
-function notifyMarks(inode: Inode, mask: number, name: string | null): void {
+function notifyMarks(inode: Inode, mask: number, name: string | null, unlinked = false): void {
   if (inode.marks === null) return;
-  for (const mark of [...inode.marks]) mark.notify(mask, name);
+  for (const mark of [...inode.marks]) mark.notify(mask, name, unlinked);
 }
 
 /** `fsnotify_dirent`: a name in `dir` came or went. */
@@ -33,24 +38,22 @@ export function fsnotifyDirent(dir: DirInode, name: string, inode: Inode, mask: 
 }
 
 /** `fsnotify_parent`: something happened to an inode that is known by a name. The directory hears of it first. */
-export function fsnotifyInode(inode: Inode, dentry: Dentry | null, mask: number): void {
+export function fsnotifyInode(inode: Inode, dentry: Dentry | null, mask: number, unlinked = false): void {
   const whole = mask | isDir(inode);
-  if (dentry !== null) notifyMarks(dentry.dir, whole, dentry.name);
-  notifyMarks(inode, whole, null);
+  if (dentry !== null) notifyMarks(dentry.dir, whole, dentry.name, unlinked);
+  notifyMarks(inode, whole, null, unlinked);
 }
 
 /** `fsnotify_open`, `fsnotify_access`, `fsnotify_modify`, `fsnotify_close`. */
 export function fsnotifyFile(file: NamedFile, mask: number): void {
-  if (!file.nonotify) fsnotifyInode(file.inode, file.dentry, mask);
+  if (!file.nonotify) fsnotifyInode(file.inode, file.dentry, mask, file.inode.nlink === 0);
 }
 
 /** `fsnotify_inoderemove`: nothing refers to the inode any more. */
 export function fsnotifyInodeGone(inode: Inode): void {
   if (inode.marks === null) return;
-  for (const mark of [...inode.marks]) {
-    mark.notify(In.DELETE_SELF, null);
-    mark.inodeGone();
-  }
+  notifyMarks(inode, In.DELETE_SELF, null);
+  for (const mark of [...inode.marks]) mark.inodeGone();
 }
 
 const DIRECTORY = 0o040000;

@@ -43,7 +43,7 @@ class InotifyMark implements FsnotifyMark {
   readonly group: InotifyGroup;
   readonly inode: Inode;
   readonly wd: number;
-  /** Events asked for, with IN_ONESHOT. */
+  /** Events asked for, with IN_ONESHOT and IN_EXCL_UNLINK. */
   mask: number;
 
   constructor(group: InotifyGroup, inode: Inode, wd: number, mask: number) {
@@ -53,8 +53,9 @@ class InotifyMark implements FsnotifyMark {
     this.mask = mask;
   }
 
-  notify(mask: number, name: string | null): void {
+  notify(mask: number, name: string | null, unlinked: boolean): void {
     if ((mask & this.mask & IN_ALL_EVENTS) === 0) return;
+    if (unlinked && (this.mask & In.EXCL_UNLINK) !== 0) return;
     // A deleted inode says so without saying what it was.
     const shown = (mask & In.DELETE_SELF) !== 0 ? mask & ~In.ISDIR : mask;
     this.group.queue(this.wd, shown, name);
@@ -145,7 +146,7 @@ export class InotifyGroup extends File {
    * @behaviour I-04
    */
   updateWatch(inode: Inode, arg: number): number {
-    const wanted = arg & (IN_ALL_EVENTS | In.ONESHOT);
+    const wanted = arg & (IN_ALL_EVENTS | In.ONESHOT | In.EXCL_UNLINK);
     for (const mark of this.#marks.values()) {
       if (mark.inode !== inode) continue;
       if ((arg & In.MASK_CREATE) !== 0) return -Errno.EEXIST;

@@ -170,7 +170,10 @@ function vfsOpen(task: Task, inode: Inode, flags: number, text: string): File | 
 /** Remembers the name that a description was opened by, and tells watchers. */
 function opened(file: File | number, parent: Parent): File | number {
   if (file instanceof NamedFile) {
-    if (parent.type === LastType.NORM) file.dentry = parent;
+    if (parent.type === LastType.NORM) {
+      file.dentry = parent;
+      parent.dir.opens += 1; // a name keeps the directory that it stands in
+    }
     fsnotifyFile(file, In.OPEN);
   }
   return file;
@@ -278,6 +281,10 @@ function remove(task: Task, { dir, name }: Parent, inode: Inode, directory: bool
   dir.remove(name, inode);
   if (!directory) fsnotifyInode(inode, null, In.ATTRIB);
   if (inode.opens === 0) fsnotifyInodeGone(inode);
+  else if (directory) {
+    inode.pinned = dir;
+    dir.opens += 1;
+  }
   fsnotifyDirent(dir, name, inode, In.DELETE);
   return 0;
 }

@@ -16,7 +16,7 @@ import { In } from "../uapi/inotify.ts";
 import { DEFAULT_POLLMASK } from "../uapi/poll.ts";
 import { Ioctl } from "../uapi/socket.ts";
 import { type File, Inode, NamedFile } from "./file.ts";
-import { fsnotifyFile } from "./fsnotify.ts";
+import { fsnotifyFile, fsnotifyInode } from "./fsnotify.ts";
 
 /** No test needs more, and one typing error in a size must not take the machine's memory. */
 const SIZE_MAX = 64 * 1024 * 1024;
@@ -201,7 +201,7 @@ export class RegularFile extends NamedFile {
     const { seals, size } = this.regular;
     if (length < size && (seals & Seal.SHRINK) !== 0) return EPERM;
     this.regular.resize(length);
-    fsnotifyFile(this, In.MODIFY);
+    fsnotifyInode(this.inode, this.dentry, In.MODIFY);
     return 0;
   }
 
