@@ -8,7 +8,7 @@ import type { ModelPort, StepWatcher } from "../syscalls/model-port.ts";
 import type { PortResult, Step, StepResult } from "../syscalls/port.ts";
 import type { Line } from "../trace/ast.ts";
 import { type Comparison, outcome } from "../trace/outcome.ts";
-import type { DumpPlan, Lowered } from "../trace/source-map.ts";
+import type { DumpPlan, Lowered, Plan } from "../trace/source-map.ts";
 import { type Change, type ChangeLog, watchKernel } from "./changes.ts";
 import { type EventpollPicture, eventpollsOf, pictureEventpoll } from "./picture.ts";
 
@@ -40,14 +40,31 @@ export function tellStory(lowered: Lowered, port: ModelPort): Story {
   const recorder = new Recorder(lowered);
   const result = port.runSync(lowered.program, recorder);
   const { lines, comparisons, end, reason } = outcome(lowered, result);
+  const divergences = groupBy(comparisons, (comparison) => comparison.index);
   const indexed = withIndices(lowered, lines).map(({ line, index }) => ({
     line,
     changes: recorder.changes.get(index) ?? [],
-    divergences: comparisons.filter((comparison) => comparison.index === index),
+    divergences: divergences.get(index) ?? [],
     dump: recorder.dumps.get(index) ?? null,
   }));
   const calls = indexed.filter(({ line }) => line.type === "call").length;
   return { lines: indexed, calls, diverged: comparisons.length, end, reason, atEnd: recorder.pictures(null) };
+}
+
+/** `Map.groupBy`, which Node 20 does not have. */
+function groupBy<K, V>(values: readonly V[], keyOf: (value: V) => K): Map<K, V[]> {
+  const groups = new Map<K, V[]>();
+  for (const value of values) {
+    const key = keyOf(value);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [value]);
+    else group.push(value);
+  }
+  return groups;
+}
+
+function isDump(plan: Plan): plan is DumpPlan {
+  return plan.kind === "dump";
 }
 
 /** Follows the program: files the changes of each step under the line that the step stands for, takes pictures. */
@@ -57,6 +74,8 @@ class Recorder implements StepWatcher {
   readonly #lowered: Lowered;
   readonly #lineOf: readonly number[];
   readonly #slots: number[];
+  /** What to draw, by the step in front of which. */
+  readonly #dumpPlans: ReadonlyMap<number, readonly DumpPlan[]>;
   #kernel: Kernel | null = null;
   #tasks: readonly Task[] = [];
   #log: ChangeLog | null = null;
@@ -66,6 +85,7 @@ class Recorder implements StepWatcher {
     this.#lowered = lowered;
     this.#lineOf = linesOfSteps(lowered);
     this.#slots = new Array<number>(lowered.program.setup.slots).fill(-1);
+    this.#dumpPlans = groupBy(lowered.plans.filter(isDump), (plan) => plan.step);
   }
 
   begin(kernel: Kernel, tasks: readonly Task[]): void {
@@ -97,9 +117,7 @@ class Recorder implements StepWatcher {
   }
 
   #dumpBefore(step: number): void {
-    for (const plan of this.#lowered.plans) {
-      if (plan.kind === "dump" && plan.step === step) this.dumps.set(plan.line, this.pictures(this.#fdOf(plan)));
-    }
+    for (const plan of this.#dumpPlans.get(step) ?? []) this.dumps.set(plan.line, this.pictures(this.#fdOf(plan)));
   }
 
   #fdOf({ fd }: DumpPlan): number | null {
