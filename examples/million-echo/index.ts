@@ -18,13 +18,14 @@ export const program = defineProgram({
     idle: { default: 60, help: "seconds without a byte after which the server closes a connection", min: 1 },
     expire: { default: false, help: "wait until every connection has been closed for being idle" },
   },
+  heapMiB: ({ connections, variant }) => (connections * (variants[variant]?.bytesPerConnection ?? 0)) / 2 ** 20,
   *main({ machine, print, fail, progress }, { connections, variant, idle, expire }) {
     const box = machine({ sysctls: { "net.core.somaxconn": 4096 } });
     const load: Load = { connections, port: PORT, expire, roundTrips: 0, wrongBytes: 0, open: 0, closedByServer: 0 };
     const server: ServerFigures = { accepted: 0, bytes: 0, idleTimers: 0, idleClosed: 0 };
     progress("round trips", 2 * connections, () => load.roundTrips);
     const nofile = connections + 1024;
-    variants[variant]?.(box, server, { port: PORT, idleMs: idle * 1000, nofile });
+    variants[variant]?.start(box, server, { port: PORT, idleMs: idle * 1000, nofile });
     box.spawn("clients", (sys) => runClients(sys, load, () => server.idleTimers), { nofile });
     yield box;
     print(`${load.open} connections open at once, ${load.idleTimers ?? 0} idle time-outs running`);

@@ -18,10 +18,17 @@ export interface ServerOptions {
   readonly nofile: number;
 }
 
-export type Variant = (box: Machine, figures: ServerFigures, options: ServerOptions) => void;
+export interface Variant {
+  /** Of heap, for both ends; with room for garbage. */
+  readonly bytesPerConnection: number;
+  readonly start: (box: Machine, figures: ServerFigures, options: ServerOptions) => void;
+}
 
 export const variants: Readonly<Record<string, Variant>> = {
-  reactor: (box, figures, options) => {
-    box.spawn("server", (sys) => reactorServer(sys, figures, options), { daemon: true, nofile: options.nofile });
+  reactor: {
+    bytesPerConnection: 3600,
+    start: (box, figures, options) => {
+      box.spawn("server", (sys) => reactorServer(sys, figures, options), { daemon: true, nofile: options.nofile });
+    },
   },
 };

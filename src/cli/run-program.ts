@@ -16,6 +16,7 @@ import {
 import { LiveTrace } from "../trace/live.ts";
 import { printLine } from "../trace/printer.ts";
 import { Exit, UserError } from "./errors.ts";
+import { heapLimitMiB, rerun } from "./heap.ts";
 import { EXIT_INTERRUPTED, type Io } from "./io.ts";
 import type { WorldOptions } from "./options.ts";
 import { loadProgram } from "./program-module.ts";
@@ -60,6 +61,8 @@ export async function runProgram(
     return Exit.OK;
   }
   const values = programOptions(file, program.summary, program.options, args);
+  const needed = program.heapMiB?.(values) ?? 0;
+  if (needed > heapLimitMiB()) return await rerun(needed);
   const session: Session = { machines: [], traces: [], bar: progress(io, "", 0), done: () => 0, failed: false };
   const begun = performance.now();
   const main = program.main(hostOf(session, options, io), values);

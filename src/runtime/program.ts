@@ -51,6 +51,8 @@ export interface ProgramDefinition<O extends OptionSpecs> {
   /** One line. */
   readonly summary: string;
   readonly options: O;
+  /** MiB of heap that it needs with these options, where that may be more than Node grants by itself. */
+  readonly heapMiB?: (options: OptionValues<O>) => number;
   readonly main: Main<O>;
 }
 

@@ -81,6 +81,26 @@ describe("a program outside of any project", () => {
   });
 });
 
+test("a program that needs more heap than Node grants gets it", async () => {
+  const big = file(
+    "big.mjs",
+    `import { getHeapStatistics } from "node:v8";
+import { defineProgram } from "epollsim/runtime";
+export const program = defineProgram({
+  summary: "", options: { need: { default: 0, help: "MiB" } },
+  heapMiB: ({ need }) => need,
+  *main({ print }) {
+    print(String(getHeapStatistics().heap_size_limit / 2 ** 20));
+    return {};
+  },
+});`,
+  );
+  const limitOf = async (need: number): Promise<number> =>
+    Number((await epollsim(["run", big, "--need", String(need)])).out.split("\n")[0]);
+  const usual = await limitOf(0);
+  expect(await limitOf(usual + 1000)).toBeGreaterThan(usual + 1000);
+});
+
 describe("a program that goes wrong", () => {
   test.each([
     ["unknown.ts", "export const a = 1;", 2, "exports no program"],
