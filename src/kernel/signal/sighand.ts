@@ -26,18 +26,19 @@ export class Sigaction {
 }
 
 export class Sighand {
-  readonly actions: readonly Sigaction[];
+  /** By signal number; undefined while nobody has asked for that of a signal. */
+  readonly #actions: (Sigaction | undefined)[] = [];
   /** Where signalfds of this process wait: `signalfd_wqh`. */
   readonly signalfdWqh: WaitQueueHead = new WaitQueueHead();
 
-  constructor() {
-    this.actions = Array.from({ length: Sig.MAX }, () => new Sigaction());
-  }
-
   /** The action of a signal, which must be 1 to 64. */
   action(sig: number): Sigaction {
-    const action = this.actions[sig - 1];
-    assert(action !== undefined, "sighand: no such signal");
+    assert(sig >= 1 && sig <= Sig.MAX, "sighand: no such signal");
+    let action = this.#actions[sig];
+    if (action === undefined) {
+      action = new Sigaction();
+      this.#actions[sig] = action;
+    }
     return action;
   }
 
@@ -55,13 +56,14 @@ export class Sighand {
   /** `copy_sighand`: fork's copy, with a wait queue of its own (S-06). */
   clone(): Sighand {
     const copy = new Sighand();
-    for (const [index, action] of this.actions.entries()) copy.actions[index]?.set(action);
+    for (const [sig, action] of this.#actions.entries()) if (action !== undefined) copy.action(sig).set(action);
     return copy;
   }
 
   /** `flush_signal_handlers` at execve: handlers are gone, SIG_IGN stays. */
   flushHandlers(): void {
-    for (const action of this.actions) {
+    for (const action of this.#actions) {
+      if (action === undefined) continue;
       if (action.handler !== SIG_IGN) action.handler = SIG_DFL;
       action.flags = 0n;
       action.restorer = 0n;

@@ -21,6 +21,8 @@ export class InetAddr {
   /** 4 bytes or 16. */
   readonly bytes: Uint8Array;
   readonly text: string;
+  /** Of the tables of `InetAddrs`. */
+  readonly key: string;
   /** For tables of connections. */
   readonly hash: number;
   /** INADDR_ANY, or in6addr_any. */
@@ -35,6 +37,7 @@ export class InetAddr {
     const v4 = bytes.length === 4;
     const first = bytes[0] as number;
     this.bytes = bytes;
+    this.key = keyOf(bytes);
     this.text = v4 ? bytes.join(".") : textOf6(bytes);
     this.hash = bytes.reduce((hash, byte) => Math.imul(hash ^ byte, 0x0100_0193), 0x811c_9dc5 | 0);
     this.isAny = bytes.every((byte) => byte === 0);
@@ -46,6 +49,10 @@ export class InetAddr {
   get isV4(): boolean {
     return this.bytes.length === 4;
   }
+}
+
+function keyOf(bytes: Uint8Array): string {
+  return bytes.join(".");
 }
 
 /** RFC 5952 text, without the special cases for embedded IPv4. */
@@ -61,6 +68,16 @@ export interface Endpoint {
   readonly port: number;
 }
 
+const TAIL_OF_ZEROS = new Array<number>(15).fill(0);
+
+/** Those that every machine knows, made once: addresses never change. */
+const WELL_KNOWN: readonly [InetAddr, InetAddr, InetAddr, InetAddr] = [
+  new InetAddr(Uint8Array.of(0, 0, 0, 0)),
+  new InetAddr(Uint8Array.of(0, ...TAIL_OF_ZEROS)),
+  new InetAddr(Uint8Array.of(127, 0, 0, 1)),
+  new InetAddr(Uint8Array.of(...TAIL_OF_ZEROS, 1)),
+];
+
 /** All addresses that a machine has heard of. */
 export class InetAddrs {
   readonly #byKey = new Map<string, InetAddr>();
@@ -70,11 +87,12 @@ export class InetAddrs {
   readonly loopback6: InetAddr;
 
   constructor() {
-    const tail = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    this.any4 = this.intern(Uint8Array.of(0, 0, 0, 0));
-    this.any6 = this.intern(Uint8Array.of(0, ...tail));
-    this.loopback4 = this.intern(Uint8Array.of(127, 0, 0, 1));
-    this.loopback6 = this.intern(Uint8Array.of(...tail, 1));
+    const [any4, any6, loopback4, loopback6] = WELL_KNOWN;
+    for (const addr of WELL_KNOWN) this.#byKey.set(addr.key, addr);
+    this.any4 = any4;
+    this.any6 = any6;
+    this.loopback4 = loopback4;
+    this.loopback6 = loopback6;
   }
 
   /** @param bytes - 4 or 16 bytes in network order. A mapped IPv4 address gives the IPv4 address. */
@@ -82,7 +100,7 @@ export class InetAddrs {
     if (bytes.length === 16 && MAPPED_PREFIX.every((byte, index) => bytes[index] === byte)) {
       return this.intern(bytes.subarray(12));
     }
-    const key = bytes.join(".");
+    const key = keyOf(bytes);
     let addr = this.#byKey.get(key);
     if (addr === undefined) {
       addr = new InetAddr(bytes.slice());
