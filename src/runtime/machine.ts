@@ -219,10 +219,10 @@ export class Machine {
    */
   step(): boolean {
     if (this.kernel.step()) {
-      if (this.#dying.size > 0) this.#bury();
+      // A recording shows each end before anybody hears of it.
+      if (this.#dying.size > 0 || this.tracer !== null) this.#bury();
       return true;
     }
-    if (this.tracer !== null) this.#bury();
     return this.#isWatching() && this.kernel.advance();
   }
 

@@ -81,6 +81,59 @@ describe("a program outside of any project", () => {
   });
 });
 
+test("--trace of children, threads, signals, timers and futexes: replay agrees with all of it", async () => {
+  const families = file(
+    "families.ts",
+    `import { defineProgram, type Program, Sig, Epoll, EpollCtl, Af, Sock, Msg } from "epollsim/runtime";
+export const program = defineProgram({ summary: "forks", options: {}, *main({ machine, print }) {
+  const box = machine();
+  box.spawn("main", function* (sys): Program {
+    sys.sigaction(Sig.PIPE, 1);
+    const fds: number[] = [];
+    sys.pipe2(fds, 0);
+    const a = sys.fork("child", function* (own): Program {
+      own.close(fds[0]!);
+      yield own.nanosleep(1_000_000);
+      yield own.write(fds[1]!, own.memory.allocText("from child"), 10);
+      return 3;
+    });
+    sys.close(fds[1]!);
+    const buf = sys.memory.alloc(32);
+    print(String(yield sys.read(fds[0]!, buf, 32)));
+    print(String((yield sys.wait4(a)) === a) + " " + sys.waitStatus);
+    const b = sys.fork("victim", function* (own): Program { 
+      own.clone("thread of victim", function* (o): Program { yield o.nanosleep(1e12); });
+      yield own.nanosleep(1e12); });
+    yield sys.nanosleep(5_000_000);
+    sys.kill(b, Sig.TERM);
+    print(String((yield sys.wait4(-1)) === b) + " " + sys.waitStatus);
+    const tfd = sys.timerfdCreate(Sock.NONBLOCK);
+    sys.timerfdSettime(tfd, 0, 2_000_000, 1_000_000);
+    const ep = sys.epollCreate1(0);
+    sys.epollCtl(ep, EpollCtl.ADD, tfd, Epoll.IN | Epoll.ET);
+    const ev = sys.memory.allocEvents(4);
+    for (let i = 0; i < 3; i++) { yield sys.epollPwait(ep, ev, 4, 100); sys.read(tfd, buf, 8); }
+    yield sys.epollPwait2(ep, ev, 4, 500_000);
+    const pair: number[] = []; sys.socketpair(Af.UNIX, Sock.STREAM, 0, pair);
+    sys.send(pair[0]!, buf, 5, Msg.NOSIGNAL); yield sys.recv(pair[1]!, buf, 32, 0);
+    sys.shutdown(pair[0]!, 1); yield sys.recv(pair[1]!, buf, 32, 0);
+    sys.close(pair[1]!); sys.write(pair[0]!, buf, 1);
+    const word = sys.memory.alloc(4);
+    sys.clone("waker", function* (o): Program { yield o.nanosleep(1000); o.futexWake(word, 1); });
+    yield sys.futexWait(word, 0, 5_000_000_000);
+  });
+  yield box; return {};
+}});`,
+  );
+  const { out } = await epollsim(["run", "--trace", families]);
+  expect(out).toMatch(/^1003 .* \+\+\+ killed by SIGTERM \+\+\+$/m);
+  expect(out).toMatch(
+    /^1001 .* \+\+\+ exited with 3 \+\+\+\n[\s\S]*wait4\(1001, \[\{WIFEXITED\(s\) && WEXITSTATUS\(s\) == 3\}\]/m,
+  );
+  const { out: verdict } = await epollsim(["replay", "--json", file("families.strace", out)]);
+  expect(jsonLines(verdict).at(-1)).toMatchObject({ diverged: 0, unsupported: 0, assumed: 0 });
+});
+
 test("a program that needs more heap than Node grants gets it", async () => {
   const big = file(
     "big.mjs",
