@@ -21,6 +21,10 @@ const small: Readonly<Record<string, { readonly args: readonly string[]; readonl
   "edge-echo": { args: ["--clients", "5"], shows: /^clients 5, round_trips 25\n/ },
   reuseport: { args: ["--clients", "40"], shows: /worker 3 +\d+ +[\d.]+ %/ },
   chat: { args: [], shows: /2 slow readers dropped, 2 of 2 found themselves cut off/ },
+  "http-proxy": {
+    args: ["--clients", "10", "--rounds", "3"],
+    shows: /^60 answers of 60, by 8 connections[^\n]*\nslow loris: HTTP\/1\.1 408 Request Timeout after [56] s\n/,
+  },
   "buffer-pools": {
     args: ["--clients", "10", "--rounds", "20"],
     shows: /headers 256 B +pool +200 +199 +99\.50 % +256 [\s\S]*log batches 4 KiB +fresh +5 +0 +0\.00 % +20480 /,
