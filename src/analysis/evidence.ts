@@ -7,7 +7,7 @@ import type { ReplayWatcher } from "../replay/replayer.ts";
 import type { Tally } from "../replay/summary.ts";
 import type { ModelPort } from "../syscalls/model-port.ts";
 import type { Step } from "../syscalls/port.ts";
-import { evalInt } from "../trace/abi/evaluate.ts";
+import { entryOf, evalInt } from "../trace/abi/evaluate.ts";
 import { signature } from "../trace/abi/index.ts";
 import type { Expr } from "../trace/ast.ts";
 import { outcome } from "../trace/outcome.ts";
@@ -30,13 +30,14 @@ export class CallNote {
   /** Result; null while there is none, or none that is a number. */
   ret: number | null;
   errno: string | null;
-  /** Its first four arguments, as far as they are numbers. */
+  /** Its first three arguments, as far as they are numbers. */
   readonly first: number | null;
   readonly second: number | null;
   readonly third: number | null;
-  readonly fourth: number | null;
   /** Operation and event of an epoll_ctl, as text; null for other calls. */
   readonly ctl: { readonly op: string; readonly event: string } | null;
+  /** A wait for events with time-out 0. */
+  readonly immediate: boolean;
   /** With MSG_DONTWAIT. */
   readonly dontWait: boolean;
 
@@ -53,9 +54,9 @@ export class CallNote {
     this.first = numbers ? intOf(args[0]) : null;
     this.second = numbers ? intOf(args[1]) : null;
     this.third = numbers ? intOf(args[2]) : null;
-    this.fourth = numbers ? intOf(args[3]) : null;
     const isCtl = call.name === "epoll_ctl";
     this.ctl = isCtl ? { op: textOf(args[1]), event: args[3] === undefined ? "" : printExpr(args[3]) } : null;
+    this.immediate = call.name.startsWith("epoll_") && isZero(args[3]);
     this.dontWait = numbers && args.some((arg) => textOf(arg).includes("MSG_DONTWAIT"));
     this.end(call);
   }
@@ -72,6 +73,12 @@ function intOf(expr: Expr | undefined): number | null {
   return expr === undefined || expr.kind === "str" || expr.kind === "array" || expr.kind === "struct"
     ? null
     : evalInt(expr);
+}
+
+/** A number of milliseconds, or a timespec. */
+function isZero(timeout: Expr | undefined): boolean {
+  if (timeout?.kind !== "struct") return timeout !== undefined && intOf(timeout) === 0;
+  return timeout.fields.length > 0 && timeout.fields.every((field) => evalInt(entryOf(field)) === 0);
 }
 
 /** A symbol, or symbols joined by `|`; empty for anything else. */

@@ -130,9 +130,9 @@ export const kinds: Readonly<Record<KindName, Kind>> = {
   ),
   hangup: entry(
     "D-011",
-    "EPOLLHUP or EPOLLERR is reported again and again, and nobody handles it",
-    "They cannot be masked out: every wait returns at once.",
-    "Close the descriptor or remove it with EPOLL_CTL_DEL when EPOLLHUP or EPOLLERR comes.",
+    "a hang-up or an error is reported again and again, and nobody handles it",
+    "EPOLLHUP and EPOLLERR cannot be masked out: every wait returns at once.",
+    "Close the descriptor or remove it with EPOLL_CTL_DEL when EPOLLHUP, EPOLLRDHUP or EPOLLERR comes.",
   ),
   hangupUnasked: entry(
     "D-012",

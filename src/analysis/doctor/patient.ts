@@ -184,12 +184,7 @@ export function evidenceOf(step: Step, note: string): EvidenceLine {
 /** Whether a wait was given up because its time was up, or still lasts at the end: the program had nothing else to do. */
 export function cameToNothing(patient: Patient, wait: Step): boolean {
   if (wait.end === patient.evidence.log.end) return true;
-  return wait.ret === 0 && !isImmediate(wait);
-}
-
-/** A wait with time-out 0. */
-export function isImmediate({ record }: Step): boolean {
-  return record.fourth === 0;
+  return wait.ret === 0 && !wait.record.immediate;
 }
 
 /** Steps whose calls began behind one event and before another. */

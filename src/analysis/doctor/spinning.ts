@@ -7,7 +7,7 @@
 import { Kind } from "../../kernel/causal-log.ts";
 import { Epoll } from "../../kernel/uapi/epoll.ts";
 import { type Finding, type Kind as FindingKind, kinds } from "./finding.ts";
-import { evidenceOf, isAccept, isImmediate, isRead, isWait, isWrite, type Patient, type Step } from "./patient.ts";
+import { evidenceOf, isAccept, isRead, isWait, isWrite, type Patient, type Step } from "./patient.ts";
 
 const { IN: EPOLLIN, OUT: EPOLLOUT, HUP: EPOLLHUP, ERR: EPOLLERR, ET: EPOLLET, ONESHOT: EPOLLONESHOT } = Epoll;
 const ASKED = ~(EPOLLHUP | EPOLLERR | EPOLLET | EPOLLONESHOT | Epoll.EXCLUSIVE | Epoll.WAKEUP);
@@ -92,7 +92,8 @@ function* unheeded(patient: Patient, item: number): Generator<Finding, void, und
 }
 
 function spinKind(revents: number, mask: number, link: string): FindingKind {
-  if ((revents & (EPOLLHUP | EPOLLERR)) !== 0) return (mask & ASKED) === 0 ? kinds.hangupUnasked : kinds.hangup;
+  if ((revents & (EPOLLHUP | EPOLLERR)) !== 0 || (revents & ~EPOLLOUT) === Epoll.RDHUP)
+    return (mask & ASKED) === 0 ? kinds.hangupUnasked : kinds.hangup;
   if ((revents & EPOLLIN) !== 0 || (revents & EPOLLOUT) === 0)
     return COUNTERS.test(link) ? kinds.counterUndrained : kinds.inUnread;
   return kinds.outIdle;
@@ -162,7 +163,7 @@ function* polling(patient: Patient): Generator<Finding, void, undefined> {
     let count = 0;
     let worst: Finding | null = null;
     for (const step of patient.of(task)) {
-      const idle = isWait(step) && isImmediate(step) && step.ret === 0;
+      const idle = isWait(step) && step.record.immediate && step.ret === 0;
       if (!idle || (before !== null && isBusyBetween(busy.get(step.record.task) ?? [], before.line, step.line))) {
         count = 0;
         first = null;
