@@ -7,8 +7,7 @@ import type { DoctoredFile } from "./doctor.ts";
 import type { Style } from "./style.ts";
 
 /** How to record what proves more. */
-export const RECORD_MORE =
-  "strace -f --absolute-timestamps=format:unix,precision:ns --syscall-times=ns -yy -v -s 64 -o out.strace PROGRAM";
+export const RECORD_MORE = "epollsim record -- PROGRAM ARGS";
 
 /** The lines of a diagnosis, without line feeds. */
 export function* diagnosisText(

@@ -11,6 +11,7 @@ import { expandScripts } from "./files.ts";
 import type { Io } from "./io.ts";
 import { type WorldOptions, worldOptions } from "./options.ts";
 import { progress } from "./progress.ts";
+import { duration, makeRecording } from "./record.ts";
 import { follow, openTrace, type TraceKind } from "./traces.ts";
 
 const FORMATS = ["text", "json", "sarif", "html"] as const;
@@ -21,6 +22,9 @@ interface Options extends WorldOptions {
   readonly json?: boolean;
   readonly verbose?: boolean;
   readonly as?: TraceKind;
+  readonly out?: string;
+  readonly for?: number;
+  readonly force?: boolean;
 }
 
 /** One trace and what is wrong with it. */
@@ -37,6 +41,7 @@ note is worth knowing. docs/doctor.md has an entry for each id: what it means, h
 Examples:
   epollsim doctor server.strace.gz                    findings, short
   epollsim doctor -v server.strace.gz                 with the lines that prove them, and the loops' figures
+  epollsim doctor --for 30s -- ./server --port 8080   records the server for half a minute first
   epollsim doctor --format html server.strace > report.html
   epollsim doctor --format sarif traces/*.strace > findings.sarif`;
 
@@ -46,13 +51,34 @@ export function doctorCommand(program: Command, io: Io, finish: (code: number) =
     .command("doctor")
     .summary("which epoll misuse does this program commit?")
     .description("Looks for misuse of epoll in recordings and scripts. Every finding names the lines that prove it.")
-    .argument("<trace...>", "recordings or scripts (.strace, .strace.gz), folders of them, or - for standard input")
+    .argument(
+      "<trace...>",
+      "recordings or scripts (.strace, .strace.gz), folders, - for standard input; behind --: a command to record",
+    )
     .addOption(new Option("--format <format>", "how to report").choices(FORMATS).default("text"))
     .option("--json", "the same as --format json")
+    .option("-o, --out <file>", "behind --: where to write the recording; PROGRAM.strace.gz if not given")
+    .option("--force", "behind --: replace a recording that is there")
+    .option("--for <time>", "behind --: end the recording after this time: 30s, 500ms, 2m", duration)
     .option("-v, --verbose", "with the lines that prove each finding, and figures of each loop")
     .addOption(new Option("--as <kind>", "take the files for this").choices(["script", "recording"]))
     .addHelpText("after", EXAMPLES);
-  worldOptions(command).action(async (names: string[], options: Options) => finish(await doctor(names, options, io)));
+  worldOptions(command).action(async (names: string[], options: Options) => {
+    finish(await (isBehindDashes(program, names) ? recordFirst(names, options, io) : doctor(names, options, io)));
+  });
+}
+
+/** Whether the operands stood behind `--`: then they are a command. Commander knows the whole line, and does not say so. */
+function isBehindDashes(program: Command, operands: readonly string[]): boolean {
+  const raw: unknown = "rawArgs" in program ? program.rawArgs : null;
+  return Array.isArray(raw) && raw.at(-operands.length - 1) === "--";
+}
+
+/** @throws UserError */
+async function recordFirst(command: readonly string[], options: Options, io: Io): Promise<number> {
+  const { file, lines, status } = await makeRecording(command, options);
+  io.err(`${io.errStyle.dim(`${lines} lines in ${file}; the program ended with ${status}`)}\n`);
+  return await doctor([file], options, io);
 }
 
 async function doctor(names: readonly string[], options: Options, io: Io): Promise<number> {

@@ -7,7 +7,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { UserError } from "./errors.ts";
 import type { Io } from "./io.ts";
 import { wholeNumber } from "./options.ts";
-import { recordTrace } from "./strace.ts";
+import { type Recorded, recordTrace } from "./strace.ts";
 
 interface Options {
   readonly out?: string;
@@ -45,7 +45,8 @@ export function recordCommand(program: Command, io: Io, finish: (code: number) =
     .action(async (command: string[], options: Options) => finish(await record(command, options, io)));
 }
 
-function duration(text: string): number {
+/** Reads `30s`, `500ms`, `2m`. @returns ms */
+export function duration(text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text) ?? [];
   const ms = Number(number) * (UNITS[unit ?? ""] ?? Number.NaN);
   if (ms >= 1 && ms < 2 ** 31) return Math.round(ms);
@@ -53,17 +54,29 @@ function duration(text: string): number {
 }
 
 async function record(command: readonly string[], options: Options, io: Io): Promise<number> {
+  const { file, lines, bytes, status } = await makeRecording(command, options);
+  if (options.json === true) io.out(`${JSON.stringify({ file, lines, bytes, status })}\n`);
+  else io.err(`${io.errStyle.dim(`${lines} lines in ${file} (${bytes} bytes)`)}\n`);
+  return status;
+}
+
+/**
+ * Records a program, or a process that runs.
+ *
+ * @throws UserError - neither or both are given, the file is there already, or strace cannot do it.
+ */
+export async function makeRecording(
+  command: readonly string[],
+  options: Pick<Options, "out" | "for" | "pid" | "force">,
+): Promise<Recorded & { readonly file: string }> {
   const pid = options.pid ?? null;
   if ((pid === null) === (command.length === 0)) {
     const what = pid === null ? "nothing to record" : "a program and a process to attach to at once";
     throw new UserError(what, "epollsim record -- PROGRAM ARGS, or epollsim record -p PID");
   }
-  const out = options.out ?? `${pid ?? basename(command[0] ?? "")}.strace.gz`;
-  if (existsSync(out) && options.force !== true) {
-    throw new UserError(`${out}: is there already`, "-o FILE writes elsewhere, --force replaces it");
+  const file = options.out ?? `${pid ?? basename(command[0] ?? "")}.strace.gz`;
+  if (existsSync(file) && options.force !== true) {
+    throw new UserError(`${file}: is there already`, "-o FILE writes elsewhere, --force replaces it");
   }
-  const { lines, bytes, status } = await recordTrace({ command, pid, forMs: options.for ?? null, out });
-  if (options.json === true) io.out(`${JSON.stringify({ file: out, lines, bytes, status })}\n`);
-  else io.err(`${io.errStyle.dim(`${lines} lines in ${out} (${bytes} bytes)`)}\n`);
-  return status;
+  return { file, ...(await recordTrace({ command, pid, forMs: options.for ?? null, out: file })) };
 }

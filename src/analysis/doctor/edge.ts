@@ -78,14 +78,15 @@ function leftAfter(patient: Patient, item: number, edge: number): Finding | null
     : amount === 1
       ? "byte was"
       : "bytes were";
-  const evidence: EvidenceLine[] = [
-    evidenceOf(reported, `fd ${fd} is reported`),
-    ...unread
-      .slice(0, 3)
-      .map(({ event }) => patient.at(event, accepting ? "queued this connection" : "queued what is left")),
-    evidenceOf(last, accepting ? "the last accept before the wait" : "the last read before the wait"),
-    evidenceOf(wait, `waits again while ${amount} can be ${accepting ? "accepted" : "read"}`),
+  const proof: [number, EvidenceLine][] = [
+    [edge, evidenceOf(reported, `fd ${fd} is reported`)],
+    [last.id, evidenceOf(last, accepting ? "the last accept before the wait" : "the last read before the wait")],
+    [wait.id, evidenceOf(wait, `waits again while ${amount} can be ${accepting ? "accepted" : "read"}`)],
   ];
+  for (const { event } of unread.slice(0, 3)) {
+    proof.push([event, patient.at(event, accepting ? "queues this connection" : "queues what is left")]);
+  }
+  const evidence = proof.sort(([x], [y]) => x - y).map(([, line]) => line);
   if (back === null) {
     if (!isAbandoned(patient, reported.task, ep, wait)) return null;
     return found(patient, accepting ? kinds.acceptLeft : kinds.edgeStalled, "error", fd, last, evidence, {
