@@ -106,7 +106,7 @@ test("--format sarif is valid SARIF 2.1.0", async () => {
       {
         physicalLocation: {
           artifactLocation: { uri: "traces/doctor/D-001-edge-stalled.strace" },
-          region: { startLine: 6 },
+          region: { startLine: 5 },
         },
       },
     ],

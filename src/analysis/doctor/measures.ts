@@ -74,6 +74,7 @@ function loopsOf(patient: Patient): Map<string, Loop> {
     if (delivered.length === 0) continue;
     const next = patient.nextWait(step.task, step.file, step.end)?.id ?? log.end;
     for (const event of delivered) {
+      if (!patient.isTrusted(log.item(log.subject(event)).file)) continue;
       loop.events += 1;
       const use = firstUse(patient, event, next);
       if (use === null) continue;

@@ -13,6 +13,8 @@ const { IN: EPOLLIN, OUT: EPOLLOUT, HUP: EPOLLHUP, ERR: EPOLLERR, ET: EPOLLET, O
 const ASKED = ~(EPOLLHUP | EPOLLERR | EPOLLET | EPOLLONESHOT | Epoll.EXCLUSIVE | Epoll.WAKEUP);
 /** Reports in a row that nobody heeds: fewer may be a program that is about to act. */
 const SPIN_MIN = 16;
+/** A row that is over sooner, by the recorded times, burns little. */
+const LASTING_MS = 100;
 /** Reads of the end of file in a row. */
 const EOF_MIN = 8;
 /** Waits with time-out 0 in a row, with nothing between them. */
@@ -77,7 +79,7 @@ function* unheeded(patient: Patient, item: number): Generator<Finding, void, und
   const step = patient.stepOf(first);
   yield {
     kind: spinKind(revents, mask, log.file(file)?.link ?? ""),
-    severity: "error",
+    severity: isBrief(patient, item, first, last) ? "warning" : "error",
     message: `fd ${fd} is reported ${events.length} times in a row, and nobody does anything about it${rate(patient, first, last, events.length)}`,
     evidence: [
       patient.at(lookBehind(patient, item, first), `fd ${fd} is registered with this mask`),
@@ -97,6 +99,14 @@ function spinKind(revents: number, mask: number, link: string): FindingKind {
   if ((revents & EPOLLIN) !== 0 || (revents & EPOLLOUT) === 0)
     return COUNTERS.test(link) ? kinds.counterUndrained : kinds.inUnread;
   return kinds.outIdle;
+}
+
+/** A row that did not last, and that somebody has ended by taking the registration away or changing it. */
+function isBrief(patient: Patient, item: number, first: number, last: number): boolean {
+  const from = patient.stepOf(first);
+  const to = patient.stepOf(last);
+  const ms = from === null || to === null ? null : patient.msBetween(from, to);
+  return ms !== null && ms < LASTING_MS && (patient.history.ofItem(item).at(-1) ?? 0) > last;
 }
 
 /** The INSERTED or MODIFIED whose mask was in force. */
