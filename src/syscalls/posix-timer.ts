@@ -19,15 +19,16 @@ const SIGEVENT_SIZE = 64;
 const ITIMERSPEC_SIZE = 32;
 /** `SIGEV_SIGNAL` and so on. */
 const Sigev = { SIGNAL: 0, NONE: 1, THREAD: 2, THREAD_ID: 4 } as const;
-const CLOCKS: ReadonlySet<number> = new Set<number>([ClockId.REALTIME, ClockId.MONOTONIC, ClockId.BOOTTIME]);
-/** Clocks that have timers in Linux and none here. */
-const OTHER_CLOCKS: ReadonlySet<number> = new Set<number>([
-  ClockId.PROCESS_CPUTIME_ID,
-  ClockId.THREAD_CPUTIME_ID,
-  ClockId.REALTIME_ALARM,
-  ClockId.BOOTTIME_ALARM,
+const CLOCKS: ReadonlySet<number> = new Set<number>([
+  ClockId.REALTIME,
+  ClockId.MONOTONIC,
+  ClockId.BOOTTIME,
   ClockId.TAI,
 ]);
+/** Clocks of the time that a process or a thread has run, which the model does not count. */
+const CPU_CLOCKS: ReadonlySet<number> = new Set<number>([ClockId.PROCESS_CPUTIME_ID, ClockId.THREAD_CPUTIME_ID]);
+/** Clocks whose timers take a device that can wake the machine; the reference machine has none. */
+const ALARM_CLOCKS: ReadonlySet<number> = new Set<number>([ClockId.REALTIME_ALARM, ClockId.BOOTTIME_ALARM]);
 /** Clocks that can be read, and no more. */
 const NO_TIMERS: ReadonlySet<number> = new Set<number>([
   ClockId.MONOTONIC_RAW,
@@ -42,8 +43,9 @@ const view = new DataView(scratch.buffer);
  * timer_create(2).
  *
  * @param event - address of a sigevent; 0 for SIGALRM to the process. @param created - where to store the id.
- * @errno EINVAL - no such clock, or a sigevent that makes no sense. EOPNOTSUPP - a clock without timers. EFAULT - an address.
- * @throws Unmodelled - clocks of CPU time, alarm clocks, atomic time.
+ * @errno EINVAL - no such clock, or a sigevent that makes no sense. EOPNOTSUPP - a clock without timers; an alarm clock, which
+ *   uses up a number all the same. EFAULT - an address.
+ * @throws Unmodelled - clocks of the CPU time of others.
  * @kernel kernel/time/posix-timers.c `do_timer_create`
  */
 export function sysTimerCreate(task: Task, clockId: number, event: number, created: number): number {
@@ -52,13 +54,14 @@ export function sysTimerCreate(task: Task, clockId: number, event: number, creat
   if (event !== 0 && mm.copyFromUser(scratch, 0, event, SIGEVENT_SIZE) < SIGEVENT_SIZE) return mm.fault();
   const clock = toInt(clockId);
   if (NO_TIMERS.has(clock)) return -Errno.EOPNOTSUPP;
-  if (OTHER_CLOCKS.has(clock) || clock < 0) throw new Unmodelled(`timer_create with clock ${clock}`);
-  if (!CLOCKS.has(clock)) return EINVAL;
+  if (clock < -1) throw new Unmodelled(`timer_create with clock ${clock}`);
+  if (!CLOCKS.has(clock) && !CPU_CLOCKS.has(clock) && !ALARM_CLOCKS.has(clock)) return EINVAL;
   const id = process.nextTimerId;
   process.nextTimerId += 1;
   const target = event === 0 ? standardTarget(id) : readSigevent(task, id);
   if (target === null) return EINVAL;
   if (!mm.putUser32(created, id)) return -Errno.EFAULT;
+  if (ALARM_CLOCKS.has(clock)) return -Errno.EOPNOTSUPP;
   process.posixTimers.set(id, new PosixTimer(process, kernel.clock, id, clock, target.info, target.thread));
   return 0;
 }
@@ -99,6 +102,7 @@ function readSigevent(task: Task, id: number): SignalTarget | null {
  *
  * @param setting - address of the new setting. @param old - where to store the old one, or 0.
  * @errno EINVAL - no setting, a time out of range, no such timer. EFAULT - either address; for the second the timer is set.
+ * @throws Unmodelled - a timer by CPU time is started.
  * @kernel kernel/time/posix-timers.c `do_timer_settime`
  */
 export function sysTimerSettime(task: Task, timerId: number, flags: number, setting: number, old: number): number {
@@ -109,6 +113,7 @@ export function sysTimerSettime(task: Task, timerId: number, flags: number, sett
   const value = readTimespec(16);
   const timer = posixTimers.get(toInt(timerId));
   if (interval === null || value === null || timer === undefined) return EINVAL;
+  if (value > 0n && CPU_CLOCKS.has(timer.clockId)) throw new Unmodelled("a timer that counts CPU time");
   const before = timer.get();
   timer.set(value, interval, (toInt(flags) & TIMER_ABSTIME) !== 0);
   return old === 0 ? 0 : putItimerspec(task, old, before);

@@ -29,7 +29,7 @@ import { sysInotifyAddWatch, sysInotifyInit, sysInotifyInit1, sysInotifyRmWatch 
 import { sysIoctl } from "./ioctl.ts";
 import { sysAlarm, sysGetitimer, sysSetitimer } from "./itimer.ts";
 import { sysKcmp } from "./kcmp.ts";
-import { sysMqOpen } from "./mqueue.ts";
+import { sysMqGetsetattr, sysMqOpen, sysMqTimedreceive, sysMqTimedsend } from "./mqueue.ts";
 import { sysRecvfrom, sysRecvmmsg, sysRecvmsg, sysSendmmsg, sysSendmsg, sysSendto } from "./msg.ts";
 import { sysMemfdCreate, sysMkdir, sysMknod, sysMknodat, sysOpen, sysOpenat, sysUnlink, sysUnlinkat } from "./open.ts";
 import { sysPidfdOpen, sysPidfdSendSignal } from "./pidfd.ts";
@@ -138,6 +138,9 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   mknod: sysMknod,
   mknodat: sysMknodat,
   mq_open: sysMqOpen,
+  mq_timedsend: sysMqTimedsend,
+  mq_timedreceive: sysMqTimedreceive,
+  mq_getsetattr: sysMqGetsetattr,
   nanosleep: sysNanosleep,
   open: sysOpen,
   openat: sysOpenat,

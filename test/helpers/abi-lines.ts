@@ -129,6 +129,9 @@ mknod("d/n", S_IFIFO|0644) = 0
 mknodat(AT_FDCWD, "d/c", S_IFCHR|0600, makedev(0x1, 0x3)) = 0
 mknodat(AT_FDCWD, "d/n", S_IFIFO|0644) = 0
 mq_open("q", O_RDONLY|O_CREAT, 0600, NULL) = 21
+mq_timedsend(4, "high", 4, 7, {tv_sec=1, tv_nsec=0}) = 0
+mq_timedreceive(4, "high", 8, [7], NULL) = 4
+mq_getsetattr(4, {mq_flags=O_NONBLOCK, mq_maxmsg=0, mq_msgsize=0, mq_curmsgs=0}, {mq_flags=0, mq_maxmsg=2, mq_msgsize=8, mq_curmsgs=1}) = 0
 mq_open("q", O_RDONLY) = 22
 nanosleep({tv_sec=0, tv_nsec=5000}, NULL) = 0
 open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY) = 3

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { BLOCKED } from "../../src/kernel/sched/task.ts";
 import { sysLseek } from "../../src/syscalls/fd.ts";
-import { sysMqOpen } from "../../src/syscalls/mqueue.ts";
+import { sysMqOpen, sysMqTimedreceive, sysMqTimedsend } from "../../src/syscalls/mqueue.ts";
 import { sysRecvfrom, sysSendto } from "../../src/syscalls/msg.ts";
 import { sysOpen } from "../../src/syscalls/open.ts";
 import { sysRead } from "../../src/syscalls/rw.ts";
@@ -59,6 +59,55 @@ describe("message queues", () => {
     ]);
     for (let i = 2; i <= 9; i += 1) open(`q${i}`, RDWR | CREAT);
     expect(open("one too many", RDWR | CREAT)).toBe("EMFILE");
+  });
+});
+
+describe("messages", () => {
+  const ATTR = ARENA + 0x100;
+  const TEXT = ARENA + 0x200;
+
+  function queue(m: Machine, flags: number, messages: number): number {
+    m.poke(ARENA, "q\0");
+    const attr = new DataView(new ArrayBuffer(64));
+    attr.setBigInt64(8, BigInt(messages), true);
+    attr.setBigInt64(16, 8n, true);
+    m.poke(ATTR, [...new Uint8Array(attr.buffer)]);
+    return sysMqOpen(m.task, ARENA, flags | RDWR | CREAT, 0o600, ATTR);
+  }
+
+  function send(m: Machine, fd: number, text: string, priority: number): number | string {
+    m.poke(TEXT, text);
+    return shown(sysMqTimedsend(m.task, fd, TEXT, text.length, priority, 0));
+  }
+
+  it("O-07 the highest priority comes first, each call wakes who polls", () => {
+    const m = new Machine();
+    const fd = queue(m, NONBLOCK, 3);
+    const watch = m.watch(fd);
+    expect([send(m, fd, "a", 1), send(m, fd, "b", 2), send(m, fd, "c", 2), send(m, fd, "d", 9)]).toEqual([
+      0,
+      0,
+      0,
+      "EAGAIN",
+    ]);
+    expect([watch.take(), m.mask(fd)]).toEqual([[0, 0, 0], IN2]);
+    const order = [1, 2, 3].map(() => {
+      sysMqTimedreceive(m.task, fd, TEXT, 8, 0, 0);
+      return m.peekText(TEXT, 1);
+    });
+    expect([order, watch.take(), m.mask(fd)]).toEqual([["b", "c", "a"], [0, 0, 0], OUT2]);
+  });
+
+  it("O-07 a sleeping receiver gets the message itself, and nobody who polls is told", () => {
+    const m = new Machine();
+    const fd = queue(m, 0, 1);
+    const thread = m.thread();
+    expect(sysMqTimedreceive(thread, fd, TEXT + 16, 8, 0, 0)).toBe(BLOCKED);
+    const watch = m.watch(fd);
+    expect(send(m, fd, "x", 0)).toBe(0);
+    expect([watch.take(), m.mask(fd)]).toEqual([[], OUT2]);
+    m.kernel.settle();
+    expect(m.peekText(TEXT + 16, 1)).toBe("x");
   });
 });
 

@@ -28,9 +28,12 @@ export function addSafe(a: bigint, b: bigint): bigint {
   return a + b > KTIME_MAX ? KTIME_MAX : a + b;
 }
 
+/** By the time of day; atomic time as long as nobody has told the kernel its distance. */
+const REAL_CLOCKS: ReadonlySet<number> = new Set<number>([ClockId.REALTIME, ClockId.REALTIME_ALARM, ClockId.TAI]);
+
 /** What a clock counts ahead of the time since boot: the machine never sleeps, so boot time is monotonic time. */
 export function clockOffset(clock: Clock, clockId: number): bigint {
-  return clockId === ClockId.REALTIME || clockId === ClockId.REALTIME_ALARM ? clock.bootEpochNs : 0n;
+  return REAL_CLOCKS.has(clockId) ? clock.bootEpochNs : 0n;
 }
 
 /** Now, by one of the clocks that can be waited for. */

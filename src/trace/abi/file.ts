@@ -5,14 +5,16 @@
  */
 import type { Expr } from "../ast.ts";
 import { call, hex } from "../build.ts";
-import { cstring, type Field, fieldAt, pointer, struct } from "./blocks.ts";
+import { boxed, buffer, cstring, type Field, fieldAt, pointer, struct } from "./blocks.ts";
 import type { BlockType, WordType } from "./context.ts";
 import { readWord } from "./image.ts";
 import { declare, type Param, param, type Signature } from "./signature.ts";
-import { atFlags, fallocateModes, inotifyInitFlags, inotifyMasks, memfdFlags } from "./symbols.ts";
-import { address, dirFd, fd, fileMode, flags, int, long, mode, openMode, uint, ulong, word } from "./words.ts";
+import { atFlags, fallocateModes, inotifyInitFlags, inotifyMasks, memfdFlags, openFlags } from "./symbols.ts";
+import { timespec } from "./time.ts";
+import { dirFd, fd, fileMode, flags, int, long, mode, openMode, uint, ulong, word } from "./words.ts";
 
 const path = pointer(cstring, "in");
+const openFlagsWord = flags(openFlags, 8);
 const O_CREAT = 0o100;
 const O_TMPFILE_BIT = 0o20000000;
 
@@ -59,6 +61,16 @@ const stat: BlockType = struct(144, [
   ...times(104, "st_ctime"),
 ]);
 
+/** `struct mq_attr`. */
+const mqAttr: BlockType = struct(64, [
+  fieldAt(0, "mq_flags", openFlagsWord),
+  fieldAt(8, "mq_maxmsg", long),
+  fieldAt(16, "mq_msgsize", long),
+  fieldAt(24, "mq_curmsgs", long),
+]);
+/** Room for a message when nothing else is said. */
+const MQ_ROOM = 8192;
+
 const fdParam: Param = param("fd", fd);
 const device32 = word(4, false, printDevice);
 
@@ -103,6 +115,25 @@ export const fileCalls: readonly Signature[] = [
     param("name", path),
     param("oflag", openMode),
     param("mode", createMode(1)),
-    param("attr", (arg) => (createMode(1)(arg) === null ? null : address)),
+    param("attr", (arg) => (createMode(1)(arg) === null ? null : pointer(mqAttr, "in"))),
+  ]),
+  declare("mq_timedsend", [
+    param("mqdes", fd),
+    param("msg_ptr", pointer(buffer({ arg: 2 }), "in")),
+    param("msg_len", ulong),
+    param("msg_prio", uint),
+    param("abs_timeout", pointer(timespec, "in")),
+  ]),
+  declare("mq_timedreceive", [
+    param("mqdes", fd),
+    param("msg_ptr", pointer(buffer({ arg: 2 }, "result"), "out")),
+    param("msg_len", ulong, MQ_ROOM),
+    param("msg_prio", pointer(boxed(uint), "out"), 0),
+    param("abs_timeout", pointer(timespec, "in"), 0),
+  ]),
+  declare("mq_getsetattr", [
+    param("mqdes", fd),
+    param("mqstat", pointer(mqAttr, "in")),
+    param("omqstat", pointer(mqAttr, "out")),
   ]),
 ];
