@@ -1,34 +1,12 @@
 /**
  * Several processes behind one port: each has a listening socket of its own with SO_REUSEPORT, and Linux spreads the connections.
  */
-import {
-  Acceptor,
-  Connection,
-  defineProgram,
-  listenTcp,
-  type Program,
-  Reactor,
-  Sock,
-  type Syscalls,
-  type UserBuffer,
-} from "epollsim/runtime";
+import { Acceptor, defineProgram, listenTcp, type Program, Reactor, Sock, type Syscalls } from "epollsim/runtime";
 import { type EchoResult, echoClients } from "./lib/echo-clients.ts";
+import { Echo } from "./lib/echo-connection.ts";
 import { table } from "./lib/table.ts";
 
 const PORT = 8080;
-
-class Echo extends Connection {
-  protected override readonly readBuffer: UserBuffer;
-
-  constructor(reactor: Reactor, buffer: UserBuffer) {
-    super(reactor);
-    this.readBuffer = buffer;
-  }
-
-  protected override received(sys: Syscalls, buf: UserBuffer, count: number): void {
-    this.send(sys, buf, count);
-  }
-}
 
 export const program = defineProgram({
   summary: "Worker processes that share a port by SO_REUSEPORT",

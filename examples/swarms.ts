@@ -5,7 +5,6 @@
 import {
   Acceptor,
   type Blocking,
-  Connection,
   checked,
   connectTcp,
   defineProgram,
@@ -22,6 +21,7 @@ import {
   type UserBuffer,
   writeAll,
 } from "epollsim/runtime";
+import { IdleEcho, type IdleLimit } from "./lib/echo-connection.ts";
 import { table } from "./lib/table.ts";
 
 const PORT = 9000;
@@ -38,42 +38,18 @@ interface Served {
   idle: number;
 }
 
-interface Shared {
-  readonly buffer: UserBuffer;
-  readonly idleMs: number;
-  readonly served: Served;
-  readonly sys: Syscalls;
-}
+/** Notes how each ends. */
+class Client extends IdleEcho {
+  readonly #served: Served;
 
-class Echo extends Connection {
-  readonly #shared: Shared;
-
-  constructor(reactor: Reactor, shared: Shared) {
-    super(reactor);
-    this.#shared = shared;
-  }
-
-  protected override get readBuffer(): UserBuffer {
-    return this.#shared.buffer;
-  }
-
-  protected override received(sys: Syscalls, buf: UserBuffer, count: number): void {
-    this.send(sys, buf, count);
+  constructor(reactor: Reactor, buffer: UserBuffer, limit: IdleLimit, served: Served) {
+    super(reactor, buffer, limit);
+    this.#served = served;
   }
 
   protected override closed(_sys: Syscalls, errno: number): void {
-    if (errno > 0) this.#shared.served.failed += 1;
-    else this.#shared.served.ended += 1;
-  }
-
-  override expired(): void {
-    const { idleMs, sys, served } = this.#shared;
-    const dueMs = this.activeMs + idleMs;
-    if (dueMs > this.reactor.nowMs(sys)) this.reactor.timers.start(this, dueMs);
-    else {
-      served.idle += 1;
-      this.close(sys);
-    }
+    if (errno > 0) this.#served.failed += 1;
+    else this.#served.ended += 1;
   }
 }
 
@@ -147,12 +123,17 @@ export const program = defineProgram({
 
 function serve(sys: Syscalls, served: Served, idleMs: number): Program {
   const reactor = new Reactor(sys);
-  const shared: Shared = { buffer: sys.memory.alloc(4096), idleMs, served, sys };
+  const buffer = sys.memory.alloc(4096);
+  const limit: IdleLimit = {
+    idleMs,
+    sys,
+    idled: () => {
+      served.idle += 1;
+    },
+  };
   const acceptor = new Acceptor((own, fd) => {
     served.accepted += 1;
-    const connection = new Echo(reactor, shared);
-    connection.open(own, fd);
-    reactor.timers.start(connection, connection.activeMs + idleMs);
+    new Client(reactor, buffer, limit, served).open(own, fd);
   });
   reactor.add(sys, listenTcp(sys, "0.0.0.0", PORT, { flags: Sock.NONBLOCK }), acceptor);
   return reactor.loop(sys);

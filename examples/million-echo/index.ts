@@ -32,6 +32,7 @@ export const program = defineProgram({
     if (load.wrongBytes > 0) fail(`${load.wrongBytes} answers differ from what was sent`);
     if (load.roundTrips !== 2 * connections) fail(`${load.roundTrips} round trips of ${2 * connections}`);
     if (load.idleTimers !== connections) fail(`${load.idleTimers ?? 0} idle time-outs for ${connections} connections`);
+    if (server.bytes !== load.roundTrips * 16) fail(`the server has sent ${server.bytes} bytes back`);
     if (expire && server.idleClosed !== connections) fail(`${server.idleClosed} connections closed for being idle`);
     return {
       variant,

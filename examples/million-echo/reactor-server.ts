@@ -1,60 +1,35 @@
 /** The server as one thread on an edge-triggered reactor. */
-import {
-  Acceptor,
-  Connection,
-  listenTcp,
-  type Program,
-  Reactor,
-  Sock,
-  type Syscalls,
-  type UserBuffer,
-} from "epollsim/runtime";
+import { Acceptor, listenTcp, type Program, Reactor, Sock, type Syscalls, type UserBuffer } from "epollsim/runtime";
+import { IdleEcho, type IdleLimit } from "../lib/echo-connection.ts";
 import type { ServerFigures, ServerOptions } from "./variants.ts";
 
-/** What all connections share. */
-interface Shared {
-  readonly figures: ServerFigures;
-  readonly buffer: UserBuffer;
-  readonly idleMs: number;
-  readonly sys: Syscalls;
-}
+/** Counts what it sends back. */
+class CountedEcho extends IdleEcho {
+  readonly #figures: ServerFigures;
 
-class EchoConnection extends Connection {
-  readonly #shared: Shared;
-
-  constructor(reactor: Reactor, shared: Shared) {
-    super(reactor);
-    this.#shared = shared;
-  }
-
-  protected override get readBuffer(): UserBuffer {
-    return this.#shared.buffer;
+  constructor(reactor: Reactor, buffer: UserBuffer, limit: IdleLimit, figures: ServerFigures) {
+    super(reactor, buffer, limit);
+    this.#figures = figures;
   }
 
   protected override received(sys: Syscalls, buf: UserBuffer, count: number): void {
-    this.#shared.figures.bytes += count;
-    this.send(sys, buf, count);
-  }
-
-  /** Bytes only note their time; whoever has been quiet for long enough when the timer comes is closed, others wait on. */
-  override expired(): void {
-    const { idleMs, sys, figures } = this.#shared;
-    const dueMs = this.activeMs + idleMs;
-    if (dueMs > this.reactor.nowMs(sys)) this.reactor.timers.start(this, dueMs);
-    else {
-      figures.idleClosed += 1;
-      this.close(sys);
-    }
+    this.#figures.bytes += count;
+    super.received(sys, buf, count);
   }
 }
 
 export function reactorServer(sys: Syscalls, figures: ServerFigures, { port, idleMs }: ServerOptions): Program {
   const reactor = new Reactor(sys);
-  const shared: Shared = { figures, buffer: sys.memory.alloc(4096), idleMs, sys };
+  const buffer = sys.memory.alloc(4096);
+  const limit: IdleLimit = {
+    idleMs,
+    sys,
+    idled: () => {
+      figures.idleClosed += 1;
+    },
+  };
   const acceptor = new Acceptor((own, fd) => {
-    const connection = new EchoConnection(reactor, shared);
-    connection.open(own, fd);
-    reactor.timers.start(connection, connection.activeMs + idleMs);
+    new CountedEcho(reactor, buffer, limit, figures).open(own, fd);
     figures.accepted += 1;
     figures.idleTimers = reactor.timers.size;
   });

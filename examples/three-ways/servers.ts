@@ -2,17 +2,15 @@
 import {
   Acceptor,
   acceptThreads,
-  Connection,
   listenTcp,
   type Machine,
   type Program,
   Reactor,
   Sock,
-  type Syscalls,
   type Thread,
-  type UserBuffer,
   writeAll,
 } from "epollsim/runtime";
+import { Echo } from "../lib/echo-connection.ts";
 
 const BUFFER_BYTES = 4096;
 /** What `ulimit -s` gives a thread. */
@@ -43,19 +41,6 @@ const threads: Variant = {
       { daemon: true },
     ),
 };
-
-class Echo extends Connection {
-  protected override readonly readBuffer: UserBuffer;
-
-  constructor(reactor: Reactor, buffer: UserBuffer) {
-    super(reactor);
-    this.readBuffer = buffer;
-  }
-
-  protected override received(sys: Syscalls, buf: UserBuffer, count: number): void {
-    this.send(sys, buf, count);
-  }
-}
 
 /** One thread, which sleeps in epoll_wait. */
 const reactor: Variant = {
