@@ -89,11 +89,11 @@ export function installPair(
   return [known.install(known.name(prefixes[0]), a), known.install(known.name(prefixes[1]), b)];
 }
 
-/** One of some sizes that matter, or now and then any other up to the largest of them. */
-export function sizesAround(special: readonly number[]): fc.Arbitrary<number> {
+/** One of some sizes that matter, or now and then any other up to `most`. */
+export function sizesAround(special: readonly number[], most: number = Math.max(...special)): fc.Arbitrary<number> {
   return fc.oneof(
     { weight: 3, arbitrary: fc.constantFrom(...special) },
-    { weight: 1, arbitrary: fc.integer({ min: 1, max: Math.max(...special) }) },
+    { weight: 1, arbitrary: fc.integer({ min: 1, max: most }) },
   );
 }
 

@@ -12,6 +12,8 @@ export interface SocketTraits {
   /** Every kind of socket of the type. */
   readonly all: readonly Kind[];
   readonly sizes: readonly number[];
+  /** Largest of the other sizes; the largest of `sizes`. */
+  readonly sizeMost?: number;
   readonly sendFlags: readonly string[];
   readonly receiveFlags: readonly string[];
   /** Queue lengths that are not a matter of time. */
@@ -39,13 +41,14 @@ export function socketCommands({
   data: kinds,
   all,
   sizes,
+  sizeMost,
   sendFlags,
   receiveFlags,
   queues,
   afterShutdown,
   options,
 }: SocketTraits): readonly Weighted[] {
-  const size = sizesAround(sizes);
+  const size = sizesAround(sizes, sizeMost);
   const some = fc.array(size, { minLength: 1, maxLength: 3 });
   return [
     [

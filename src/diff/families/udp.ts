@@ -10,7 +10,7 @@ import { type IpVersion, V4, V6 } from "./ip.ts";
 import { socketCommands } from "./sockets.ts";
 
 const ALL: readonly Kind[] = ["udp"];
-const SIZES = [0, 1, 1, 2, 100, 188, 512, 700, 1000, 1400, 2000, 4096, 9000, 30000, 65000, 65507, 65508];
+const SIZES = [0, 1, 1, 2, 100, 188, 512, 700, 1000, 1400, 2000, 4096, 9000, 30000, 65000];
 const PORTS = [7201, 7202, 7203];
 const CLOSED_PORT = 7999;
 const anyPort = fc.constantFrom(...PORTS, CLOSED_PORT);
@@ -25,7 +25,8 @@ function open({ domain }: IpVersion, known: KnownState, draft: Draft): Descripto
 }
 
 function family(name: string, version: IpVersion): Family {
-  const { address } = version;
+  const { address, payloadMax, pieceMax } = version;
+  const sizes = [...SIZES, pieceMax, payloadMax + 1];
   return {
     name,
     open: (known, draft, variant) => {
@@ -51,14 +52,15 @@ function family(name: string, version: IpVersion): Family {
       ],
       [
         6,
-        on(ALL, "sendto a port", fc.tuple(fc.constantFrom(...SIZES), anyPort), ({ name }, [size, port], draft, known) =>
+        on(ALL, "sendto a port", fc.tuple(fc.constantFrom(...sizes), anyPort), ({ name }, [size, port], draft, known) =>
           draft.add(`sendto($${name}, ${data(size, known.token())}, ${size}, 0, ${address(port)}) = ?`),
         ),
       ],
       ...socketCommands({
         data: ALL,
         all: ALL,
-        sizes: SIZES,
+        sizes,
+        sizeMost: pieceMax,
         sendFlags: SEND.slice(0, 4),
         receiveFlags: RECEIVE,
         queues: ["FIONREAD", "TIOCOUTQ"],

@@ -164,7 +164,7 @@ export class UdpSock extends InetSock {
   override sendmsg(task: Task, from: IovIter, flags: number, msg: MsgHdr | null): number {
     const autobound = this.#autobind();
     if (autobound < 0) return autobound;
-    if (from.count > 0xffff) return -Errno.EMSGSIZE;
+    if (this.family === Af.INET && from.count > 0xffff) return -Errno.EMSGSIZE;
     if ((flags & Msg.OOB) !== 0) return -Errno.EOPNOTSUPP;
     if ((flags & Msg.MORE) !== 0) throw new Unmodelled("MSG_MORE on a UDP socket");
     const to = this.#destination(msg);

@@ -86,17 +86,24 @@ function connectOnce(
   waiting: UnixConnect | null,
 ): number {
   const other = sk.findOther(task, addr);
-  if (typeof other === "number") return other;
-  if (other.state !== LISTEN || (other.shutdown & RCV_SHUTDOWN) !== 0) return -Errno.ECONNREFUSED;
+  if (typeof other === "number") return refused(sk, other);
+  if (other.state !== LISTEN || (other.shutdown & RCV_SHUTDOWN) !== 0) return refused(sk, -Errno.ECONNREFUSED);
   if (other.recvqFull()) {
-    if (nonblock) return -Errno.EAGAIN;
+    if (nonblock) return refused(sk, -Errno.EAGAIN);
     const call = waiting ?? new UnixConnect(sk, addr);
     if (waiting === null) call.deadlineNs = sk.deadline(sk.opts.sndtimeo);
     return waitForPeer(task, other, call);
   }
-  if (sk.state !== CLOSE) return sk.state === ESTABLISHED ? -Errno.EISCONN : -Errno.EINVAL;
+  if (sk.state !== CLOSE) return refused(sk, sk.state === ESTABLISHED ? -Errno.EISCONN : -Errno.EINVAL);
   establish(sk, task, other);
   return 0;
+}
+
+/** The other end, which Linux makes before it looks whether it is wanted, is closed again: as after each close, a collection is due. */
+function refused(sk: UnixSock, err: number): number {
+  sk.net.inflight.request();
+  sk.net.runDelayed();
+  return err;
 }
 
 function establish(sk: UnixSock, task: Task, other: UnixSock): void {
