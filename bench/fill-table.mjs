@@ -1,13 +1,15 @@
 #!/usr/bin/env node
 // How many bytes fit before EAGAIN: pipes and unix sockets, for many write sizes and buffer sizes, on the model and on this
 // kernel, side by side. Exit 1 when they differ anywhere.
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { plainTable } from "../dist/cli/diff-text.js";
 import { firstChoice } from "../dist/kernel/choice.js";
 import { kernelProfile, NEWEST } from "../dist/kernel/profile.js";
 import { AgentUnavailable, NativePort } from "../dist/native-bridge/index.js";
 import { ModelPort } from "../dist/syscalls/model-port.js";
 import { UserLayout } from "../dist/syscalls/port.js";
+import { lower } from "../dist/trace/lower.js";
+import { parseScript } from "../dist/trace/script.js";
 
 const SIZE_MAX = 65536;
 const EAGAIN = -11;
@@ -46,8 +48,15 @@ const FILES = [
   { file: "unix seqpacket", buffers: SOCKET_BUFFERS, type: 5 },
 ];
 
+function sizeNumber(text) {
+  const size = Number(text);
+  if (Number.isInteger(size) && size >= 1 && size <= SIZE_MAX) return size;
+  throw new InvalidArgumentError(`'${text}' is no size from 1 to ${SIZE_MAX}.`);
+}
+
 const options = new Command("npm run bench:fill --")
   .description("Compares how many bytes fit before EAGAIN, on the model and on this kernel.")
+  .option("--sizes <list>", "these write sizes, such as 1,100,4096", (list) => list.split(",").map(sizeNumber))
   .option("--all", `every write size from 1 to ${SIZE_MAX} (takes long), not a selection`)
   .option("--json", "print one JSON object a row, then the sums")
   .addHelpText(
@@ -98,12 +107,14 @@ function stepsOf({ type, ask, size, writes }) {
   return { from, steps: [...steps, call("close", FIRST), call("close", SECOND)] };
 }
 
+/** Nothing but a watchdog. */
+const setup = { ...lower(parseScript("", "fill")).program.setup, watchdogNs: WATCHDOG_NS };
+
 /** Runs some cells as one program. @returns for each what fitted, or null if it never got full. */
 async function runProgram(port, cells) {
   const parts = cells.map(stepsOf);
   // both worlds find memory for the longest write
   const last = { op: "poke", addr: DATA + SIZE_MAX - 1, bytes: Uint8Array.from([0]) };
-  const setup = { uid: null, nofile: null, sysctls: new Map(), slots: 0, watchdogNs: WATCHDOG_NS };
   const { steps, end, reason } = await port.run({ setup, steps: [last, ...parts.flatMap((part) => part.steps)] });
   if (end !== "done") throw new Error(`the program ended early: ${end}, ${reason}`);
   let at = 1;
@@ -169,7 +180,8 @@ function show({ file, buffers }, columns) {
   console.log(`${plainTable(head, rows, [...head.keys()])}\n`);
 }
 
-const sizes = options.all ? Array.from({ length: SIZE_MAX }, (_, index) => index + 1) : selection();
+const every = () => Array.from({ length: SIZE_MAX }, (_, index) => index + 1);
+const sizes = options.sizes ?? (options.all ? every() : selection());
 const total = sizes.length * FILES.reduce((sum, { buffers }) => sum + buffers.length, 0);
 
 /** One file with one buffer, all sizes, in both worlds. */
