@@ -8,12 +8,15 @@ import { wantedMask, wordsOfKey } from "./change-text.ts";
 import type { Style } from "./style.ts";
 
 const INDENT = "  ";
+const NOT_FORESEEN =
+  "the recording shows another result than the model gave (epollsim replay tells which): what follows is the model's, not what happened";
 
 /** The lines of one explanation, without line feeds. */
 export function* explanationText(explanation: Explanation, style: Style): Generator<string, void, undefined> {
   const { line, task, call, ending, answers, wakings, effects } = explanation;
   const who = task === null ? "" : ` of task ${task}`;
   yield style.strong(`line ${line}: ${call}${who}: ${endingText(explanation)}`);
+  if (!explanation.foreseen) yield `${INDENT}${style.bad(NOT_FORESEEN)}`;
   for (const waking of wakings) yield* wakingText(waking, style);
   for (const answer of answers) yield* answerText(answer, style);
   if (ending === "time-out" && effects.length === 0) yield `${INDENT}it was not to wait (time-out 0)`;

@@ -1,5 +1,7 @@
 /** Scripts with known causes under traces/explain, and what `explain` must answer: verdicts and lines, not words. */
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { cli } from "../helpers/cli.ts";
 
@@ -174,6 +176,20 @@ test("bad questions are refused with a remedy", async () => {
     const ran = await cli(["explain", script, ...question]);
     expect(ran.code).toBe(2);
     expect(ran.err).toContain("hint:");
+  }
+});
+
+test("a wait that the model does not foresee is called so", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "epollsim-"));
+  const trace = join(folder, "middle.strace");
+  const wait = "epoll_wait(3<anon_inode:[eventpoll]>, [{events=EPOLLIN, data={u32=1, u64=1}}], 8, -1) = 1 <0.1>";
+  writeFileSync(trace, `100 1.0 ${wait}\n100 1.2 close(9) = 0\n`);
+  try {
+    const [found] = (await explanations(trace)) as unknown as [Explained];
+    expect(found).toMatchObject({ foreseen: false, complete: false });
+    expect((await cli(["explain", trace])).out).toContain("another result than the model gave");
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 });
 

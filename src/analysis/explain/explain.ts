@@ -52,6 +52,8 @@ export interface Explanation {
   readonly task: string | null;
   readonly call: string;
   readonly ending: Ending;
+  /** False when the recording shows another result than the model gave: the chain is the model's, not what happened. */
+  readonly foreseen: boolean;
   /** One for each event that it reported; where it reported none, one for each registration. */
   readonly answers: readonly Answer[];
   readonly wakings: readonly Waking[];
@@ -87,7 +89,14 @@ export class Explainer {
     if (record === null) return null;
     const id = this.#history.callAt(record.line);
     if (id === 0)
-      return { ...frame(record, "not-reached"), answers: [], wakings: [], effects: [], lines: [], complete: false };
+      return {
+        ...this.#frame(record, "not-reached"),
+        answers: [],
+        wakings: [],
+        effects: [],
+        lines: [],
+        complete: false,
+      };
     return WAIT.test(record.name) ? this.#wait(record, id) : this.#other(record, id);
   }
 
@@ -109,6 +118,11 @@ export class Explainer {
     const effects = timer.map((event) => this.#facts.of(event));
     const explained = ending !== "events" || delivered.length === log.x(result) || delivered.length > ANSWERS_MAX;
     return this.#whole(record, ending, { answers, wakings, effects }, explained);
+  }
+
+  #frame(record: CallNote, ending: Ending): Pick<Explanation, "line" | "task" | "call" | "ending" | "foreseen"> {
+    const foreseen = !this.#evidence.doubtful.has(record.line);
+    return { line: record.line, task: record.task, call: record.name, ending, foreseen };
   }
 
   /** The events that ended a wait's sleep by its time-out. */
@@ -136,8 +150,9 @@ export class Explainer {
       linesOf(effects),
     );
     const facts = [...answers.flatMap((a) => a.facts), ...wakings.flatMap((w) => w.facts), ...effects];
-    const complete = explained && facts.every((fact) => this.#hasRoot(fact));
-    return { ...frame(record, ending), ...parts, lines, complete };
+    const head = this.#frame(record, ending);
+    const complete = explained && head.foreseen && facts.every((fact) => this.#hasRoot(fact));
+    return { ...head, ...parts, lines, complete };
   }
 
   /** Whether the chain behind a fact ends where a chain may end. */
@@ -297,10 +312,6 @@ export class Explainer {
     }
     return lines;
   }
-}
-
-function frame(record: CallNote, ending: Ending): Pick<Explanation, "line" | "task" | "call" | "ending"> {
-  return { line: record.line, task: record.task, call: record.name, ending };
 }
 
 function endingOf(result: number): Ending {
