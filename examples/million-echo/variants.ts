@@ -1,5 +1,6 @@
 /** The servers that can hold the million: each started as a daemon, with what it reports. */
 import type { Machine } from "epollsim/runtime";
+import { goroutineServer } from "./goroutine-server.ts";
 import { reactorServer } from "./reactor-server.ts";
 
 export interface ServerFigures {
@@ -29,6 +30,12 @@ export const variants: Readonly<Record<string, Variant>> = {
     bytesPerConnection: 3600,
     start: (box, figures, options) => {
       box.spawn("server", (sys) => reactorServer(sys, figures, options), { daemon: true, nofile: options.nofile });
+    },
+  },
+  goroutines: {
+    bytesPerConnection: 5600,
+    start: (box, figures, options) => {
+      box.spawn("server", goroutineServer(figures, options), { daemon: true, nofile: options.nofile });
     },
   },
 };
