@@ -22,7 +22,7 @@ const HEADER = [
 ];
 
 export const program = defineProgram({
-  summary: "The same echo server as threads and as an event loop: calls, switches, wake-ups, memory",
+  summary: "The same echo server as threads, as an event loop and as goroutines: calls, switches, wake-ups, memory",
   options: {
     clients: { default: 200, help: "connections at the same time", min: 1 },
     rounds: { default: 10, help: "messages of each client", min: 1 },

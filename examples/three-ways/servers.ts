@@ -1,4 +1,5 @@
 /** The same echo server three ways. A variant starts its server as a daemon and says what to count. */
+import { type Conn, type Go, goProgram, type Runtime } from "epollsim/go";
 import {
   Acceptor,
   acceptThreads,
@@ -59,5 +60,33 @@ const reactor: Variant = {
     ),
 };
 
+/** A goroutine for each connection, which blocks in name only. Their stacks are the host's: Go's begin with this much. */
+const goroutines: Variant = {
+  stackBytes: 2048,
+  start: (box, port) =>
+    box.spawn(
+      "goroutines",
+      goProgram(function* main(rt) {
+        const { value: ln, err } = yield* rt.listen("tcp4", `127.0.0.1:${port}`);
+        if (err !== null) return rt.panic(err.text);
+        for (;;) {
+          const { value: conn } = yield* ln.accept();
+          if (conn !== null) rt.go("echo", () => echoConn(rt, conn));
+        }
+      }),
+      { daemon: true },
+    ),
+};
+
+function* echoConn(rt: Runtime, conn: Conn): Go<void> {
+  const buf = rt.makeBytes(BUFFER_BYTES);
+  for (;;) {
+    const { n, err } = yield* conn.read(buf);
+    if (err !== null) break;
+    yield* conn.write(buf.subarray(0, n));
+  }
+  yield* conn.close();
+}
+
 /** By name, in the order of the table. */
-export const variants: Readonly<Record<string, Variant>> = { threads, reactor };
+export const variants: Readonly<Record<string, Variant>> = { threads, reactor, goroutines };

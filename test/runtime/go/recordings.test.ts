@@ -11,10 +11,11 @@ import { describe, expect, test } from "vitest";
 import { deadlines } from "../../../examples/go/deadlines.ts";
 import { echoswarm } from "../../../examples/go/echoswarm.ts";
 import { halfclose } from "../../../examples/go/halfclose.ts";
+import { httpbasic } from "../../../examples/go/httpbasic.ts";
 import { pingpong } from "../../../examples/go/pingpong.ts";
 import { timersleep } from "../../../examples/go/timersleep.ts";
 import { cli, jsonLines } from "../../helpers/cli.ts";
-import { traceGo } from "../../helpers/go.ts";
+import { runGo, traceGo } from "../../helpers/go.ts";
 import { livesOf, livesOfFile, matched } from "../../helpers/go-lives.ts";
 
 interface Recording {
@@ -69,6 +70,34 @@ describe.each(recordings)("$name", ({ name, main, gomaxprocs, exact }) => {
     } finally {
       rmSync(folder, { recursive: true });
     }
+  });
+});
+
+describe("httpbasic", () => {
+  /** What the first connection of the server does up to the big answer: the requests in a row. */
+  const inRow = (lives: readonly string[]): string => {
+    const life = lives.find((text) => text.startsWith("accept4") && text.includes("read 99"));
+    return (life ?? "").split("read 99")[0] ?? "";
+  };
+
+  test.each([1, 2])(
+    "at GOMAXPROCS %i the requests in a row are those of the recording, and a replay diverges nowhere",
+    (p) => {
+      const text = traceGo(httpbasic({ seq: 10, par: 8 }), { gomaxprocs: p });
+      const options = { withoutAgain: true, summed: true };
+      const real = livesOfFile(fileOf(p === 1 ? "httpbasic-p1" : "httpbasic"), options).lives;
+      const simulated = livesOf(text, options).lives;
+      expect(inRow(simulated)).toBe(inRow(real));
+      expect(inRow(real).split("read 101")).toHaveLength(11);
+    },
+  );
+
+  test("all answers come, and the server ends in order; counters lie where real Go's do", () => {
+    const { out, rt } = runGo(httpbasic({ seq: 10, par: 8 }));
+    expect(out).toEqual(["total 200300 serve: http: Server closed"]);
+    expect(rt.stats.parksByReason.get("sync.Cond.Wait")).toBe(51);
+    expect(rt.stats.parksByReason.get("chan receive")).toBe(53);
+    expect(rt.stats.parksByReason.get("IO wait")).toBeGreaterThanOrEqual(115);
   });
 });
 

@@ -1,0 +1,425 @@
+/**
+ * As much of net/http as a server and a client with kept connections need: HTTP/1.1, Content-Length or chunks, no trailers.
+ *
+ * The goroutines are those of Go's package: one for each connection of the server; two, for reading and for writing, for each connection
+ * of the client, which a pool of idle ones hands out, the latest first.
+ */
+import {
+  bytesOf,
+  type Chan,
+  type Cond,
+  type Conn,
+  EOF,
+  type Go,
+  GoError,
+  type Listener,
+  type Mutex,
+  RecvCase,
+  type Runtime,
+  textOf,
+} from "epollsim/go";
+
+const BUFFER_BYTES = 4096;
+const CRLF = "\r\n";
+const HEADERS_END = "\r\n\r\n";
+/** A body up to this size is sent with its length, a bigger one in chunks (`bufferBeforeChunkingSize`). */
+const CHUNKING_BYTES = 2048;
+export const ErrServerClosed: GoError = new GoError("http: Server closed");
+const ErrMalformed: GoError = new GoError("malformed HTTP message");
+const HEADERS_MAX = 1 << 16;
+
+export interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly body: Uint8Array;
+}
+
+export type Handler = (request: Request) => Uint8Array;
+
+/** Bytes of a connection, read in pieces of 4 KiB. */
+class Reader {
+  readonly #conn: Conn;
+  readonly #buf: Uint8Array = new Uint8Array(BUFFER_BYTES);
+  #text = "";
+
+  constructor(conn: Conn) {
+    this.#conn = conn;
+  }
+
+  /** @returns null, or why there is nothing more. */
+  *#fill(): Go<GoError | null> {
+    const { n, err } = yield* this.#conn.read(this.#buf);
+    this.#text += textOf(this.#buf, 0, n);
+    return err;
+  }
+
+  /** A byte that was read ahead. */
+  unread(byte: Uint8Array): void {
+    this.#text += textOf(byte);
+  }
+
+  /** Waits until something has come. */
+  *peek(): Go<GoError | null> {
+    return this.#text.length > 0 ? null : yield* this.#fill();
+  }
+
+  /** Everything up to `end`, without it; an error instead. */
+  *until(end: string): Go<string | GoError> {
+    for (;;) {
+      const at = this.#text.indexOf(end);
+      if (at >= 0) {
+        const part = this.#text.slice(0, at);
+        this.#text = this.#text.slice(at + end.length);
+        return part;
+      }
+      if (this.#text.length > HEADERS_MAX) return ErrMalformed;
+      const err = yield* this.#fill();
+      if (err !== null) return err;
+    }
+  }
+
+  *take(length: number): Go<string | GoError> {
+    while (this.#text.length < length) {
+      const err = yield* this.#fill();
+      if (err !== null) return err;
+    }
+    const part = this.#text.slice(0, length);
+    this.#text = this.#text.slice(length);
+    return part;
+  }
+}
+
+/** `connReader`: while a handler works a goroutine reads one byte ahead, to notice a client that goes away. */
+class BackgroundRead {
+  readonly #rt: Runtime;
+  readonly #conn: Conn;
+  readonly #reader: Reader;
+  readonly #mu: Mutex;
+  readonly #cond: Cond;
+  #inRead = false;
+
+  constructor(rt: Runtime, conn: Conn, reader: Reader) {
+    this.#rt = rt;
+    this.#conn = conn;
+    this.#reader = reader;
+    this.#mu = rt.mutex();
+    this.#cond = rt.cond(this.#mu);
+  }
+
+  start(): void {
+    this.#inRead = true;
+    this.#rt.go("net/http.(*connReader).backgroundRead", () => this.#run());
+  }
+
+  *#run(): Go<void> {
+    const byte = new Uint8Array(1);
+    const { n } = yield* this.#conn.read(byte);
+    yield* this.#mu.lock();
+    if (n > 0) this.#reader.unread(byte);
+    this.#inRead = false;
+    yield* this.#mu.unlock();
+    this.#cond.broadcast();
+  }
+
+  /** `abortPendingRead`: a deadline in the past ends it. */
+  *abort(): Go<void> {
+    yield* this.#mu.lock();
+    if (this.#inRead) {
+      this.#conn.setReadDeadline(1);
+      while (this.#inRead) yield* this.#cond.wait();
+      this.#conn.setReadDeadline(0);
+    }
+    yield* this.#mu.unlock();
+  }
+}
+
+/** The first line, and what the headers say about the body. */
+interface Head {
+  readonly first: string;
+  readonly chunked: boolean;
+  readonly length: number;
+}
+
+function* readHead(reader: Reader): Go<Head | GoError> {
+  const head = yield* reader.until(HEADERS_END);
+  if (typeof head !== "string") return head;
+  const [first = "", ...fields] = head.split(CRLF);
+  const headers = new Map(fields.map((field) => [nameOf(field), field.slice(field.indexOf(":") + 1).trim()]));
+  const length = Number(headers.get("content-length") ?? 0);
+  if (!Number.isInteger(length) || length < 0) return ErrMalformed;
+  return { first, chunked: headers.get("transfer-encoding") === "chunked", length };
+}
+
+function nameOf(field: string): string {
+  return field.slice(0, field.indexOf(":")).toLowerCase();
+}
+
+function* readBody(reader: Reader, { chunked, length }: Head): Go<string | GoError> {
+  return chunked ? yield* readChunks(reader) : yield* reader.take(length);
+}
+
+function* readChunks(reader: Reader): Go<string | GoError> {
+  const parts: string[] = [];
+  for (;;) {
+    const size = yield* reader.until(CRLF);
+    if (typeof size !== "string") return size;
+    const length = Number.parseInt(size, 16);
+    if (!(length >= 0)) return ErrMalformed;
+    const part = yield* reader.take(length);
+    const end = yield* reader.until(CRLF);
+    if (typeof part !== "string") return part;
+    if (typeof end !== "string") return end;
+    if (length === 0) return parts.join("");
+    parts.push(part);
+  }
+}
+
+/** `http.Server`. */
+export class Server {
+  readonly #rt: Runtime;
+  readonly #handlers: ReadonlyMap<string, Handler>;
+  readonly #conns: Map<Conn, "new" | "active" | "idle"> = new Map();
+  #listener: Listener | null = null;
+  #shutdown = false;
+  requests = 0;
+
+  constructor(rt: Runtime, handlers: ReadonlyMap<string, Handler>) {
+    this.#rt = rt;
+    this.#handlers = handlers;
+  }
+
+  /** `Serve`: a goroutine for each connection, until `shutdown`. */
+  *serve(ln: Listener): Go<GoError> {
+    this.#listener = ln;
+    for (;;) {
+      const { value: conn, err } = yield* ln.accept();
+      if (err !== null) return this.#shutdown ? ErrServerClosed : err;
+      this.#conns.set(conn, "new");
+      this.#rt.go("net/http.(*conn).serve", () => this.#serveConn(conn));
+    }
+  }
+
+  *#serveConn(conn: Conn): Go<void> {
+    const reader = new Reader(conn);
+    const background = new BackgroundRead(this.#rt, conn, reader);
+    while ((yield* reader.peek()) === null) {
+      this.#conns.set(conn, "active");
+      const head = yield* readHead(reader);
+      if (head instanceof GoError) break;
+      const body = yield* readBody(reader, head);
+      if (body instanceof GoError) break;
+      const [method = "", path = ""] = head.first.split(" ");
+      this.requests += 1;
+      background.start();
+      const sent = yield* this.#respond(conn, { method, path, body: bytesOf(body) });
+      yield* background.abort();
+      if (!sent) break;
+      this.#conns.set(conn, "idle");
+      if (this.#shutdown) break;
+    }
+    this.#conns.delete(conn);
+    yield* conn.close();
+  }
+
+  *#respond(conn: Conn, request: Request): Go<boolean> {
+    const handler = this.#handlers.get(request.path);
+    const body = handler?.(request) ?? bytesOf("404 page not found\n");
+    const status = handler === undefined ? "404 Not Found" : "200 OK";
+    const date = "Date: Thu, 01 Jan 2026 00:00:00 GMT";
+    const type = "Content-Type: text/plain; charset=utf-8";
+    if (body.length <= CHUNKING_BYTES) {
+      const head = [`HTTP/1.1 ${status}`, date, `Content-Length: ${body.length}`, type].join(CRLF);
+      return (yield* conn.write(join(bytesOf(head + HEADERS_END), body))).err === null;
+    }
+    const head = [`HTTP/1.1 ${status}`, date, "Content-Type: application/octet-stream", "Transfer-Encoding: chunked"];
+    const start = bytesOf(`${head.join(CRLF)}${HEADERS_END}${body.length.toString(16)}${CRLF}`);
+    return (yield* conn.write(join(start, body, bytesOf(`${CRLF}0${HEADERS_END}`)))).err === null;
+  }
+
+  /** `Shutdown`: no new connections; waits until those that work are idle, and closes them. */
+  *shutdown(): Go<void> {
+    this.#shutdown = true;
+    if (this.#listener !== null) yield* this.#listener.close();
+    for (let wait = 1_000_000; ; wait = Math.min(2 * wait, 500_000_000)) {
+      for (const [conn, state] of this.#conns) {
+        if (state === "active") continue;
+        this.#conns.delete(conn);
+        yield* conn.close();
+      }
+      if (this.#conns.size === 0) return;
+      yield* this.#rt.sleep(wait);
+    }
+  }
+}
+
+function join(...parts: Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+/** What the writing goroutine gets; `written` tells the caller how it went. */
+interface WriteRequest {
+  readonly bytes: Uint8Array;
+  readonly written: Chan<GoError | null>;
+}
+
+/** `persistConn`: a connection of the client with its two goroutines. */
+class PersistConn {
+  readonly conn: Conn;
+  readonly reader: Reader;
+  readonly requests: Chan<WriteRequest>;
+  readonly answers: Chan<Head | GoError>;
+  /** The caller has read the body, or given up. */
+  readonly bodyRead: Chan<boolean>;
+  /** The connection has been put back: the caller may go on. */
+  readonly putBack: Chan<void>;
+  closed = false;
+
+  constructor(rt: Runtime, conn: Conn) {
+    this.conn = conn;
+    this.reader = new Reader(conn);
+    this.requests = rt.chan<WriteRequest>(1);
+    this.answers = rt.chan<Head | GoError>();
+    this.bodyRead = rt.chan<boolean>(2);
+    this.putBack = rt.chan<void>();
+  }
+}
+
+/** `http.Transport` with a client on it, for one host. */
+export class Client {
+  readonly #rt: Runtime;
+  readonly #address: string;
+  readonly #maxIdle: number;
+  readonly #idle: PersistConn[] = [];
+  /** Who waits for a connection: one that becomes idle is for the first. */
+  readonly #wanted: Chan<PersistConn | GoError>[] = [];
+  dialed = 0;
+
+  constructor(rt: Runtime, address: string, maxIdle: number) {
+    this.#rt = rt;
+    this.#address = address;
+    this.#maxIdle = maxIdle;
+  }
+
+  /** `Get`, with the whole body. */
+  *get(path: string): Go<Uint8Array | GoError> {
+    const pc = yield* this.#getConn();
+    if (pc instanceof GoError) return pc;
+    const fields = [
+      `GET ${path} HTTP/1.1`,
+      `Host: ${this.#address}`,
+      "User-Agent: Go-http-client/1.1",
+      "Accept-Encoding: gzip",
+    ];
+    const head = yield* this.#roundTrip(pc, bytesOf(fields.join(CRLF) + HEADERS_END));
+    if (head instanceof GoError) return head;
+    const body = yield* readBody(pc.reader, head);
+    yield* pc.bodyRead.send(typeof body === "string");
+    if (typeof body !== "string") return body;
+    yield* pc.putBack.recv();
+    return bytesOf(body);
+  }
+
+  /** `roundTrip`: hears that the request is written, and then of the answer; or of the answer first. */
+  *#roundTrip(pc: PersistConn, bytes: Uint8Array): Go<Head | GoError> {
+    const written = this.#rt.chan<GoError | null>(1);
+    yield* pc.requests.send({ bytes, written });
+    const answer = new RecvCase(pc.answers);
+    const write = new RecvCase(written);
+    if ((yield* this.#rt.select([write, answer])) === 0) {
+      const err = write.received.value ?? null;
+      if (err !== null) return err;
+      yield* this.#rt.select([answer]);
+    }
+    return answer.received.value ?? EOF;
+  }
+
+  /** The latest idle one; else whatever comes first of a new one and one that another request is done with. */
+  *#getConn(): Go<PersistConn | GoError> {
+    const idle = this.#idle.pop();
+    if (idle !== undefined) return idle;
+    const want = this.#rt.chan<PersistConn | GoError>(1);
+    this.#wanted.push(want);
+    this.#rt.go("net/http.(*Transport).dialConnFor", () => this.#dialFor(want));
+    const got = new RecvCase(want);
+    yield* this.#rt.select([got]);
+    return got.received.value ?? EOF;
+  }
+
+  *#dialFor(want: Chan<PersistConn | GoError>): Go<void> {
+    this.dialed += 1;
+    const { value: conn, err } = yield* this.#rt.dial("tcp4", this.#address);
+    if (err !== null) {
+      want.trySend(err);
+      return;
+    }
+    const pc = new PersistConn(this.#rt, conn);
+    this.#rt.go("net/http.(*persistConn).readLoop", () => this.#readLoop(pc));
+    this.#rt.go("net/http.(*persistConn).writeLoop", () => writeLoop(this.#rt, pc));
+    const at = this.#wanted.indexOf(want);
+    if (at < 0) {
+      yield* this.#putIdle(pc);
+      return;
+    }
+    this.#wanted.splice(at, 1);
+    want.trySend(pc);
+  }
+
+  /** Answers are handed to their callers, who read the bodies; then the connection is for the next. */
+  *#readLoop(pc: PersistConn): Go<void> {
+    while ((yield* pc.reader.peek()) === null) {
+      const head = yield* readHead(pc.reader);
+      yield* pc.answers.send(head);
+      if (head instanceof GoError) break;
+      const done = new RecvCase(pc.bodyRead);
+      yield* this.#rt.select([done]);
+      if (done.received.value !== true) break;
+      yield* this.#putIdle(pc);
+      yield* pc.putBack.send();
+    }
+    this.#remove(pc);
+    yield* close(pc);
+  }
+
+  /** `tryPutIdleConn`: to who waits, into the pool, or away with it. */
+  *#putIdle(pc: PersistConn): Go<void> {
+    const want = this.#wanted.shift();
+    if (want !== undefined) want.trySend(pc);
+    else if (this.#idle.length < this.#maxIdle) this.#idle.push(pc);
+    else yield* close(pc);
+  }
+
+  #remove(pc: PersistConn): void {
+    const at = this.#idle.indexOf(pc);
+    if (at >= 0) this.#idle.splice(at, 1);
+  }
+
+  /** `CloseIdleConnections`. */
+  *closeIdle(): Go<void> {
+    for (const pc of this.#idle.splice(0)) yield* close(pc);
+  }
+}
+
+function* writeLoop(rt: Runtime, pc: PersistConn): Go<void> {
+  for (;;) {
+    const next = new RecvCase(pc.requests);
+    yield* rt.select([next]);
+    const request = next.received.value;
+    if (request === undefined) return;
+    const { err } = yield* pc.conn.write(request.bytes);
+    yield* request.written.send(err);
+    if (err !== null) return;
+  }
+}
+
+function* close(pc: PersistConn): Go<void> {
+  if (pc.closed) return;
+  pc.closed = true;
+  pc.requests.close();
+  yield* pc.conn.close();
+}
