@@ -1,7 +1,7 @@
 /**
  * Go programs as `epollsim run` starts them: the options that all of them have, and the process.
  */
-import type { Machine } from "../machine.ts";
+import type { Machine, ProcessOptions } from "../machine.ts";
 import type { Thread } from "../thread.ts";
 import { type GoMain, goProgram, type Runtime } from "./runtime.ts";
 import type { Stats } from "./stats.ts";
@@ -25,12 +25,18 @@ export interface GoProcess {
   readonly rt: Runtime | null;
 }
 
-export function spawnGo(machine: Machine, name: string, main: GoMain, values: GoValues): GoProcess {
+export function spawnGo(
+  machine: Machine,
+  name: string,
+  main: GoMain,
+  values: GoValues,
+  process: ProcessOptions = {},
+): GoProcess {
   let runtime: Runtime | null = null;
   const body = goProgram(main, { gomaxprocs: values.gomaxprocs, version: values.go }, (rt) => {
     runtime = rt;
   });
-  const thread = machine.spawn(name, body);
+  const thread = machine.spawn(name, body, process);
   return {
     thread,
     get rt(): Runtime | null {
