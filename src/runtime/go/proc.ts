@@ -440,11 +440,10 @@ export class Mstart implements StepProgram {
     return this.#pollOnce();
   }
 
-  /** Step 9. */
+  /** Step 9. The newest's rule of one such poll at a time has no effect: the call takes no time. */
   #pollOnce(): G | null {
     const sched = this.#sched;
     if (!sched.netpollInited || sched.netpollWaiters <= 0 || sched.lastpoll === 0) return null;
-    if (sched.version.pollingNet && sched.pollingNet) return null;
     sched.stats.netpollNonblocking += 1;
     const list = new GList();
     const events = this.#events as EpollEvents;

@@ -171,12 +171,7 @@ export class Runtime implements PollRuntime, TimeRuntime {
     yield* this.#osInit();
     this.unlockOSThread();
     sched.getg().name = "main.main";
-    try {
-      yield* main(this);
-    } catch (error) {
-      if (error instanceof Goexit) sched.mainExited = true;
-      throw error;
-    }
+    yield* main(this);
     this.exit(0);
   }
 

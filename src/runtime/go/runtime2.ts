@@ -256,7 +256,6 @@ export class P {
   /** Intrusive list of idle P's. */
   link: P | null;
   idle: boolean;
-  preempt: boolean;
   /** Newest Go: the M whose goroutine is in a system call while the P stays running (R-003). */
   syscallm: M | null;
   /** Results of the latest `runqget`, `checkTimers` and `stealWork`. */
@@ -283,7 +282,6 @@ export class P {
     this.gFreeCount = 0;
     this.link = null;
     this.idle = false;
-    this.preempt = false;
     this.syscallm = null;
     this.inheritTime = false;
   }

@@ -64,7 +64,6 @@ export class Sched {
   /** Time of the last poll; 0 while a thread is blocked in one. */
   lastpoll = 0;
   pollUntil = 0;
-  pollingNet = false;
   netpollInited = false;
   netpollWaiters = 0;
   sysmonwait = false;
@@ -72,8 +71,6 @@ export class Sched {
   sysmon: M | null = null;
   /** `runtimeInitTime` has been set: main has begun. */
   mainStarted = false;
-  /** Main called Goexit. */
-  mainExited = false;
   numgc = 0;
   lastGc = 0;
   /** Ms whose threads have ended. */

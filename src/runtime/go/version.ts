@@ -12,8 +12,6 @@ export interface GoVersion {
   readonly taggedPollDesc: boolean;
   /** Goroutines taken from a netpoll list leave the count of waiters. */
   readonly netpollAdjustWaiters: boolean;
-  /** At most one thread polls without blocking. */
-  readonly pollingNet: boolean;
   /** A thread about to drop its P may be asked to spin instead. */
   readonly needspinning: boolean;
   /** The global queue is looked at once more after the P was given up. */
@@ -41,7 +39,6 @@ const GO_1_19: GoVersion = {
   netpollEventfd: false,
   taggedPollDesc: false,
   netpollAdjustWaiters: false,
-  pollingNet: false,
   needspinning: false,
   recheckGlobal: false,
   lastpollAfter: false,
@@ -59,7 +56,6 @@ const NEWEST: GoVersion = {
   netpollEventfd: true,
   taggedPollDesc: true,
   netpollAdjustWaiters: true,
-  pollingNet: true,
   needspinning: true,
   recheckGlobal: true,
   lastpollAfter: true,

@@ -304,13 +304,6 @@ describe("finding work", () => {
     expect(rt.stats.netpollTimed).toBeGreaterThan(0);
   });
 
-  test("R-033: the newest has at most one thread in the non-blocking poll", () => {
-    const { rt, status } = runGo(pingpong({ rounds: 50, net: "tcp4" }), { gomaxprocs: 4, version: "newest" });
-    expect(status).toBe(0);
-    expect(rt.sched.version.pollingNet).toBe(true);
-    expect(rt.sched.pollingNet).toBe(false);
-  });
-
   test("R-034, R-061: one parked reader each, data in the order 0..7: readers run 7, 6, ..., 0", () => {
     const order: number[] = [];
     runGo(readers(order));
