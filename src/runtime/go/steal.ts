@@ -33,18 +33,13 @@ const timers: TimerCheck = { pollUntil: 0, ran: false };
 
 /**
  * Four passes over all P's. A thief that has to wait before it may take a runnext stops with `SLEEP` and is called again: `m.stealAt`
- * says where it stood.
- *
- * @param found - receives the goroutine.
- * @param pollUntil - earliest timer known so far, 0 for none. @returns with `m.pollUntil` the earliest one seen.
+ * says where it stood. `m.pollUntil` becomes the earliest timer seen; what was got, `stolen` gives.
  */
 export function stealWork(sched: Sched, m: M): Steal {
   const p = m.p as P;
   const n = sched.gomaxprocs;
   const resumed = m.stealAt > 0;
-  if (!resumed) {
-    m.ranTimer = false;
-  }
+  if (!resumed) m.ranTimer = false;
   let from = resumed ? m.stealAt - 1 : 0;
   m.stealAt = 0;
   let slept = resumed;

@@ -342,33 +342,24 @@ describe("sync", () => {
     expect(out[0]).toBe("panic: sync: negative WaitGroup counter");
   });
 
+  /** Six wait on a Cond until `release`. */
+  const waiting = (release: (cond: Cond) => void): number[] =>
+    queued((rt) => {
+      const mu = rt.mutex();
+      const cond = rt.cond(mu);
+      return {
+        *wait(): Go<void> {
+          yield* mu.lock();
+          yield* cond.wait();
+          yield* mu.unlock();
+        },
+        release: () => release(cond),
+      };
+    });
+
   test("R-184: Broadcast readies 4 5 0 1 2 3, Signal the oldest", () => {
-    const order = queued((rt) => {
-      const mu = rt.mutex();
-      const cond = rt.cond(mu);
-      return {
-        *wait(): Go<void> {
-          yield* mu.lock();
-          yield* cond.wait();
-          yield* mu.unlock();
-        },
-        release: () => cond.broadcast(),
-      };
-    });
-    expect(order).toEqual([4, 5, 0, 1, 2, 3]);
-    const oldest = queued((rt) => {
-      const mu = rt.mutex();
-      const cond = rt.cond(mu);
-      return {
-        *wait(): Go<void> {
-          yield* mu.lock();
-          yield* cond.wait();
-          yield* mu.unlock();
-        },
-        release: () => cond.signal(),
-      };
-    });
-    expect(oldest).toEqual([5]);
+    expect(waiting((cond) => cond.broadcast())).toEqual([4, 5, 0, 1, 2, 3]);
+    expect(waiting((cond) => cond.signal())).toEqual([5]);
   });
 
   test("R-185: a Pool on one P after Put 0, 1, 2, 3 gives 0, 3, 2, 1, nothing", () => {
