@@ -1,5 +1,5 @@
 /** Timers, channels, select, context, sync, deadlocks and ends. */
-import { Canceled, callback, DeadlineExceeded, type Go, type GoMain, RecvCase, SendCase } from "epollsim/go";
+import { Canceled, type Cond, callback, DeadlineExceeded, type Go, type GoMain, RecvCase, SendCase } from "epollsim/go";
 import { describe, expect, test } from "vitest";
 import { runGo } from "../../helpers/go.ts";
 
