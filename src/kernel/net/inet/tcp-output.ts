@@ -106,6 +106,7 @@ export function tcpPushPendingFrames(sk: TcpSock, nagle: Nagle): void {
 function writeXmit(sk: TcpSock, nagle: Nagle): void {
   const mss = tcpCurrentMss(sk);
   let skb = firstUnsent(sk);
+  let released = nagle === Nagle.PUSH;
   for (;;) {
     const room = sk.sndUna + sk.sndWnd - sk.sndNxt;
     if (skb === null) {
@@ -117,7 +118,12 @@ function writeXmit(sk: TcpSock, nagle: Nagle): void {
     if (size > mss && sk.retransmit !== null) size = mss; // what the device would do (`tcp_gso_segment`)
     if (size === 0) break;
     const last = skb.next === null && size === unsent;
-    if (last && size < mss && nagle !== Nagle.PUSH && nagleHolds(sk, nagle)) break;
+    // pieces that Linux keeps in one buffer wait together, and go together
+    const rest = sk.writeSeq - sk.sndNxt - (sk.finQueued ? 1 : 0);
+    if (rest <= room && rest < mss && !released) {
+      if (nagleHolds(sk, nagle)) break;
+      released = true;
+    }
     sendData(sk, skb, size, mss, last);
     if (sk.sndNxt >= skb.seq + skb.len) skb = skb.next;
   }
