@@ -81,6 +81,8 @@ export class ActiveCall {
   inferred = false;
   /** The recording has told something here that it had not told before: an ephemeral port. */
   learnt = false;
+  /** A read that is to find no more than this: the rest had not arrived. */
+  limit: number | null = null;
   /** It was given the recorded events although their order is not possible. */
   disorder = false;
   #encoded: EncodedCall | null = null;
@@ -158,7 +160,7 @@ export class ActiveCall {
     const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
     const { observer } = owner.task.kernel;
     if (observer !== null) observer.entered(owner.task, this.record, a);
-    const ret = this.#run(owner.task, a, b, c, d, e, f);
+    const ret = this.#run(owner.task, a, b, this.limit ?? c, d, e, f);
     if (observer !== null && ret !== BLOCKED) observer.returned(owner.task, ret);
     return ret;
   }

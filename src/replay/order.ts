@@ -22,6 +22,7 @@ import { noteEnds } from "./ports.ts";
 import { QueueOrder } from "./queue-order.ts";
 import { filesAsked, firstFile, NOTHING } from "./records.ts";
 import { isWatchedBy, reaches } from "./relations.ts";
+import { fallsShort } from "./short-read.ts";
 
 /** Effects that one call may set off: a bound for what never settles. */
 const ROUNDS = 10_000;
@@ -153,7 +154,10 @@ export class Order {
       if (wasHeld && !call.isConsumer) this.#advance(ns);
       const mayDiffer = this.#othersWait || call.isConsumer;
       if (mayDiffer && this.#foresee(call) === "no") this.#demand(call);
-      if (call.progress === "idle" && mayDiffer && this.#foresee(call) === "no") this.outside.explain(call);
+      if (call.progress === "idle" && mayDiffer && this.#foresee(call) === "no") {
+        if (fallsShort(call)) call.limit = call.value;
+        else if (isAvailable(call)) this.outside.explain(call); // else it first looks, and finds nothing
+      }
       this.#infer(call);
       this.#force(call);
       if (call.progress === "idle") this.start(call);
@@ -181,7 +185,7 @@ export class Order {
 
   /** The same events in an order that is not possible: a divergence, but what comes later is held to the recorded order. */
   #force(call: ActiveCall): void {
-    if (foresee(call.owner, call) === "no" && this.#queues.settle(call, true)) call.disorder = true;
+    if (this.#foresee(call) === "no" && this.#queues.settle(call, true)) call.disorder = true;
   }
 
   /** A sleeper that would not find what it found. */

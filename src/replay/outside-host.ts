@@ -13,7 +13,7 @@ import { InetSock } from "../kernel/net/inet/inet-sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { Process } from "../kernel/sched/process.ts";
 import { Task } from "../kernel/sched/task.ts";
-import { Af, Msg, SOL_SOCKET, So, Sock } from "../kernel/uapi/socket.ts";
+import { Af, Msg, SOL_SOCKET, SOL_TCP, So, Sock } from "../kernel/uapi/socket.ts";
 import type { SyscallName } from "../kernel/uapi/unistd.ts";
 import { syscallTable } from "../syscalls/table.ts";
 import { type UserArea, UserSpace } from "./user-area.ts";
@@ -22,6 +22,7 @@ import { type UserArea, UserSpace } from "./user-area.ts";
 export const OUTSIDE: object = { name: "outside" };
 const NOFILE = 1 << 20;
 const TID = 0x3fff_ffff;
+const TCP_NODELAY = 1;
 const BACKLOG = 4096;
 const CHUNK = 256 * 1024;
 const QUIET = Msg.DONTWAIT | Msg.NOSIGNAL;
@@ -83,11 +84,19 @@ export class OutsideHost {
     return this.#task.process.files.getRaw(fd);
   }
 
+  /** What it sends is on its way at once. */
+  #noDelay(fd: number): void {
+    this.#call("setsockopt", fd, SOL_TCP, TCP_NODELAY, this.#poke(Uint8Array.of(1, 0, 0, 0)), 4);
+  }
+
   /** Takes every connection that waits. */
   acceptAll(listener: File): void {
     const fd = this.#fds.get(listener);
     if (fd === undefined) return;
-    while (this.#open(this.#call("accept4", fd, 0, 0, Sock.NONBLOCK)) !== null);
+    for (let peer = 0; peer >= 0; ) {
+      peer = this.#call("accept4", fd, 0, 0, Sock.NONBLOCK);
+      if (this.#open(peer) !== null) this.#noDelay(peer);
+    }
   }
 
   /** A client connects from `address` (port 0: any). @returns its socket. */
@@ -97,6 +106,7 @@ export class OutsideHost {
     any.set([0, 0], 2);
     const fd = wanted ?? this.#bound(Sock.STREAM, any);
     if (fd === null) return null;
+    this.#noDelay(fd);
     this.#call("connect", fd, this.#poke(to), to.length);
     return this.#task.process.files.getRaw(fd);
   }

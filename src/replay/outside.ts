@@ -15,7 +15,7 @@ import { InetSock } from "../kernel/net/inet/inet-sock.ts";
 import { tcpSendAck } from "../kernel/net/inet/tcp-output.ts";
 import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { UdpSock } from "../kernel/net/inet/udp-sock.ts";
-import { SkState, SOCK_RCVBUF_LOCK } from "../kernel/net/sock.ts";
+import { SkState, SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK } from "../kernel/net/sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
 import { Af } from "../kernel/uapi/socket.ts";
@@ -31,6 +31,7 @@ import { addressOf, OutsideHost } from "./outside-host.ts";
 import { noteEnds, portIn } from "./ports.ts";
 import { firstFile, isSymbol, NOTHING } from "./records.ts";
 import { peerOf } from "./relations.ts";
+import { RingRegistrations } from "./rings.ts";
 
 const READS: ReadonlySet<string> = new Set("read readv recvfrom recvmsg".split(" "));
 const WRITES: ReadonlySet<string> = new Set("write writev sendto sendmsg sendfile".split(" "));
@@ -38,6 +39,8 @@ const WAITS = /^epoll_p?wait|^p?poll$|select/;
 const IN = Epoll.IN | Epoll.RDNORM | Epoll.RDHUP;
 /** `tcp_rmem[2]`. */
 const RMEM_MAX = 6 * 1024 * 1024;
+/** Bytes on their way from which on a connection may take less than it was offered. */
+const FILLING = 100_000;
 const SNDBUF_MAX = 64 * 1024 * 1024;
 
 export class Outside {
@@ -47,6 +50,7 @@ export class Outside {
   /** Sockets whose outside reader has stopped, and the send buffer that they had. */
   readonly #full = new Map<TcpSock, number>();
   readonly #servers: File[] = [];
+  readonly #rings = new RingRegistrations();
   /** Calls whose results were taken from the recording to tell what had arrived. */
   readonly proofs: WeakSet<CallRecord> = new WeakSet();
 
@@ -54,6 +58,11 @@ export class Outside {
     this.#machine = machine;
     this.#future = future;
     this.#host = new OutsideHost(machine.kernel);
+  }
+
+  /** A call that the model does not know is over. */
+  unknown(owner: ReplayTask, record: CallRecord): void {
+    if (record.name === "io_uring_enter") this.#rings.entered(owner);
   }
 
   /** Before a call takes effect: is its other end outside? */
@@ -107,15 +116,28 @@ export class Outside {
     return false;
   }
 
-  /** The outside reads at once, unless the program could not write. */
+  /**
+   * How much a TCP connection takes is the kernel's freedom: it sizes both buffers as the connection is used. The outside reads
+   * at once, unless the program could not write.
+   */
   #beforeWrite(call: ActiveCall): void {
-    const sk = this.#outsideConnection(firstFile(call.owner, call.record));
-    if (sk === null) return;
-    if (call.errno === "EAGAIN") this.#stop(sk);
-    else if (call.value !== null && call.value > 0) {
-      this.#resume(sk);
-      if (sk.sndbuf < call.value * 4) sk.sndbuf = Math.min(call.value * 4, SNDBUF_MAX);
+    const file = firstFile(call.owner, call.record);
+    if (!(file instanceof SocketFile) || !(file.sk instanceof TcpSock)) return;
+    const { sk } = file;
+    const { errno, value } = call;
+    const isOutside = this.#outsideConnection(file) !== null;
+    const wanted = evalInt(call.record.args[2] ?? NOTHING);
+    if (errno === "EAGAIN") {
+      if (isOutside || isFilling(sk, file, wanted ?? 0)) this.#stop(sk);
+      return;
     }
+    if (value === null || value <= 0) return;
+    this.#resume(sk);
+    if (!isOutside && !isFilling(sk, file, value)) return;
+    const needed = sk.wmemQueued + value * 4;
+    if (sk.sndbuf < needed) sk.sndbuf = Math.min(needed, SNDBUF_MAX);
+    const counted = call.record.name === "write" || call.record.name === "sendto";
+    if (!isOutside && counted && wanted !== null && value < wanted) call.limit = value;
   }
 
   /** The socket, if its peer is outside. */
@@ -150,6 +172,7 @@ export class Outside {
 
   #afterWrite(call: ActiveCall): void {
     const file = firstFile(call.owner, call.record);
+    if (call.limit !== null && file instanceof SocketFile && file.sk instanceof TcpSock) this.#stop(file.sk);
     const sk = this.#outsideConnection(file);
     const peer = file === null ? null : peerOf(file);
     if (sk === null || peer === null) return;
@@ -174,6 +197,7 @@ export class Outside {
     else if (READS.has(record.name)) found = file !== null && this.#arrive(owner, file, record);
     else if (value === null || value <= 0) return false;
     else if (file?.epoll != null && WAITS.test(record.name)) {
+      found = this.#rings.explain(call, file);
       for (const { item, events } of this.#missing(call, file)) found = this.#act(owner, item, events) || found;
     } else if (WAITS.test(record.name)) {
       for (const { asked, events } of polled(owner, record)) {
@@ -208,8 +232,9 @@ export class Outside {
     let acted = false;
     if (file instanceof SocketFile && file.sk.state === SkState.LISTEN) return this.#connectClient(file, null);
     if ((events & (IN | Epoll.HUP | Epoll.ERR)) !== 0) acted = this.#arrive(owner, file, null, events);
-    const sk = this.#outsideConnection(file);
-    if ((events & Epoll.OUT) !== 0 && sk !== null) acted = this.#resume(sk) || acted;
+    if ((events & Epoll.OUT) !== 0 && file instanceof SocketFile && file.sk instanceof TcpSock) {
+      acted = this.#resume(file.sk) || acted;
+    }
     return acted;
   }
 
@@ -354,6 +379,14 @@ function* polled(owner: ReplayTask, record: CallRecord): Generator<{ asked: File
 function isZero(expr: Expr | undefined): boolean {
   const value = expr === undefined ? null : exitOf(expr);
   return value?.kind === "array" && value.items.length === 1 && evalInt(value.items[0] ?? NOTHING) === 0;
+}
+
+/** So much is on its way already that a buffer may be full. */
+function isFilling(sk: TcpSock, file: File, more: number): boolean {
+  const peer = peerOf(file);
+  const unread = peer instanceof SocketFile && peer.sk instanceof TcpSock ? peer.sk.unread : 0;
+  const pinned = (sk.opts.userlocks & SOCK_SNDBUF_LOCK) !== 0;
+  return sk.writeSeq - sk.sndUna + unread + more >= (pinned ? sk.sndbuf >> 2 : FILLING);
 }
 
 /** The kernel makes a receive buffer larger as the program reads (`tcp_rcv_space_adjust`): what was read at once fitted. */

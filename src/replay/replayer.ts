@@ -264,6 +264,10 @@ export class Replayer {
       this.#unsupported(machine, owner, record);
       return;
     }
+    if (difference !== null && isMachineFact(record)) {
+      this.tally.count("assumed");
+      return;
+    }
     if (this.#guessed(owner, record) || (difference !== null && namesGroup(record))) {
       this.tally.count("assumed");
       return;
@@ -299,6 +303,7 @@ export class Replayer {
   #unsupported(machine: Machine, owner: ReplayTask, record: CallRecord): void {
     this.tally.unsupported(record.name);
     noteForeignTimer(owner, record);
+    this.#order?.outside.unknown(owner, record);
     const file = firstFile(owner, record);
     if (file !== null) this.#tainted.add(file);
     this.#keepNumber(machine, owner, record);
@@ -442,4 +447,15 @@ function isOthersRestart(owner: ReplayTask, record: CallRecord): boolean {
 
 function isFutex({ args }: CallRecord): boolean {
   return args[0]?.kind === "sym" && args[0].name.includes(" futex ");
+}
+
+/** Options whose values the kernel chooses by its own measure or by the machine's configuration. */
+const MACHINE_FACTS: ReadonlySet<string> = new Set(
+  "SO_RCVBUF SO_SNDBUF SO_INCOMING_CPU SO_INCOMING_NAPI_ID TCP_CONGESTION TCP_INFO TCP_MAXSEG".split(" "),
+);
+
+function isMachineFact({ name, args, result }: CallRecord): boolean {
+  const option = args[2];
+  const failed = (result?.errnos[0] ?? null) !== null;
+  return name === "getsockopt" && !failed && option?.kind === "sym" && MACHINE_FACTS.has(option.name);
 }

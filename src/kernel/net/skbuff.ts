@@ -86,6 +86,8 @@ export class SkBuff {
   scm: Scm | null;
   /** Where a UDP datagram came from; null for everything else. */
   source: DatagramSource | null;
+  /** `kernel.actor` when a stream socket queued it for its reader. */
+  queuedBy: object | null;
   /** An empty datagram that has been peeked at: `skb->peeked`. */
   peeked: boolean;
   /** Which pool list it goes back to. */
@@ -104,6 +106,7 @@ export class SkBuff {
     this.truesize = 0;
     this.scm = null;
     this.source = null;
+    this.queuedBy = null;
     this.peeked = false;
     this.sizeClass = sizeClass;
   }

@@ -199,6 +199,7 @@ function inOrder(sk: TcpSock, segment: TcpSegment): void {
     segment.skb = null;
     skb.seq = segment.seq;
     skb.truesize = skb.len + (last === null ? RECEIVED_HEAD_BYTES : 0);
+    skb.queuedBy = sk.net.kernel.actor;
     sk.receiveQueue.queueTail(skb);
     sk.rmemAlloc += skb.truesize;
     const end = skb.seq + skb.len;

@@ -232,6 +232,7 @@ export class UnixStreamSock extends UnixSock {
       this.freeSkb(skb);
       return -EPERM;
     }
+    skb.queuedBy = this.net.kernel.actor;
     other.receiveQueue.queueTail(skb);
     other.inq += size;
     other.noteEnqueued(size);
