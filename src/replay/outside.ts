@@ -9,6 +9,7 @@
  * Who is outside is proved, never supposed: a server at an address where nobody of the recording listens, and which was
  * connected to; a client whose port no socket of the recording has.
  */
+import { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import type { File } from "../kernel/fs/file.ts";
 import { rbNext } from "../kernel/lib/rbtree.ts";
 import { InetSock } from "../kernel/net/inet/inet-sock.ts";
@@ -27,7 +28,7 @@ import { callsOn, contentOf, nextArrival } from "./arrivals.ts";
 import { readableBytes } from "./foresight.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
-import { addressOf, OutsideHost } from "./outside-host.ts";
+import { addressOf, OUTSIDE, OutsideHost } from "./outside-host.ts";
 import { noteEnds, portIn } from "./ports.ts";
 import { firstFile, isSymbol, NOTHING } from "./records.ts";
 import { peerOf } from "./relations.ts";
@@ -229,6 +230,13 @@ export class Outside {
 
   /** Somebody outside does what makes these events. */
   #act(owner: ReplayTask, file: File, events: number): boolean {
+    const acted = this.#actOn(owner, file, events);
+    // when it did so is open, so a place that the item has kept from before tells nothing
+    if (acted && file.fEp !== null) for (const item of file.fEp) if (item instanceof Epitem) item.queuedBy = OUTSIDE;
+    return acted;
+  }
+
+  #actOn(owner: ReplayTask, file: File, events: number): boolean {
     let acted = false;
     if (file instanceof SocketFile && file.sk.state === SkState.LISTEN) return this.#connectClient(file, null);
     if ((events & (IN | Epoll.HUP | Epoll.ERR)) !== 0) acted = this.#arrive(owner, file, null, events);
