@@ -2,21 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { replayFile } from "../../src/cli/replay.ts";
-import { firstChoice } from "../../src/kernel/choice.ts";
-import { kernelProfile } from "../../src/kernel/profile.ts";
-import { Replayer } from "../../src/replay/replayer.ts";
-import type { Divergence, ReplaySummary } from "../../src/replay/summary.ts";
-import { parseText } from "../../src/trace/reader.ts";
-
-interface Replayed extends ReplaySummary {
-  readonly divergences: readonly Divergence[];
-}
-
-function replay(text: string): Replayed {
-  const replayer = new Replayer({ profile: kernelProfile("6.18"), chooser: firstChoice, file: "test" });
-  for (const line of parseText(text, { lenient: true })) replayer.push(line);
-  return { ...replayer.finish(), divergences: replayer.tally.divergences };
-}
+import { replayText as replay } from "../helpers/replay-text.ts";
 
 const RECORDING = `
 7 1000.000001 epoll_create1(EPOLL_CLOEXEC) = 3<anon_inode:[eventpoll]> <0.000001>

@@ -1,0 +1,88 @@
+import { describe, expect, test } from "vitest";
+import { replayText } from "../helpers/replay-text.ts";
+
+const THREAD = "flags=CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD";
+
+describe("calls that overlap take effect in the order that their results show", () => {
+  test("new numbers", () => {
+    const { diverged, assumed } = replayText(`
+7 clone(child_stack=0x7f00, ${THREAD}) = 8
+7 eventfd2(0, 0 <unfinished ...>
+8 eventfd2(0, 0 <unfinished ...>
+7 <... eventfd2 resumed>) = 4
+8 <... eventfd2 resumed>) = 3
+`);
+    expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 0 });
+  });
+
+  test("a close that is under way, and a number that shows it is still taken", () => {
+    const { diverged, assumed } = replayText(`
+7 eventfd2(0, 0) = 3
+7 clone(child_stack=0x7f00, ${THREAD}) = 8
+7 close(3 <unfinished ...>
+8 eventfd2(0, 0) = 4
+7 <... close resumed>) = 0
+8 eventfd2(0, 0) = 3
+`);
+    expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 0 });
+  });
+
+  test("a write that a wait does not see yet", () => {
+    const { diverged } = replayText(`
+7 epoll_create1(0) = 3
+7 eventfd2(0, EFD_NONBLOCK) = 4
+7 epoll_ctl(3, EPOLL_CTL_ADD, 4, {events=EPOLLIN, data={u32=4, u64=4}}) = 0
+7 clone(child_stack=0x7f00, ${THREAD}) = 8
+8 write(4, "\\1\\0\\0\\0\\0\\0\\0\\0", 8 <unfinished ...>
+7 epoll_wait(3, [], 8, 0) = 0
+7 read(4, 0x7f00, 8) = -1 EAGAIN
+8 <... write resumed>) = 8
+7 read(4, "\\1\\0\\0\\0\\0\\0\\0\\0", 8) = 8
+`);
+    expect(diverged).toBe(0);
+  });
+
+  test("a time-out that comes before a write under way", () => {
+    const { diverged } = replayText(`
+7 1000.000001 epoll_create1(0) = 3
+7 1000.000002 eventfd2(0, EFD_NONBLOCK) = 4
+7 1000.000003 epoll_ctl(3, EPOLL_CTL_ADD, 4, {events=EPOLLIN, data={u32=4, u64=4}}) = 0
+7 1000.000004 clone(child_stack=0x7f00, ${THREAD}) = 8
+7 1000.000005 epoll_wait(3,  <unfinished ...>
+8 1000.009000 write(4, "\\1\\0\\0\\0\\0\\0\\0\\0", 8 <unfinished ...>
+7 1000.010100 <... epoll_wait resumed>[], 8, 10) = 0
+8 1000.010200 <... write resumed>) = 8
+`);
+    expect(diverged).toBe(0);
+  });
+});
+
+describe("a ready list", () => {
+  const SET_UP = `
+7 epoll_create1(0) = 3
+7 eventfd2(0, EFD_NONBLOCK) = 4
+7 eventfd2(0, EFD_NONBLOCK) = 5
+7 epoll_ctl(3, EPOLL_CTL_ADD, 4, {events=EPOLLIN, data={u32=4, u64=4}}) = 0
+7 epoll_ctl(3, EPOLL_CTL_ADD, 5, {events=EPOLLIN, data={u32=5, u64=5}}) = 0
+7 clone(child_stack=0x7f00, ${THREAD}) = 8
+`;
+  const REVERSED = `7 epoll_wait(3, [{events=EPOLLIN, data={u32=5, u64=5}}, {events=EPOLLIN, data={u32=4, u64=4}}], 8, -1) = 2
+`;
+
+  test("may be in either order when the writes overlap", () => {
+    const { diverged } = replayText(`${SET_UP}
+7 write(4, "\\1\\0\\0\\0\\0\\0\\0\\0", 8 <unfinished ...>
+8 write(5, "\\1\\0\\0\\0\\0\\0\\0\\0", 8) = 8
+7 <... write resumed>) = 8
+${REVERSED}`);
+    expect(diverged).toBe(0);
+  });
+
+  test("is in the order of writes that do not, and goes on as recorded after a mistake", () => {
+    const { divergences } = replayText(`${SET_UP}
+7 write(4, "\\1\\0\\0\\0\\0\\0\\0\\0", 8) = 8
+8 write(5, "\\1\\0\\0\\0\\0\\0\\0\\0", 8) = 8
+${REVERSED}${REVERSED}`);
+    expect(divergences.map(({ call, field }) => `${call} ${field}`)).toEqual(["epoll_wait events"]);
+  });
+});

@@ -1,0 +1,126 @@
+import { describe, expect, test } from "vitest";
+import { replayText } from "../helpers/replay-text.ts";
+
+const SERVER = '{sa_family=AF_INET, sin_port=htons(8080), sin_addr=inet_addr("127.0.0.1")}';
+
+/** A client whose server is not in the recording. */
+const CLIENT = `
+7 epoll_create1(0) = 3
+7 socket(AF_INET, SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
+7 connect(4, ${SERVER}, 16) = -1 EINPROGRESS
+7 epoll_ctl(3, EPOLL_CTL_ADD, 4, {events=EPOLLOUT, data={u32=4, u64=4}}) = 0
+7 epoll_wait(3, [{events=EPOLLOUT, data={u32=4, u64=4}}], 8, -1) = 1
+7 getsockopt(4, SOL_SOCKET, SO_ERROR, [0], [4]) = 0
+7 epoll_ctl(3, EPOLL_CTL_MOD, 4, {events=EPOLLIN|EPOLLET, data={u32=4, u64=4}}) = 0
+7 sendto(4, "ping", 4, MSG_NOSIGNAL, NULL, 0) = 4
+7 epoll_wait(3, [], 8, 0) = 0
+7 epoll_wait(3, [{events=EPOLLIN, data={u32=4, u64=4}}], 8, -1) = 1
+7 read(4, "po", 2) = 2
+7 read(4, "ng", 8) = 2
+7 read(4, 0x7f00, 8) = -1 EAGAIN
+7 epoll_wait(3, [], 8, 0) = 0
+`;
+
+describe("a server outside", () => {
+  test("listens, answers, and everything else is predicted", () => {
+    const { diverged, assumed, agreed, unsupported } = replayText(CLIENT);
+    expect({ diverged, assumed, agreed, unsupported }).toEqual({ diverged: 0, assumed: 3, agreed: 11, unsupported: 0 });
+  });
+
+  test("an event without an arrival is contradicted by the read that finds nothing", () => {
+    const { divergences } = replayText(`${CLIENT}
+7 epoll_wait(3, [{events=EPOLLIN, data={u32=4, u64=4}}], 8, 0) = 1
+7 read(4, 0x7f00, 8) = -1 EAGAIN
+`);
+    expect(divergences.map(({ call }) => call)).toEqual(["read"]);
+  });
+
+  test("nothing is readable twice", () => {
+    const { divergences } = replayText(
+      CLIENT.replace('7 read(4, "ng", 8) = 2', '7 read(4, "ng", 8) = 2\n7 read(4, "", 8) = 0'),
+    );
+    expect(divergences[0]?.call).toBe("read");
+  });
+
+  test("stops reading and goes on", () => {
+    const { diverged } = replayText(`${CLIENT}
+7 epoll_ctl(3, EPOLL_CTL_MOD, 4, {events=EPOLLOUT|EPOLLET, data={u32=4, u64=4}}) = 0
+7 epoll_wait(3, [{events=EPOLLOUT, data={u32=4, u64=4}}], 8, 0) = 1
+7 sendto(4, "pingping", 8, MSG_NOSIGNAL, NULL, 0) = 5
+7 sendto(4, "ing", 3, MSG_NOSIGNAL, NULL, 0) = -1 EAGAIN
+7 epoll_wait(3, [], 8, 0) = 0
+7 epoll_wait(3, [{events=EPOLLOUT, data={u32=4, u64=4}}], 8, -1) = 1
+7 sendto(4, "ing", 3, MSG_NOSIGNAL, NULL, 0) = 3
+`);
+    expect(diverged).toBe(0);
+  });
+
+  test("that is not there refuses, and that is predicted", () => {
+    const { agreed, assumed, diverged } = replayText(`
+7 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
+7 connect(3, ${SERVER}, 16) = -1 ECONNREFUSED
+`);
+    expect({ agreed, assumed, diverged }).toEqual({ agreed: 2, assumed: 0, diverged: 0 });
+  });
+});
+
+describe("a client outside", () => {
+  const LISTEN = `
+7 epoll_create1(0) = 3
+7 socket(AF_INET, SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4
+7 bind(4, ${SERVER}, 16) = 0
+7 listen(4, 16) = 0
+7 epoll_ctl(3, EPOLL_CTL_ADD, 4, {events=EPOLLIN, data={u32=4, u64=4}}) = 0
+7 epoll_wait(3, [], 8, 0) = 0
+`;
+
+  test("connects, sends and leaves", () => {
+    const { diverged, unsupported } = replayText(`${LISTEN}
+7 epoll_wait(3, [{events=EPOLLIN, data={u32=4, u64=4}}], 8, -1) = 1
+7 accept4(4, {sa_family=AF_INET, sin_port=htons(45678), sin_addr=inet_addr("127.0.0.1")}, [16], SOCK_NONBLOCK) = 5
+7 accept4(4, 0x7f00, [16], SOCK_NONBLOCK) = -1 EAGAIN
+7 epoll_ctl(3, EPOLL_CTL_ADD, 5, {events=EPOLLIN|EPOLLRDHUP, data={u32=5, u64=5}}) = 0
+7 epoll_wait(3, [{events=EPOLLIN, data={u32=5, u64=5}}], 8, -1) = 1
+7 recvfrom(5, "GET", 100, 0, NULL, NULL) = 3
+7 epoll_wait(3, [{events=EPOLLIN|EPOLLRDHUP, data={u32=5, u64=5}}], 8, -1) = 1
+7 recvfrom(5, "", 100, 0, NULL, NULL) = 0
+7 getpeername(5, {sa_family=AF_INET, sin_port=htons(45678), sin_addr=inet_addr("127.0.0.1")}, [16]) = 0
+7 close(5) = 0
+`);
+    expect({ diverged, unsupported }).toEqual({ diverged: 0, unsupported: 0 });
+  });
+
+  test("is not supposed where nobody was accepted", () => {
+    const { divergences } = replayText(`${LISTEN}
+7 epoll_wait(3, [{events=EPOLLIN, data={u32=4, u64=4}}], 8, 0) = 1
+7 accept4(4, NULL, NULL, SOCK_NONBLOCK) = -1 EAGAIN
+`);
+    expect(divergences.map(({ call }) => call)).toEqual(["epoll_wait"]);
+  });
+});
+
+test("sendfile from a disk arrives at the other end", () => {
+  const { diverged, divergences } = replayText(`
+7 socketpair(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK, 0, [3, 4]) = 0
+7 openat(AT_FDCWD, "/srv/a.txt", O_RDONLY) = 5</srv/a.txt>
+7 sendfile(3, 5</srv/a.txt>, NULL, 4096) = 100
+7 read(4, "abc"..., 4096) = 100
+7 read(4, 0x7f00, 4096) = -1 EAGAIN
+`);
+  expect({ diverged, divergences }).toEqual({ diverged: 0, divergences: [] });
+});
+
+test("a registration through a ring shows by its events", () => {
+  const { diverged, unsupported_calls } = replayText(`
+7 epoll_create1(0) = 3<anon_inode:[eventpoll]>
+7 eventfd2(0, EFD_NONBLOCK) = 4<anon_inode:[eventfd]>
+7 io_uring_setup(4, {flags=0, sq_entries=4, cq_entries=8}) = 5<anon_inode:[io_uring]>
+7 io_uring_enter(5<anon_inode:[io_uring]>, 1, 0, 0, NULL, 8) = 1
+7 write(4, "\\1\\0\\0\\0\\0\\0\\0\\0", 8) = 8
+7 epoll_wait(3, [{events=EPOLLIN, data={u32=4, u64=4}}], 8, -1) = 1
+7 read(4, "\\1\\0\\0\\0\\0\\0\\0\\0", 8) = 8
+7 epoll_wait(3, [], 8, 0) = 0
+`);
+  expect(diverged).toBe(0);
+  expect(unsupported_calls).toEqual({ io_uring_enter: 1, io_uring_setup: 1 });
+});
