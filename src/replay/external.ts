@@ -57,6 +57,11 @@ export class ExternalFile extends File {
   }
 }
 
+/** A file whose content says nothing about the model: on a disk, or what the kernel shows under /proc and /sys. */
+export function hasOwnContent(file: ExternalFile): boolean {
+  return file.kind === "disk" || (file.note.startsWith("/") && !/^\/dev\/(pts|tty|ptmx|console)/.test(file.note));
+}
+
 /** `build_open_flags`: a 64-bit open sets O_LARGEFILE, except on an O_PATH descriptor. */
 function openedFlags(flags: number): number {
   return (flags & Open.PATH) !== 0 ? flags : flags | Open.LARGEFILE;

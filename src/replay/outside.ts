@@ -20,7 +20,7 @@ import { SkState, SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK } from "../kernel/net/sock.
 import { SocketFile } from "../kernel/net/socket.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
 import { Af } from "../kernel/uapi/socket.ts";
-import { evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
+import { decodeEvent, decodeEvents, evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
 import type { Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
@@ -36,6 +36,8 @@ import { RingRegistrations } from "./rings.ts";
 
 const READS: ReadonlySet<string> = new Set("read readv recvfrom recvmsg".split(" "));
 const WRITES: ReadonlySet<string> = new Set("write writev sendto sendmsg sendfile".split(" "));
+/** Events that are looked through for one connection. */
+const LOOK = 4_000;
 const WAITS = /^epoll_p?wait|^p?poll$|select/;
 const IN = Epoll.IN | Epoll.RDNORM | Epoll.RDHUP;
 /** `tcp_rmem[2]`. */
@@ -89,7 +91,7 @@ export class Outside {
       return;
     }
     if (net.tcp.lookupListener(endpoint.addr, endpoint.port) !== null) return;
-    if (errno !== null && !this.#connects(file)) return;
+    if (errno !== null && !this.#connects(file) && !this.#isReported(owner, record)) return;
     const server = this.#host.listen(address);
     if (server !== null) this.#servers.push(server);
   }
@@ -103,6 +105,26 @@ export class Outside {
       if (record.name === "getpeername" || READS.has(record.name) || WRITES.has(record.name)) {
         return errno === null || errno === "EAGAIN";
       }
+    }
+    return false;
+  }
+
+  /** An epoll reports that the connection can be written to, and no error. */
+  #isReported({ task }: ReplayTask, connect: CallRecord): boolean {
+    const fd = evalInt(connect.args[0] ?? NOTHING);
+    let data: bigint | null = null;
+    for (const event of this.#future.ahead(LOOK)) {
+      if (event.kind !== "enter") continue;
+      const { name, args, result } = event.call;
+      const other = this.#machine.tasks.get(event.call.task);
+      if (other === undefined || other.task.process.files !== task.process.files) continue;
+      if (name === "close" && evalInt(args[0] ?? NOTHING) === fd) return false;
+      if (name === "epoll_ctl" && evalInt(args[2] ?? NOTHING) === fd && args[3] !== undefined) {
+        data = decodeEvent(args[3])?.data ?? data;
+      }
+      if (data === null || !/^epoll_p?wait/.test(name) || result?.errnos[0] != null) continue;
+      const found = decodeEvents(args[1] ?? NOTHING)?.find((shown) => shown.data === data);
+      if (found !== undefined) return (found.events & Epoll.OUT) !== 0 && (found.events & Epoll.ERR) === 0;
     }
     return false;
   }

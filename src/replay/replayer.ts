@@ -19,7 +19,7 @@ import type { CallRecord } from "../trace/pairs.ts";
 import { printExpr } from "../trace/printer.ts";
 import { ActiveCall, type Difference, knownCall } from "./active-call.ts";
 import { DiskTransfer } from "./disk-transfer.ts";
-import { ExternalFile } from "./external.ts";
+import { ExternalFile, hasOwnContent } from "./external.ts";
 import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, NAMED_BY_PATH, OPENS, STAMP_ERROR_NS } from "./knowledge.ts";
 import { Lookahead, type TraceEvent } from "./lookahead.ts";
 import { Machine, type ReplayTask } from "./machine.ts";
@@ -373,7 +373,7 @@ export class Replayer {
   #isContent(owner: ReplayTask, record: CallRecord): boolean {
     if (!CONTENT.has(record.name)) return false;
     const file = firstFile(owner, record);
-    return file instanceof ExternalFile && file.kind === "disk";
+    return file instanceof ExternalFile && hasOwnContent(file);
   }
 }
 
