@@ -27,7 +27,7 @@ const small: Readonly<Record<string, { readonly args: readonly string[]; readonl
   },
   "buffer-pools": {
     args: ["--clients", "10", "--rounds", "20"],
-    shows: /headers 256 B +pool +200 +199 +99\.50 % +256 [\s\S]*log batches 4 KiB +fresh +5 +0 +0\.00 % +20480 /,
+    shows: /headers 256 B +pool +200 +199 +99\.50 % +256 [\s\S]*log batches 4 KiB +fresh +6 +0 +0\.00 % +24576 /,
   },
   "connection-life": {
     args: ["--hours", "10"],
