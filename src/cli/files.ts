@@ -71,11 +71,12 @@ export async function readScripts(files: readonly string[], io: Io): Promise<{ s
   return { scripts, bad };
 }
 
-/** Rows of the catalogue that no script shows, with the reasons: NOT-SHOWN*.tsv files in the scripts' folders. */
+/** Rows of the catalogue that no script shows, with the reasons: NOT-SHOWN*.tsv in the scripts' folders, and those above them. */
 export function notShownBeside(scripts: readonly string[]): Map<string, string> {
   const rows = new Map<string, string>();
-  for (const folder of new Set(scripts.filter((name) => name !== STDIN).map((name) => dirname(name)))) {
-    for (const name of readdirSync(folder).sort()) {
+  const folders = scripts.filter((name) => name !== STDIN).map((name) => dirname(name));
+  for (const folder of new Set(folders.flatMap((name) => [dirname(name), name]))) {
+    for (const name of namesIn(folder).sort()) {
       if (!NOT_SHOWN.test(name)) continue;
       for (const line of readFileSync(join(folder, name), "utf8").split("\n")) {
         const [row = "", reason = ""] = line.split("\t");
@@ -84,6 +85,15 @@ export function notShownBeside(scripts: readonly string[]): Map<string, string> 
     }
   }
   return rows;
+}
+
+/** Nothing for a folder that may not be read. */
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
 }
 
 /** Reads a script; gzip is unpacked, `-` is standard input. @throws UserError when it cannot be read. */

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, test } from "vitest";
-import { scriptsBelow } from "../../src/cli/files.ts";
+import { notShownBeside, scriptsBelow } from "../../src/cli/files.ts";
 import { sectionOf, sectionTitles } from "../../src/cli/sections.ts";
 import { defaultAgentPath } from "../../src/native-bridge/index.ts";
 import { parseScript } from "../../src/trace/script.ts";
@@ -29,6 +29,11 @@ epoll_create(1) = 3
 );
 file("skipped.strace", "#! id E-100\n#! kernel < 4.5\nclose(9) = -1 EBADF\n");
 file("NOT-SHOWN-x.tsv", "# row, reason\nE-203\tneeds io_uring\nE-001\tin part: one size only\n");
+
+test("reasons count for the scripts beside them and in the folders below", () => {
+  expect([...notShownBeside([good])]).toEqual([...notShownBeside([join(folder, "below", "x.strace")])]);
+  expect(notShownBeside([good]).get("E-203")).toBe("needs io_uring");
+});
 
 test("without an agent: exit 2, and the remedy", async () => {
   const { code, out, err } = await cli(["diff", "--target", "exec:false", good]);
