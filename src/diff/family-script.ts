@@ -78,12 +78,23 @@ export function familyScript(family: Family, index: number, seed: number): strin
   for (const command of drawn ?? []) {
     if (!command.check(known)) continue;
     command.run(known, draft);
-    if (known.collects) draft.add(COLLECTED);
+    if (known.collects) collect(known, draft);
     looks.take();
     operations += 1;
     if (operations === OPERATIONS_PER_SCRIPT) break;
   }
   return `${draft.lines.join("\n")}\n`;
+}
+
+/**
+ * The collector of unreachable sockets is the machine's: any program that closes a unix socket sets it off. So each operation
+ * does that, too, and waits until it has looked.
+ */
+function collect(known: KnownState, draft: Draft): void {
+  const name = known.name("gc");
+  draft.add(`socket(AF_UNIX, SOCK_STREAM, 0) = $${name}`);
+  draft.add(`close($${name}) = ?`);
+  draft.add(COLLECTED);
 }
 
 const sequences = new Map<string, fc.Arbitrary<ScriptCommand[]>>();
