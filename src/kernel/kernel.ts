@@ -153,11 +153,16 @@ export class Kernel {
     return this.#hash(this.#inherit(new Task(this, parent.process, this.#nextPid++, comm), parent));
   }
 
-  /** `fork`, except that the child sees the same memory: a script's calls use addresses of their own. */
-  fork(parent: Task, comm: string): Task {
+  /**
+   * `fork`, except that the child sees the same memory: a script's calls use addresses of their own.
+   *
+   * @param sharesFiles - `CLONE_FILES`: the two have one descriptor table.
+   */
+  fork(parent: Task, comm: string, sharesFiles = false): Task {
     const tid = this.#nextPid++;
     const { files, mm, user } = parent.process;
-    const process = new Process(tid, parent.process, files.clone(), mm, user);
+    if (sharesFiles) files.users += 1;
+    const process = new Process(tid, parent.process, sharesFiles ? files : files.clone(), mm, user);
     return this.#hash(this.#inherit(new Task(this, process, tid, comm), parent));
   }
 

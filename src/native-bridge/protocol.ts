@@ -19,7 +19,7 @@
  * Counterpart: `agent/agent.c`, "The protocol".
  */
 import { Nr } from "../kernel/uapi/unistd.ts";
-import type { PortProgram, PortResult, RaceTally, Register, Setup, Step, StepResult } from "../syscalls/port.ts";
+import type { PortProgram, PortResult, RaceTally, Register, Setup, SpawnAs, Step, StepResult } from "../syscalls/port.ts";
 
 /** Version of the protocol; the greeting of an agent must name the same one. */
 export const PROTOCOL_VERSION = 2;
@@ -48,6 +48,9 @@ const Op = {
   settle: 12,
   race: 13,
 } as const;
+
+/** By their numbers. */
+const SPAWN_AS: readonly SpawnAs[] = ["thread", "process", "process+files"];
 
 const ENDS = ["done", "unsupported", "timeout", "crashed"] as const;
 
@@ -168,7 +171,7 @@ function writeStep(out: FrameWriter, step: Step): void {
     case "spawn":
       out.u16(step.task);
       out.u16(step.parent);
-      out.u8(step.as === "process" ? 1 : 0);
+      out.u8(SPAWN_AS.indexOf(step.as));
       break;
     case "fdinfo":
     case "pollMask":

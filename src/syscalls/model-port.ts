@@ -272,7 +272,9 @@ class ProgramRun implements RaceHost {
         const name = String.fromCharCode("A".charCodeAt(0) + step.task);
         this.#adopt(
           step.task,
-          step.as === "thread" ? parent.kernel.createThread(parent, name) : parent.kernel.fork(parent, name),
+          step.as === "thread"
+            ? parent.kernel.createThread(parent, name)
+            : parent.kernel.fork(parent, name, step.as === "process+files"),
         );
         break;
       }

@@ -224,7 +224,8 @@ class ScriptReader {
       this.#head(line, text);
     } else if (word === "id") this.#id(line, text);
     else if (word === "fork" || word === "thread") {
-      if (!/^\S+\s+\S+$/u.test(rest)) this.#fail(line.line, text, word, `'${rest}'`, `'#! ${word} NEW PARENT'`);
+      const form = word === "fork" ? /^\S+\s+\S+(?:\s+CLONE_FILES)?$/u : /^\S+\s+\S+$/u;
+      if (!form.test(rest)) this.#fail(line.line, text, word, `'${rest}'`, `'#! ${word} NEW PARENT'`);
     } else if (word === "par" || word === "join") this.#part(line, text);
     else if (NETWORK_DIRECTIVES.includes(word)) this.#network(line, text);
     else if (word === "dump") {

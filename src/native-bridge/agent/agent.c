@@ -268,7 +268,7 @@ struct reg {
 
 struct step {
 	uint8_t op;
-	uint8_t wait; /* call: until it has returned; spawn: as a process */
+	uint8_t wait; /* call: until it has returned; spawn: how */
 	uint8_t size;
 	uint16_t task;
 	uint16_t parent;
@@ -662,6 +662,8 @@ static void task_race(struct ctl *c)
 	}
 }
 
+#define SHARING_FILES 2 /* how a task is spawned: 0 as a thread, 1 as a process, 2 as one that shares its parent's table */
+
 /*
  * A new thread or process. A helper thread is born with every signal blocked, so that no signal for the process ever
  * ends up there.
@@ -677,7 +679,7 @@ static unsigned task_clone(struct ctl *c, unsigned self)
 	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 
 	if (as_process) {
-		pid = raw(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
+		pid = raw(SYS_clone, SIGCHLD | (as_process == SHARING_FILES ? CLONE_FILES : 0), 0, 0, 0, 0, 0);
 		if (pid == 0) /* the mail box is shared: only the parent may answer */
 			return target;
 		c->ret = pid;
@@ -3272,7 +3274,7 @@ static void take_step(struct reader *r, struct step *s)
 		s->task = take(r, 2);
 		s->parent = take(r, 2);
 		s->wait = take(r, 1);
-		setup.needs_processes |= s->wait;
+		setup.needs_processes |= s->wait != 0;
 		return;
 	case OP_FDINFO:
 	case OP_POLL_MASK:
