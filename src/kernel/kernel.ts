@@ -163,7 +163,9 @@ export class Kernel {
     const { files, mm, user } = parent.process;
     if (sharesFiles) files.users += 1;
     const process = new Process(tid, parent.process, sharesFiles ? files : files.clone(), mm, user);
-    return this.#hash(this.#inherit(new Task(this, process, tid, comm), parent));
+    const task = this.#inherit(new Task(this, process, tid, comm), parent);
+    task.sigaltstack = parent.sigaltstack;
+    return this.#hash(task);
   }
 
   #inherit(task: Task, parent: Task): Task {

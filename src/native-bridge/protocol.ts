@@ -19,7 +19,16 @@
  * Counterpart: `agent/agent.c`, "The protocol".
  */
 import { Nr } from "../kernel/uapi/unistd.ts";
-import type { PortProgram, PortResult, RaceTally, Register, Setup, SpawnAs, Step, StepResult } from "../syscalls/port.ts";
+import type {
+  PortProgram,
+  PortResult,
+  RaceTally,
+  Register,
+  Setup,
+  SpawnAs,
+  Step,
+  StepResult,
+} from "../syscalls/port.ts";
 
 /** Version of the protocol; the greeting of an agent must name the same one. */
 export const PROTOCOL_VERSION = 2;

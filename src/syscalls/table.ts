@@ -51,6 +51,7 @@ import {
 } from "./rw.ts";
 import { sysSchedYield } from "./sched.ts";
 import { sysPoll, sysPpoll, sysPselect6, sysSelect } from "./select.ts";
+import { sysSigaltstack } from "./sigaltstack.ts";
 import {
   sysKill,
   sysPause,
@@ -184,6 +185,7 @@ export const syscallTable: { readonly [name in SyscallName]?: Syscall } = {
   shutdown: sysShutdown,
   signalfd: sysSignalfd,
   signalfd4: sysSignalfd4,
+  sigaltstack: sysSigaltstack,
   socket: sysSocket,
   socketpair: sysSocketpair,
   splice: sysSplice,

@@ -51,6 +51,7 @@ eventfd(3) = 5
 eventfd2(0, EFD_CLOEXEC|EFD_NONBLOCK) = 8
 eventfd2(0, 0) = 8
 execve("/proc/self/exe", NULL, NULL) = 0
+sigaltstack({ss_sp=NULL, ss_flags=SS_AUTODISARM, ss_size=8192}, {ss_sp=NULL, ss_flags=SS_DISABLE, ss_size=0}) = 0
 exit(0) = ?
 exit_group(3) = ?
 fallocate(3, 0, 0, 314572800) = 0

@@ -4,7 +4,9 @@
  * Counterpart: `fs/exec.c` (`begin_new_exec`), `fs/file.c` (`do_close_on_exec`), `kernel/signal.c` (`flush_signal_handlers`).
  * The signal mask, pending signals and the interval timer stay. Other threads are the caller's business: Linux ends them first.
  */
+import { Ss } from "../uapi/signal.ts";
 import type { Process } from "./process.ts";
+import type { Task } from "./task.ts";
 
 /** execve has succeeded: close-on-exec descriptors, handlers and timers that send signals are gone. */
 export function beginNewExec(process: Process): void {
@@ -14,6 +16,15 @@ export function beginNewExec(process: Process): void {
   for (const timer of posixTimers.values()) timer.delete();
   for (let fd = 0; fd < files.end; fd += 1) if (files.cloexec(fd)) files.take(fd)?.put();
   sighand.flushHandlers();
+  for (const task of process.threads) forgetSigaltstack(task);
+}
+
+/** The stack goes, the flag that it disarms itself stays. */
+function forgetSigaltstack(task: Task): void {
+  const { sigaltstack } = task;
+  if (sigaltstack === null) return;
+  const kept = sigaltstack.flags & Ss.AUTODISARM;
+  task.sigaltstack = kept === 0 ? null : { sp: 0, flags: Ss.DISABLE | kept, size: 0 };
 }
 
 /** `unshare_files`: a table that other processes use, too, is copied. */

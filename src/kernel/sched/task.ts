@@ -88,6 +88,8 @@ export class Task {
   exiting: boolean;
   /** `exit_code`: a wait status, once exiting. */
   exitCode: number;
+  /** `sas_ss_sp`, `sas_ss_flags`, `sas_ss_size`: the alternate stack, which no handler here runs on; null for none. */
+  sigaltstack: { readonly sp: number; readonly flags: number; readonly size: number } | null;
   /** How often a handler ran for each signal. */
   readonly handled: Map<number, number>;
   /** The call that the task is in, for a restart; null where whoever made the call did not say. */
@@ -123,6 +125,7 @@ export class Task {
     this.stopDequeued = false;
     this.exiting = false;
     this.exitCode = 0;
+    this.sigaltstack = null;
     this.handled = new Map();
     this.regs = null;
     this.restartBlock = null;

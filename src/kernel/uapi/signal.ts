@@ -119,3 +119,6 @@ export function sigKernelIgnore(sig: number): boolean {
 export function sigKernelCoredump(sig: number): boolean {
   return inMask(sig, COREDUMP_MASK);
 }
+
+/** `ss_flags` of a `stack_t`. */
+export const Ss = { ONSTACK: 1, DISABLE: 2, AUTODISARM: -0x8000_0000 } as const;

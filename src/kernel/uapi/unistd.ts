@@ -65,6 +65,7 @@ export const Nr = {
   rt_sigtimedwait: 128,
   rt_sigqueueinfo: 129,
   rt_sigsuspend: 130,
+  sigaltstack: 131,
   mknod: 133,
   prctl: 157,
   gettid: 186,

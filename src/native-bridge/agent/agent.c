@@ -183,6 +183,7 @@ static const struct call calls[] = {
 	{ "rt_sigtimedwait", 128, P0 | P1 | P2, 1, C_NONE },
 	{ "rt_sigqueueinfo", 129, P2, 0, C_PID },
 	{ "rt_sigsuspend", 130, P0, 1, C_NONE },
+	{ "sigaltstack", 131, P0 | P1, 0, C_NONE }, /* no handler ever runs on it: see prepare_sigaction */
 	{ "mknod", 133, P0, 0, C_MKNOD },
 	{ "prctl", 157, 0, 0, C_PRCTL },
 	{ "gettid", 186, 0, 0, C_NONE },

@@ -10,7 +10,7 @@ import type { BlockType, Decoder } from "./context.ts";
 import { readWord } from "./image.ts";
 import { siginfo } from "./siginfo.ts";
 import { declare, param, type ResultOutput, type Signature, words } from "./signature.ts";
-import { sigactionFlags, sigHandlers, signalfdFlags, sigprocmaskHow } from "./symbols.ts";
+import { sigactionFlags, sigaltstackFlags, sigHandlers, signalfdFlags, sigprocmaskHow } from "./symbols.ts";
 import { sigset, timespec } from "./time.ts";
 import {
   address,
@@ -40,6 +40,12 @@ const sigaction: BlockType = struct(32, [
   fieldAt(16, "sa_restorer", address, (bytes) => (readWord(bytes, 8, 8, false) & SA_RESTORER) !== 0n),
 ]);
 
+const stackT: BlockType = struct(24, [
+  fieldAt(0, "ss_sp", address),
+  fieldAt(8, "ss_flags", flags(sigaltstackFlags)),
+  fieldAt(16, "ss_size", ulong),
+]);
+
 const setIn = pointer(sigset, "in");
 const setOut = pointer(sigset, "out");
 const sigsetsize = param("sigsetsize", ulong);
@@ -57,6 +63,7 @@ export const signalCalls: readonly Signature[] = [
     param("oact", pointer(sigaction, "out")),
     sigsetsize,
   ]),
+  declare("sigaltstack", [param("uss", pointer(stackT, "in")), param("uoss", pointer(stackT, "out"))]),
   declare("rt_sigprocmask", [
     param("how", enumeration(sigprocmaskHow)),
     param("nset", setIn),

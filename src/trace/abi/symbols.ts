@@ -612,6 +612,7 @@ export const itimers: SymbolTable = new SymbolTable({ ITIMER_REAL: 0, ITIMER_VIR
 export const waitidTypes: SymbolTable = new SymbolTable({ P_ALL: 0, P_PID: 1, P_PGID: 2, P_PIDFD: 3 });
 
 /** Options of `wait4`. */
+export const sigaltstackFlags: SymbolTable = new SymbolTable({ SS_ONSTACK: 1, SS_DISABLE: 2, SS_AUTODISARM: 1 << 31 });
 export const waitOptions: SymbolTable = new SymbolTable({
   WNOHANG: 1,
   WSTOPPED: 2,
