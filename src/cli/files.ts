@@ -19,7 +19,7 @@ export interface Source {
 
 const STDIN = "-";
 const NOT_SHOWN = /^NOT-SHOWN.*\.tsv$/;
-const SCRIPT = /\.strace(\.gz)?$/;
+const SCRIPT = /\.strace(\.gz|\.zst)?$/;
 
 /**
  * The files that the arguments mean, in order: a folder stands for every script below it, sorted by name.
@@ -31,7 +31,7 @@ export function expandScripts(names: readonly string[]): string[] {
     if (name === STDIN || !isFolder(name)) return [name];
     const scripts = scriptsBelow(name);
     if (scripts.length === 0) {
-      throw new UserError(`${name}: a folder without scripts`, "scripts end in .strace or .strace.gz");
+      throw new UserError(`${name}: a folder without scripts`, "scripts end in .strace, .strace.gz or .strace.zst");
     }
     return scripts;
   });

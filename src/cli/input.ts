@@ -7,6 +7,7 @@ import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import type { Line } from "../trace/ast.ts";
 import { type ReadOptions, readBatches } from "../trace/reader.ts";
+import { BombGuard, unzstd, ZSTD } from "./decompress.ts";
 import { UserError } from "./errors.ts";
 
 /** How to open. */
@@ -18,14 +19,14 @@ export interface OpenOptions extends ReadOptions {
 /** What standard input is called in messages. */
 const STDIN_NAME = "<stdin>";
 
-/** How other compressed files begin; the reader knows plain text and gzip. */
+/** How other compressed files begin; the reader knows plain text, gzip and zstd. */
 const FOREIGN: readonly (readonly [string, readonly number[]])[] = [
   ["xz", [0xfd, 0x37, 0x7a, 0x58, 0x5a]],
-  ["zstd", [0x28, 0xb5, 0x2f, 0xfd]],
   ["bzip2", [0x42, 0x5a, 0x68]],
   ["zip", [0x50, 0x4b, 0x03, 0x04]],
 ];
-const MAGIC_BYTES = 5;
+const MAGIC_BYTES = 6;
+const GZIP = [0x1f, 0x8b] as const;
 
 const PROBLEMS: Readonly<Record<string, string>> = {
   ENOENT: "no such file",
@@ -94,23 +95,27 @@ async function* counted(
 
 async function* decompressed(name: string, raw: AsyncGenerator<Uint8Array, void>): AsyncGenerator<Uint8Array, void> {
   const head = await readHead(raw);
-  const foreign = FOREIGN.find(([, magic]) => magic.every((byte, i) => head[i] === byte));
+  const foreign = FOREIGN.find(([, magic]) => startsWith(head, magic));
   if (foreign !== undefined) {
     const [format] = foreign;
     throw new UserError(
-      `${name}: is ${format} data, expected plain text or gzip`,
+      `${name}: is ${format} data, expected plain text, gzip or zstd`,
       `${format} -dc FILE | epollsim ... -`,
     );
   }
   const whole = prepend(head, raw);
-  if (head[0] !== 0x1f || head[1] !== 0x8b) {
-    yield* whole;
-    return;
-  }
-  const gunzip = createGunzip();
-  // the error reaches the loop below too
-  pipeline(whole, gunzip, () => {});
-  yield* gunzip as AsyncIterable<Uint8Array>;
+  const guard = new BombGuard(name);
+  if (startsWith(head, ZSTD)) yield* guard.out(unzstd(name, guard.in(whole)));
+  else if (startsWith(head, GZIP)) {
+    const gunzip = createGunzip();
+    // the error reaches the loop below too
+    pipeline(guard.in(whole), gunzip, () => {});
+    yield* guard.out(gunzip as AsyncIterable<Uint8Array>);
+  } else yield* whole;
+}
+
+function startsWith(head: Uint8Array, magic: readonly number[]): boolean {
+  return magic.every((byte, i) => head[i] === byte);
 }
 
 /** Enough of the first bytes to know the format: a pipe may hand them out one by one. */

@@ -6,12 +6,13 @@ import { firstChoice } from "../kernel/choice.ts";
 import { kernelProfile, NEWEST } from "../kernel/profile.ts";
 import { Replayer } from "../replay/replayer.ts";
 import { addSummaries, type Divergence, type ReplaySummary } from "../replay/summary.ts";
-import { Exit } from "./errors.ts";
-import { expandScripts } from "./files.ts";
-import { inputName, openBatches } from "./input.ts";
+import { ParseError } from "../trace/errors.ts";
+import { Exit, reportError, UserError } from "./errors.ts";
+import { inputName } from "./input.ts";
 import { EXIT_INTERRUPTED, type Io } from "./io.ts";
 import { type WorldOptions, wholeNumber, worldOptions } from "./options.ts";
 import { progress } from "./progress.ts";
+import { expandRecordings, openRecording, type Recording, splitUntimed } from "./sets.ts";
 
 interface Options extends WorldOptions {
   readonly json?: boolean;
@@ -25,8 +26,8 @@ export interface ReplayedFile extends ReplaySummary {
 }
 
 const EXAMPLES = `
-A recording is what strace prints; these options tell a replay the most:
-  strace -f --absolute-timestamps=format:unix,precision:ns --syscall-times=ns -yy -v -s 64 -o out.strace PROGRAM
+A recording is what strace prints; epollsim record makes one that tells a replay the most:
+  epollsim record -o out.strace.gz -- PROGRAM
 
 Each call ends in one class:
   agreed       predicted by the model, and right
@@ -47,7 +48,10 @@ export function replayCommand(program: Command, io: Io, finish: (code: number) =
     .description(
       "Follows recordings made by strace call by call, and says where the model would have answered otherwise.",
     )
-    .argument("<trace...>", "recordings (.strace, .strace.gz), folders of them, or - for standard input")
+    .argument(
+      "<trace...>",
+      "recordings, plain, gzip or zstd; folders of them; out for a set out.PID of strace -ff; - for standard input",
+    )
     .option("--json", "one JSON object for each file, then the sums with total: true")
     .option("--show <n>", "divergences to print for each file", wholeNumber(0), 3)
     .addHelpText("after", EXAMPLES);
@@ -55,7 +59,7 @@ export function replayCommand(program: Command, io: Io, finish: (code: number) =
 }
 
 async function replay(names: readonly string[], options: Options, io: Io): Promise<number> {
-  const files = expandScripts(names);
+  const files = (await Promise.all(expandRecordings(names).map(splitUntimed))).flat();
   const bar = progress(io, "recordings", files.length);
   let stopped = false;
   const release = io.onInterrupt(() => {
@@ -63,12 +67,17 @@ async function replay(names: readonly string[], options: Options, io: Io): Promi
   });
   const startedS = seconds();
   const results: ReplayedFile[] = [];
+  let bad = 0;
   try {
     for (const [index, file] of files.entries()) {
       if (stopped) break;
-      bar.update(index, file);
-      const result = await replayFile(file, options.kernel ?? NEWEST, () => stopped);
+      bar.update(index, file.name);
+      const result = await attempt(file, options, () => stopped, io);
       if (stopped) break;
+      if (result === null) {
+        bad += 1;
+        continue;
+      }
       results.push(result);
       io.out(options.json ? json(result, result.wallS, {}) : text(result, options.show, io));
     }
@@ -79,24 +88,68 @@ async function replay(names: readonly string[], options: Options, io: Io): Promi
   const total = addSummaries(results);
   io.out(options.json ? json(total, seconds() - startedS, { total: true }) : totalText(total, results.length, io));
   if (stopped) return EXIT_INTERRUPTED;
+  if (bad > 0) return Exit.USAGE;
   return total.diverged > 0 ? Exit.FOUND : Exit.OK;
 }
 
+/** A recording that cannot be read is reported, and the others are replayed all the same. */
+async function attempt(
+  recording: Recording,
+  options: Options,
+  stopped: () => boolean,
+  io: Io,
+): Promise<ReplayedFile | null> {
+  try {
+    const result = await replayRecording(recording, options.kernel ?? NEWEST, stopped);
+    const { unread } = result;
+    if (unread.count > 0) {
+      const rest = unread.count > 1 ? ` (and ${unread.count - 1} more)` : "";
+      io.err(`${io.errStyle.dim("passed over:")} ${unread.first?.message}${rest}\n`);
+    }
+    return result;
+  } catch (error) {
+    if (!(error instanceof ParseError || error instanceof UserError)) throw error;
+    reportError(error, io);
+    return null;
+  }
+}
+
 /**
- * Replays one recording.
+ * Replays one recording of one file.
  *
  * @param stopped - asked now and then; a replay that is told to stop ends early, and its result means nothing.
  * @throws UserError, ParseError - the file cannot be read.
  */
-export async function replayFile(path: string, kernel: string, stopped: () => boolean): Promise<ReplayedFile> {
+export function replayFile(path: string, kernel: string, stopped: () => boolean): Promise<ReplayedFile> {
+  return replayRecording({ name: path, files: [] }, kernel, stopped);
+}
+
+async function replayRecording(
+  recording: Recording,
+  kernel: string,
+  stopped: () => boolean,
+): Promise<ReplayedFile & { readonly unread: Unread }> {
   const startedS = seconds();
-  const file = inputName(path);
+  const file = inputName(recording.name);
   const replayer = new Replayer({ profile: kernelProfile(kernel), chooser: firstChoice, file });
-  for await (const batch of openBatches(path, { lenient: true })) {
+  const unread: Unread = { count: 0, first: null };
+  const onError = (error: ParseError): void => {
+    unread.count += 1;
+    unread.first ??= error;
+  };
+  for await (const batch of openRecording(recording, { lenient: true, onError })) {
     for (const line of batch) replayer.push(line);
     if (stopped()) break;
   }
-  return { ...replayer.finish(), divergences: replayer.tally.divergences, wallS: seconds() - startedS };
+  const summary = replayer.finish();
+  if (summary.calls === 0 && unread.first !== null) throw unread.first;
+  return { ...summary, divergences: replayer.tally.divergences, wallS: seconds() - startedS, unread };
+}
+
+/** Lines between those of strace that are none. */
+interface Unread {
+  count: number;
+  first: ParseError | null;
 }
 
 function seconds(): number {

@@ -18,12 +18,15 @@ export class ExternalFile extends File {
   readonly note: string;
   /** Whether `flags` is what the recording showed, or a guess (inherited descriptors). */
   readonly flagsKnown: boolean;
+  /** It was there before the recording, or came from something that was: what it does is told by the recording alone. */
+  readonly outside: boolean;
 
-  constructor(kernel: Kernel, note: string, flags: number | null) {
+  constructor(kernel: Kernel, note: string, flags: number | null, outside: boolean) {
     super(kernel, new Inode(kernel.allocIno(), Mode.IFREG | 0o600, 0), openedFlags(flags ?? Open.RDWR));
     this.kind = externalKind(note);
     this.note = note;
     this.flagsKnown = flags !== null;
+    this.outside = outside;
   }
 
   override get link(): string {

@@ -17,7 +17,11 @@ export type TraceEvent =
   | { readonly kind: "enter"; readonly call: CallRecord; readonly ns: number | null }
   | { readonly kind: "exit"; readonly call: CallRecord; readonly ns: number | null }
   | { readonly kind: "signal"; readonly line: SignalLine; readonly ns: number | null }
-  | { readonly kind: "gone"; readonly line: ExitLine; readonly ns: number | null };
+  | { readonly kind: "gone"; readonly line: ExitLine; readonly ns: number | null }
+  /** Somebody has cut lines out. */
+  | { readonly kind: "gap"; readonly ns: number | null };
+
+const CUT = /^\s*(?:\[\s*)?(?:\.\.\.|\u2026|<snip|\[?snip|--+ ?snip)/iu;
 
 /** Hands on the events of a recording in file order. */
 export class Lookahead {
@@ -37,6 +41,10 @@ export class Lookahead {
       const whole = line.type === "call" && call.phase === "returned";
       if (line.type === "call") this.#queue.push({ kind: "enter", call, ns: call.entryNs });
       if (whole || line.type === "resumed") this.#queue.push({ kind: "exit", call, ns: call.exitNs ?? ns });
+    }
+    if (line.type === "note" && CUT.test(line.text)) {
+      this.#joiner.forget();
+      this.#queue.push({ kind: "gap", ns });
     }
     if (line.type === "signal") this.#queue.push({ kind: "signal", line, ns });
     if (line.type === "exit") this.#queue.push({ kind: "gone", line, ns });

@@ -19,11 +19,14 @@ import { ExternalFile } from "./external.ts";
 import { InheritedNumbers } from "./inherited.ts";
 import { endStatus, isDoomed } from "./pids.ts";
 import { PortMap } from "./ports.ts";
+import { descriptorsNamed } from "./records.ts";
 import type { SignalFrame } from "./signals.ts";
 import { type UserArea, UserSpace } from "./user-area.ts";
 
 /** The recorded programs met no limit, as far as their recordings show: EMFILE is theirs to prove. */
 const NOFILE = 1 << 20;
+/** Nobody passes so many descriptors on: a higher number is a mistake. */
+const INHERITED_MAX = 4096;
 const BOOT_NS = 1_000_000_000;
 const STDIO = ["stdin", "stdout", "stderr"];
 
@@ -66,6 +69,10 @@ export class Machine {
   /** Some content of the recording is not known. */
   opaque = false;
   readonly inherited: InheritedNumbers = new InheritedNumbers();
+  /** The recording begins with an execve: with a program, not in the middle of its life. */
+  begunByExec = false;
+  /** The process that strace attached to. */
+  #attached: Process | null = null;
   readonly #byTask = new WeakMap<Task, ReplayTask>();
   readonly #space: UserSpace = new UserSpace(new Mm());
   /** Numbers of each table that some line has shown, open or closed: they cannot be inherited descriptors unseen so far. */
@@ -100,12 +107,15 @@ export class Machine {
     return this.#byTask.get(task) ?? null;
   }
 
+  /** A task that nobody has made in the recording: the first one, or another thread of a process that was attached to. */
   #root(id: string | null): ReplayTask {
+    if (this.#attached !== null && this.#attached.leader !== null) return this.#adopt(id, this.#attached);
     const files = new FdTable(NOFILE);
     const user = this.kernel.user(0);
     const process = new Process(this.#pid(id), null, files, this.#space.mm, user);
     process.traced = true;
-    for (const [fd, name] of STDIO.entries()) files.replace(fd, new ExternalFile(this.kernel, name, null), false);
+    if (!this.begunByExec) this.#attached = process;
+    for (const [fd, name] of STDIO.entries()) files.replace(fd, new ExternalFile(this.kernel, name, null, true), false);
     return this.#adopt(id, process);
   }
 
@@ -238,7 +248,8 @@ export class Machine {
    * Descriptors that the process inherited show only by the numbers that new ones do not get. Puts one on each free number
    * below a recorded new one, unless the recording has shown that number before.
    *
-   * @param record - the call that was given them. @param fds - the new numbers in the order of their allocation. @param from - the lowest number that would have done.
+   * @param record - the call that was given them. @param fds - the new numbers in the order of their allocation.
+   * @param from - the lowest number that would have done.
    * @returns whether there was one.
    */
   inferInherited(task: ReplayTask, record: CallRecord, fds: readonly number[], from: number): boolean {
@@ -246,12 +257,12 @@ export class Machine {
     const seen = this.#seenOf(files);
     let inferred = false;
     for (const [index, fd] of fds.entries()) {
-      if (fd >= files.nofile) break;
+      if (fd >= files.nofile || fd - files.count > INHERITED_MAX) break;
       const lower: number[] = [];
       this.inherited.allocated(files, fd);
       for (let free = files.lowestFree(from); free < fd; free = files.lowestFree(free + 1)) {
         if (seen.has(free) || fds.slice(0, index).includes(free)) continue;
-        this.putExternal(task, free, "inherited", null, false);
+        this.putOutside(task, free, "inherited", false);
         lower.push(free);
       }
       if (lower.length > 0) this.inherited.add(files, record, fd, lower);
@@ -270,6 +281,17 @@ export class Machine {
     }
   }
 
+  /** Lines are missing: any descriptor may have been closed, and any number may be another one's. */
+  forget(): void {
+    for (const task of this.tasks.values()) {
+      task.active?.interrupt();
+      task.active = null;
+      const { files } = task.task.process;
+      this.#seenOf(files).clear();
+      if (files.count > 0) this.#closeAll(task, task);
+    }
+  }
+
   /** Makes sure that a descriptor which a line shows (`7</etc/hosts>`) exists. */
   learn(task: ReplayTask, expr: Expr): void {
     if (expr.kind !== "int" || expr.note === null || expr.value < 0n || expr.value > 0xffffffn) return;
@@ -277,13 +299,31 @@ export class Machine {
     const fd = Number(expr.value);
     const file = files.getRaw(fd);
     const unnamed = file instanceof ExternalFile && (STDIO.includes(file.note) || file.note === "inherited");
-    if (file === null || unnamed) this.putExternal(task, fd, expr.note, null, files.cloexec(fd));
+    if (file === null || unnamed) this.putOutside(task, fd, expr.note, files.cloexec(fd));
     this.see(task, fd);
   }
 
   /** Puts a description from outside the model on a number, replacing what the model has there. */
   putExternal(task: ReplayTask, fd: number, note: string, flags: number | null, cloexec: boolean): void {
-    task.task.process.files.replace(fd, new ExternalFile(this.kernel, note, flags), cloexec)?.put();
+    task.task.process.files.replace(fd, new ExternalFile(this.kernel, note, flags, false), cloexec)?.put();
+  }
+
+  /** The same for one that no call of the recording has made. */
+  putOutside(task: ReplayTask, fd: number, note: string, cloexec: boolean): void {
+    task.task.process.files.replace(fd, new ExternalFile(this.kernel, note, null, true), cloexec)?.put();
+  }
+
+  /**
+   * A call that names a descriptor and does not say that it is closed shows that it is open: one that no line has shown before was
+   * there before the recording.
+   */
+  learnUsed(task: ReplayTask, record: CallRecord): void {
+    if (record.result?.errnos[0] === "EBADF") return;
+    const { files } = task.task.process;
+    for (const fd of descriptorsNamed(record)) {
+      if (fd < 0 || fd >= NOFILE || files.getRaw(fd) !== null || this.#seenOf(files).has(fd)) continue;
+      this.putOutside(task, fd, "inherited", false);
+    }
   }
 }
 

@@ -8,6 +8,7 @@ import { evalInt, field } from "../trace/abi/evaluate.ts";
 import type { ExitLine, Expr } from "../trace/ast.ts";
 import { sym } from "../trace/build.ts";
 import type { CallRecord } from "../trace/pairs.ts";
+import { printExpr } from "../trace/printer.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 
 /** Calls that name a task or a process, and which argument that is. */
@@ -68,7 +69,8 @@ export function followGroup(machine: Machine, owner: ReplayTask, { name, args, r
 export function endUnseen(machine: Machine, parent: ReplayTask, pid: number, status: number, origin: object): boolean {
   const task = machine.kernel.pids.get(pid)?.task ?? null;
   const child = task === null ? null : machine.taskOf(task);
-  if (child === null || child.shown || task?.process.parent !== parent.task.process) return false;
+  if (task === null || task.exiting || child === null || child.shown || task.process.parent !== parent.task.process)
+    return false;
   machine.end(child, status, origin);
   return true;
 }
@@ -84,4 +86,17 @@ export function statusOfInfo(info: Expr): number | null {
   if (code.name === "CLD_EXITED") return number << 8;
   if (code.name === "CLD_KILLED") return number;
   return code.name === "CLD_DUMPED" ? number | 0x80 : null;
+}
+
+/** The same for a child that a wait4 has found. */
+export function endAwaited(machine: Machine, parent: ReplayTask, { name, args, result }: CallRecord): boolean {
+  const [value] = result?.values ?? [];
+  const pid = name === "wait4" && value !== undefined ? evalInt(value) : null;
+  if (pid === null || pid <= 0) return false;
+  const text = args[1] === undefined ? "" : printExpr(args[1]);
+  if (/WIFSTOPPED|WIFCONTINUED/.test(text)) return false;
+  const [, code] = /WEXITSTATUS\(s\) == (\d+)/.exec(text) ?? [];
+  const [, signal] = /WTERMSIG\(s\) == (\w+)/.exec(text) ?? [];
+  const status = signal === undefined ? Number(code ?? 0) << 8 : (evalInt(sym(signal)) ?? 0);
+  return endUnseen(machine, parent, pid, status, result ?? parent);
 }

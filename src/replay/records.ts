@@ -104,3 +104,10 @@ export function newDescriptors(record: CallRecord): number[] {
     name === "dup" || (name === "fcntl" && args[1]?.kind === "sym" && args[1].name.startsWith("F_DUPFD"));
   return duplicates || GIVES_FD.has(name) || OPENS.has(name) ? [ret] : [];
 }
+
+/** The descriptors that a call names outside its arrays: its first argument, and what an epoll_ctl or a splice is about. */
+export function descriptorsNamed(record: CallRecord): number[] {
+  const { name, args } = record;
+  const second = name === "epoll_ctl" || name === "splice" ? args[2] : name === "sendfile" ? args[1] : undefined;
+  return [firstFd(record), second === undefined ? null : evalInt(second)].filter((fd) => fd !== null);
+}

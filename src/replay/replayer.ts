@@ -25,9 +25,10 @@ import { Lookahead, type TraceEvent } from "./lookahead.ts";
 import { Machine, type ReplayTask } from "./machine.ts";
 import { OpenCall } from "./open-call.ts";
 import { Order } from "./order.ts";
-import { followGroup, namesGroup, namesStranger } from "./pids.ts";
+import { endAwaited, followGroup, namesGroup, namesStranger } from "./pids.ts";
 import { namesForeignTimer, noteForeignTimer } from "./posix-timers.ts";
 import {
+  descriptorsNamed,
   filesAsked,
   firstFd,
   firstFile,
@@ -74,6 +75,8 @@ export class Replayer {
   #order: Order | null = null;
   /** Descriptions that took part in a call which the model does not know: what they do from then on is not predicted. */
   readonly #tainted = new WeakSet<File>();
+  /** Descriptions that took part in a call whose other side is outside the recording. */
+  readonly #outside = new WeakSet<File>();
   /** Calls whose new numbers have shown inherited descriptors, and which were counted as assumed. */
   readonly #numbersAssumed = new WeakSet<CallRecord>();
   /** The latest line of each process that shows a signal. */
@@ -89,6 +92,7 @@ export class Replayer {
     if (this.#machine === null && line.type !== "blank" && line.type !== "comment" && line.type !== "directive") {
       const epochNs = line.time?.form === "unix" ? line.time.ns : 0n;
       this.#machine = new Machine(this.#options.profile, this.#options.chooser, epochNs);
+      this.#machine.begunByExec = line.type === "call" && line.name.startsWith("execve");
       this.#order = new Order(this.#machine, this.#lookahead);
       this.#options.watcher?.begin(this.#machine);
     }
@@ -136,6 +140,9 @@ export class Replayer {
       case "exit":
         this.#exit(machine, event.call, event.ns);
         return;
+      case "gap":
+        machine.forget();
+        return;
       case "gone":
         machine.advance(event.ns);
         this.#explain(machine.tasks.get(event.line.task) ?? null, true);
@@ -167,11 +174,12 @@ export class Replayer {
     const opens = OPENS.has(name);
     if (IGNORED.has(name) || LIMITS.has(name) || (isOnDisk(machine, record) && !opens)) return;
     for (const arg of record.args) machine.learn(owner, arg);
+    machine.learnUsed(owner, record);
     machine.inherited.used(owner.task.process.files, record);
     const call = this.#activeCall(machine, owner, record);
     if (call === null) return;
     owner.active = call;
-    if (record.exitLine !== record.entryLine) this.#order?.enter(call);
+    if (!record.whole) this.#order?.enter(call);
   }
 
   #activeCall(machine: Machine, owner: ReplayTask, record: CallRecord): ActiveCall | null {
@@ -207,6 +215,7 @@ export class Replayer {
       return;
     }
     owner.active = call;
+    if (endAwaited(machine, owner, record)) call.learnt = true;
     this.#order?.finish(call, ns);
     owner.active = null;
     machine.advance(ns);
@@ -287,7 +296,7 @@ export class Replayer {
       return;
     }
     for (const file of filesAsked(owner, record)) {
-      if (!this.#tainted.has(file)) continue;
+      if (!this.#tainted.has(file) && !this.#outside.has(file)) continue;
       this.#unsupported(machine, owner, record);
       return;
     }
@@ -299,14 +308,21 @@ export class Replayer {
     this.tally.diverged({ line: entryLine, exit_line: exitLine, task, call: name, ...difference });
   }
 
-  /** The model does not know the call: whatever it did to its first descriptor, the model has missed it. */
+  /**
+   * The model does not know the call: whatever it did to its first descriptor, the model has missed it. What comes from before the
+   * recording is outside it, so the recording is believed.
+   */
   #unsupported(machine: Machine, owner: ReplayTask, record: CallRecord): void {
-    this.tally.unsupported(record.name);
+    const named = descriptorsNamed(record).map((fd) => owner.task.process.files.getRaw(fd));
+    const asked = [...named, ...filesAsked(owner, record)];
+    const outside = asked.some((file) => file !== null && (this.#outside.has(file) || isOutside(file)));
+    if (outside) this.tally.count("assumed");
+    else this.tally.unsupported(record.name);
     noteForeignTimer(owner, record);
     this.#order?.outside.unknown(owner, record);
     const file = firstFile(owner, record);
-    if (file !== null) this.#tainted.add(file);
-    this.#keepNumber(machine, owner, record);
+    if (file !== null) (outside ? this.#outside : this.#tainted).add(file);
+    this.#keepNumber(machine, owner, record, outside);
   }
 
   /** F_GETFL of an inherited descriptor: its flags are a guess. */
@@ -325,8 +341,14 @@ export class Replayer {
       return;
     }
     if (namesStranger(machine, record) || name === "restart_syscall") {
-      this.#keepNumber(machine, owner, record);
+      this.#keepNumber(machine, owner, record, true);
       this.tally.count(isOthersRestart(owner, record) && isFutex(record) ? "ignored" : "assumed");
+      return;
+    }
+    if (record.entryLine === null && !IGNORED.has(name)) {
+      machine.learnUsed(owner, record);
+      this.#keepNumber(machine, owner, record, true);
+      this.tally.count("assumed");
       return;
     }
     followGroup(machine, owner, record);
@@ -362,11 +384,13 @@ export class Replayer {
   }
 
   /** A descriptor that an unknown call gave still takes its number. */
-  #keepNumber(machine: Machine, owner: ReplayTask, record: CallRecord): void {
+  #keepNumber(machine: Machine, owner: ReplayTask, record: CallRecord, outside: boolean): void {
     const value = record.result?.values[0];
     const fd = value === undefined || !GIVES_FD.has(record.name) ? null : evalInt(value);
     if (value === undefined || fd === null || fd < 0) return;
-    machine.putExternal(owner, fd, noteOf(value) ?? `${record.name}()`, null, record.args.some(hasCloexec));
+    const note = noteOf(value) ?? `${record.name}()`;
+    if (outside) machine.putOutside(owner, fd, note, record.args.some(hasCloexec));
+    else machine.putExternal(owner, fd, note, null, record.args.some(hasCloexec));
   }
 
   /** The content of a file that the model knows only by name. */
@@ -427,6 +451,10 @@ function isTickError(owner: ReplayTask, call: ActiveCall): boolean {
   const ticks = (bytes: Uint8Array): bigint => new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
   const off = ticks(recorded.bytes) - ticks(found);
   return (off < 0n ? -off : off) * file.interval <= BigInt(STAMP_ERROR_NS);
+}
+
+function isOutside(file: File): boolean {
+  return file instanceof ExternalFile && file.outside && file.kind === "other";
 }
 
 /** A description of a kind that the model does not know: what calls on it answer is not predicted. */

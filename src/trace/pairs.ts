@@ -37,6 +37,8 @@ export class CallRecord {
   readonly entryNs: number | null;
   /** From the resumed line's own stamp, or else entry plus duration; null when neither is known. */
   exitNs: number | null;
+  /** Recorded in one line: nothing else is known to have happened meanwhile. */
+  whole = false;
   /** Time inside the call as the tracer measured it (`-T`). */
   durationNs: number | null;
 
@@ -63,6 +65,7 @@ export class CallRecord {
   end(line: CallLine | ResumedLine, exitNs: number | null, phase: CallPhase): void {
     this.phase = phase;
     this.result = line.result;
+    this.whole = line.type === "call";
     this.exitLine = line.line;
     this.durationNs = line.durationNs;
     this.exitNs = exitNs;
@@ -88,6 +91,12 @@ export class CallJoiner {
   /** The calls that have not ended yet, in the order of their entry. */
   pending(): IterableIterator<CallRecord> {
     return this.#pending.values();
+  }
+
+  /** Lines are missing here: calls that have begun may have ended among them. */
+  forget(): void {
+    for (const call of this.#pending.values()) call.phase = "lost";
+    this.#pending.clear();
   }
 
   /**

@@ -16,6 +16,11 @@ export interface ReadOptions extends ParseOptions, SplitOptions {
 }
 
 const ATTACHED = " attached";
+const QUOTE_MARK = 0x3e;
+/** Nobody wraps longer lines by hand, and each is read three times. */
+const WRAPPED_MAX = 4096;
+/** `> ` in front of what a mail quotes. A stack frame of `-k` has a blank in front. */
+const QUOTED = /^(?:> ?)+/u;
 
 /** Turns chunks into lines. */
 export class TraceReader {
@@ -28,6 +33,8 @@ export class TraceReader {
   #nrLines = 0;
   /** The first part of a broken call. */
   #broken = "";
+  /** A line of a recording that cannot be read: the next one may be its rest, wrapped by whoever pasted it. */
+  #wrapped: { readonly text: string; readonly error: ParseError } | null = null;
 
   constructor(options: ReadOptions = {}) {
     this.#splitter = new LineSplitter(options);
@@ -47,25 +54,71 @@ export class TraceReader {
     const texts = this.#splitter.end();
     if (!this.#lenient) return this.#parse(texts);
     try {
-      return this.#parse(texts);
+      return [...this.#parse(texts), ...this.#giveUp()];
     } catch (error) {
-      if (!(error instanceof ParseError)) throw error;
+      if (!(error instanceof ParseError) || texts.length === 0) throw error;
       return [{ type: "note", line: this.#nrLines, task: null, time: null, text: texts[0]! }];
     }
   }
 
   #parse(texts: readonly string[]): Line[] {
     const lines: Line[] = [];
-    for (let i = 0; i < texts.length; i += 1) {
+    for (const text of texts) {
       this.#nrLines += 1;
       try {
-        lines.push(this.#tasks.resolve(this.#parseText(this.#mended(texts[i]!))));
+        const line = this.#line(this.#mended(text));
+        if (line !== null) lines.push(this.#tasks.resolve(line));
       } catch (error) {
         if (this.#onError === null || !(error instanceof ParseError)) throw error;
         this.#onError(error);
       }
     }
     return lines;
+  }
+
+  /** The line of a text; null when it may go on in the next one. */
+  #line(text: string): Line | null {
+    if (!this.#lenient) return this.#parseText(text);
+    const line = this.#joined(text);
+    if (line !== null) return line;
+    try {
+      return this.#parseText(text.charCodeAt(0) === QUOTE_MARK ? text.replace(QUOTED, "") : text);
+    } catch (error) {
+      if (!(error instanceof ParseError)) throw error;
+      if (text.length > WRAPPED_MAX) throw error;
+      this.#giveUp();
+      this.#wrapped = { text, error };
+      return null;
+    }
+  }
+
+  /** A wrapped line together with its rest; null when that makes no line. */
+  #joined(text: string): Line | null {
+    const wrapped = this.#wrapped;
+    if (wrapped === null) return null;
+    for (const between of [" ", ""]) {
+      try {
+        const line = this.#parseText(
+          `${wrapped.text}${between}${text.replace(QUOTED, "").trimStart()}`.replace(QUOTED, ""),
+        );
+        this.#wrapped = null;
+        return line;
+      } catch (error) {
+        if (!(error instanceof ParseError)) throw error;
+      }
+    }
+    this.#giveUp();
+    return null;
+  }
+
+  /** The line that could not be read is none. @throws ParseError - unless somebody listens. */
+  #giveUp(): Line[] {
+    const wrapped = this.#wrapped;
+    this.#wrapped = null;
+    if (wrapped === null) return [];
+    if (this.#onError === null) throw wrapped.error;
+    this.#onError(wrapped.error);
+    return [];
   }
 
   /** No line of strace begins with a brace, every line of NDJSON does. */

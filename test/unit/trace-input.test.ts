@@ -91,8 +91,8 @@ describe("says what is wrong with", () => {
     expect(await problem(file("bent.gz", bent))).toMatch(/^\/bent.gz: damaged gzip data \(.+\)$/u);
   });
   test("other compressed formats", async () => {
-    expect(await problem(file("x.zst", new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 0, 0])))).toBe(
-      "/x.zst: is zstd data, expected plain text or gzip",
+    expect(await problem(file("x.xz", new Uint8Array([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0])))).toBe(
+      "/x.xz: is xz data, expected plain text, gzip or zstd",
     );
   });
   test("a line of it", async () => {
