@@ -140,6 +140,12 @@ export class ActiveCall {
   /** Enters the call on the model. */
   start(): void {
     const { owner } = this;
+    if (owner.task.call !== null || owner.task.state !== TaskState.RUNNING) {
+      // a damaged recording: the end of its previous call is missing
+      this.progress = "refused";
+      this.reason = "the task is in another call";
+      return;
+    }
     try {
       owner.task.kernel.actor = this.record;
       const ret = this.execute();

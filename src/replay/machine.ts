@@ -24,7 +24,7 @@ import type { SignalFrame } from "./signals.ts";
 import { type UserArea, UserSpace } from "./user-area.ts";
 
 /** The recorded programs met no limit, as far as their recordings show: EMFILE is theirs to prove. */
-const NOFILE = 1 << 20;
+export const NOFILE: number = 1 << 20;
 /** Nobody passes so many descriptors on: a higher number is a mistake. */
 const INHERITED_MAX = 4096;
 const BOOT_NS = 1_000_000_000;
@@ -305,12 +305,17 @@ export class Machine {
 
   /** Puts a description from outside the model on a number, replacing what the model has there. */
   putExternal(task: ReplayTask, fd: number, note: string, flags: number | null, cloexec: boolean): void {
-    task.task.process.files.replace(fd, new ExternalFile(this.kernel, note, flags, false), cloexec)?.put();
+    this.#put(task, fd, new ExternalFile(this.kernel, note, flags, false), cloexec);
   }
 
   /** The same for one that no call of the recording has made. */
   putOutside(task: ReplayTask, fd: number, note: string, cloexec: boolean): void {
-    task.task.process.files.replace(fd, new ExternalFile(this.kernel, note, null, true), cloexec)?.put();
+    this.#put(task, fd, new ExternalFile(this.kernel, note, null, true), cloexec);
+  }
+
+  /** A number that no table can have is a mistake of the recording. */
+  #put({ task }: ReplayTask, fd: number, file: ExternalFile, cloexec: boolean): void {
+    if (fd >= 0 && fd < NOFILE) task.process.files.replace(fd, file, cloexec)?.put();
   }
 
   /**

@@ -22,7 +22,7 @@ import { DiskTransfer } from "./disk-transfer.ts";
 import { ExternalFile, hasOwnContent } from "./external.ts";
 import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, NAMED_BY_PATH, OPENS, STAMP_ERROR_NS } from "./knowledge.ts";
 import { Lookahead, type TraceEvent } from "./lookahead.ts";
-import { Machine, type ReplayTask } from "./machine.ts";
+import { Machine, NOFILE, type ReplayTask } from "./machine.ts";
 import { OpenCall } from "./open-call.ts";
 import { Order } from "./order.ts";
 import { endAwaited, followGroup, namesGroup, namesStranger } from "./pids.ts";
@@ -164,6 +164,8 @@ export class Replayer {
     const owner = machine.task(record.task);
     const { name } = record;
     this.#explain(owner, false);
+    if (owner.active !== null) this.#order?.abandon(owner.active);
+    owner.active = null;
     leaveCallMask(owner);
     if (LIFECYCLE.has(name)) {
       if (name.startsWith("clone") || name.endsWith("fork")) machine.spawn(owner, record);
@@ -379,7 +381,7 @@ export class Replayer {
     if (failed || !isSymbol(record.args[index], "RLIMIT_NOFILE")) return "ignored";
     const { files } = owner.task.process;
     const limit = softLimit(record.args[index + 1]) ?? softLimit(record.args[index + 2]);
-    if (limit !== null) files.nofile = limit;
+    if (limit !== null) files.nofile = Math.min(limit, NOFILE);
     return "assumed";
   }
 
