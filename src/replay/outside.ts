@@ -276,8 +276,9 @@ export class Outside {
     for (const record of callsOn(this.#machine, this.#future, listener, now)) {
       if (!record.name.startsWith("accept")) continue;
       if ((record.result?.errnos[0] ?? null) !== null) break;
+      if (this.proofs.has(record)) continue; // has connected already
       const port = portIn(exitOf(record.args[1] ?? NOTHING)) ?? noteEnds(record.result?.values[0])?.peer ?? null;
-      if (port !== null && this.#machine.ports.isInside(port)) break;
+      if (port !== null && this.#machine.ports.isInside(port, listener.sk.num)) break;
       const from = to.slice();
       from.set([(port ?? 0) >> 8, (port ?? 0) & 0xff], 2);
       const client = this.#host.connect(from, to);
@@ -286,8 +287,7 @@ export class Outside {
       if (port !== null && own !== null) this.#machine.ports.pair(port, ((own[2] as number) << 8) | (own[3] as number));
       this.proofs.add(record);
       found = true;
-      if (now === null && this.#waitsBefore(record)) break;
-      now = null;
+      if (this.#waitsBefore(record)) break;
     }
     return found;
   }
@@ -345,7 +345,8 @@ export class Outside {
       const length = evalInt(record.result?.values[0] ?? NOTHING);
       if ((record.result?.errnos[0] ?? null) !== null || length === null || length < 0) return false;
       const from = sourceOf(record, sk);
-      if (from === null || this.#machine.ports.isInside(((from[2] as number) << 8) | (from[3] as number))) return false;
+      if (from === null || this.#machine.ports.isInside(((from[2] as number) << 8) | (from[3] as number), sk.num))
+        return false;
       const sender = this.#sender(from, sk);
       this.proofs.add(record);
       return sender !== null && this.#host.send(sender, contentOf(record, length), to) >= 0;
@@ -394,6 +395,18 @@ function sockaddr(expr: Expr | undefined): Uint8Array | null {
 /** What a recorded poll says of each description. */
 function* polled(owner: ReplayTask, record: CallRecord): Generator<{ asked: File; events: number }, void, undefined> {
   const shown = record.result?.output ?? null;
+  if (shown?.kind === "struct" && record.name.includes("select")) {
+    for (const part of shown.fields) {
+      const events = part.kind === "named" ? (part.name === "in" ? Epoll.IN : part.name === "out" ? Epoll.OUT : 0) : 0;
+      const set = part.kind === "named" ? part.value : null;
+      if (events === 0 || (set?.kind !== "array" && set?.kind !== "set")) continue;
+      for (const item of set.items) {
+        const file = owner.task.process.files.getRaw(evalInt(item) ?? -1);
+        if (file !== null) yield { asked: file, events };
+      }
+    }
+    return;
+  }
   const [list] = shown?.kind === "struct" ? shown.fields : [];
   const items = list?.kind === "array" ? list.items : [];
   for (const item of items) {

@@ -10,16 +10,17 @@ import type { CallRecord } from "../trace/pairs.ts";
 /** `ip_local_port_range`. */
 const LOW = 32_768;
 const HIGH = 60_999;
+const PORTS = 65_536;
 
 export class PortMap {
   readonly #toModel = new Map<number, number>();
   readonly #toRecorded = new Map<number, number>();
-  /** Recorded ports of sockets that the recording contains. */
+  /** Connections that sockets of the recording have made: own port and the peer's. */
   readonly #inside = new Set<number>();
 
-  /** Whether some socket of the recording has this recorded port. */
-  isInside(port: number): boolean {
-    return this.#inside.has(port);
+  /** Whether some socket of the recording has connected from this recorded port to that one. */
+  isInside(port: number, to: number): boolean {
+    return this.#inside.has(port * PORTS + to);
   }
 
   /** An input as the model must see it. */
@@ -54,10 +55,10 @@ export class PortMap {
 
   /** A descriptor's note tells which port its socket has. @param port - the model's. */
   know(expr: Expr, port: number): void {
-    const own = noteEnds(expr)?.own ?? null;
-    if (own === null) return;
-    this.#inside.add(own);
-    this.pair(own, port);
+    const ends = noteEnds(expr);
+    if (ends === null) return;
+    this.#inside.add(ends.own * PORTS + ends.peer);
+    this.pair(ends.own, port);
   }
 
   /** @returns whether that was new. */
