@@ -18,9 +18,9 @@ export class PortMap {
   /** Connections that sockets of the recording have made: own port and the peer's. */
   readonly #inside = new Set<number>();
 
-  /** Whether some socket of the recording has connected from this recorded port to that one. */
+  /** Whether some socket of the recording has connected from this recorded port to that one, which is the model's. */
   isInside(port: number, to: number): boolean {
-    return this.#inside.has(port * PORTS + to);
+    return this.#inside.has(port * PORTS + (this.#toRecorded.get(to) ?? to));
   }
 
   /** An input as the model must see it. */
