@@ -25,6 +25,10 @@ export interface LitmusReport {
   readonly runs: number;
   readonly schedules: number;
   readonly pruned: number;
+  /** Every schedule was visited: no outcome is missing. */
+  readonly complete: boolean;
+  /** See `Exploration.preemptions`. */
+  readonly preemptions: number;
   /** Permitted ones first, each part sorted by its text. */
   readonly outcomes: readonly LitmusOutcome[];
 }
@@ -38,6 +42,8 @@ export interface LitmusSums {
   readonly runs: number;
   readonly schedules: number;
   readonly pruned: number;
+  /** Of every script every schedule was visited. */
+  readonly complete: boolean;
 }
 
 /** How to run a litmus script. */
@@ -111,7 +117,7 @@ async function tallyAll(
 }
 
 function report(file: string, exploration: Exploration, seen: ReadonlyMap<string, number>, runs: number): LitmusReport {
-  const { schedules, pruned } = exploration;
+  const { schedules, pruned, complete, preemptions } = exploration;
   const permitted = new Set(exploration.outcomes.map(({ outcome }) => outcome));
   const others = [...seen.keys()].filter((outcome) => !permitted.has(outcome)).sort();
   const outcomes = [...permitted, ...others].map((outcome) => ({
@@ -127,6 +133,8 @@ function report(file: string, exploration: Exploration, seen: ReadonlyMap<string
     runs,
     schedules,
     pruned,
+    complete,
+    preemptions,
     outcomes,
   };
 }
@@ -143,5 +151,6 @@ export function litmusSums(reports: readonly LitmusReport[]): LitmusSums {
     runs: sum("runs"),
     schedules: sum("schedules"),
     pruned: sum("pruned"),
+    complete: reports.every((one) => one.complete),
   };
 }
