@@ -1,10 +1,17 @@
 /**
- * futex(2): wait and wake.
+ * futex(2): wait, wake and requeue.
  *
  * Counterpart: `kernel/futex/syscalls.c` (`do_futex`).
  */
 import { Unmodelled } from "../kernel/lib/assert.ts";
-import { checkFutexAddress, FutexWait, futexWake, MATCH_ANY } from "../kernel/sched/futex.ts";
+import {
+  checkFutexAddress,
+  checkFutexValue,
+  FutexWait,
+  futexRequeue,
+  futexWake,
+  MATCH_ANY,
+} from "../kernel/sched/futex.ts";
 import type { Task } from "../kernel/sched/task.ts";
 import { clockOffset, timespecValid, toKtime } from "../kernel/time/timekeeping.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
@@ -12,7 +19,7 @@ import { ClockId } from "../kernel/uapi/time.ts";
 import { toInt } from "./registers.ts";
 
 const EINVAL = -Errno.EINVAL;
-const Op = { WAIT: 0, WAKE: 1, WAIT_BITSET: 9, WAKE_BITSET: 10, LAST: 13 } as const;
+const Op = { WAIT: 0, WAKE: 1, REQUEUE: 3, CMP_REQUEUE: 4, WAIT_BITSET: 9, WAKE_BITSET: 10, LAST: 13 } as const;
 const PRIVATE = 128;
 const CLOCK_REALTIME = 256;
 const COMMAND: number = ~(PRIVATE | CLOCK_REALTIME);
@@ -28,10 +35,11 @@ const view = new DataView(scratch.buffer);
  * futex(2).
  *
  * @param utime - for the waits the address of a timespec, 0 for ever: a span for WAIT, a point of time for WAIT_BITSET.
- * @returns 0 when woken; the number of those woken.
- * @errno EAGAIN - the word has another value. ETIMEDOUT, EINTR - the wait was in vain. EINVAL - the address, the time, or no
- *   bits. EFAULT - an address. ENOSYS - an unknown operation, or one that does not know the clock of the day.
- * @throws Unmodelled - requeueing, WAKE_OP, priority inheritance.
+ *   For the requeues it is how many of those who are not woken move to `uaddr2`.
+ * @returns 0 when woken; the number of those woken, and moved.
+ * @errno EAGAIN - the word has another value. ETIMEDOUT, EINTR - the wait was in vain. EINVAL - the address, the time, no bits,
+ *   or a negative number of those to requeue. EFAULT - an address. ENOSYS - an unknown operation, or one that does not know the clock of the day.
+ * @throws Unmodelled - WAKE_OP, priority inheritance.
  * @kernel kernel/futex/syscalls.c `futex`
  */
 export function sysFutex(
@@ -40,7 +48,7 @@ export function sysFutex(
   op: number,
   val: number,
   utime: number,
-  _uaddr2: number,
+  uaddr2: number,
   val3: number,
 ): number {
   const operation = toInt(op);
@@ -56,12 +64,33 @@ export function sysFutex(
   }
   if ((operation & CLOCK_REALTIME) !== 0 && !WITH_REALTIME.has(command)) return -Errno.ENOSYS;
   if (command < 0 || command > Op.LAST || command === 2) return -Errno.ENOSYS;
+  if (command === Op.REQUEUE || command === Op.CMP_REQUEUE) {
+    const expected = command === Op.CMP_REQUEUE ? toInt(val3) : null;
+    return requeue(task, uaddr, uaddr2, toInt(val), toInt(utime), expected, shared);
+  }
   if (!isWait && command !== Op.WAKE && command !== Op.WAKE_BITSET) throw new Unmodelled(`futex operation ${command}`);
   if (bitset === 0) return EINVAL;
   const error = checkFutexAddress(uaddr);
   if (error !== 0) return error;
   if (isWait) return new FutexWait(task, uaddr, toInt(val), deadlineNs, bitset, shared).execute(task);
   return futexWake(task, uaddr, toInt(val), bitset, shared);
+}
+
+/** `futex_requeue`. @param expected - what the word must be, or null */
+function requeue(
+  task: Task,
+  uaddr: number,
+  uaddr2: number,
+  wakeMax: number,
+  requeueMax: number,
+  expected: number | null,
+  shared: boolean,
+): number {
+  if (wakeMax < 0 || requeueMax < 0) return EINVAL;
+  const error = checkFutexAddress(uaddr) || checkFutexAddress(uaddr2);
+  if (error !== 0) return error;
+  const differs = expected === null ? 0 : checkFutexValue(task, uaddr, expected);
+  return differs === 0 ? futexRequeue(task, uaddr, uaddr2, wakeMax, requeueMax, shared) : differs;
 }
 
 /** `futex_init_timeout`. @returns ns since boot, or a negative errno. */

@@ -73,6 +73,7 @@ fstat(7, {st_dev=makedev(0, 0x10), st_ino=1038, st_mode=0600, st_nlink=1, st_uid
 fsync(7) = 0
 ftruncate(3, 4096) = 0
 futex(0x7fff672e936c, FUTEX_CMP_REQUEUE, 1, 2, 0x7fff672e936c, 1) = 0
+futex(0x7fff672e936c, FUTEX_REQUEUE_PRIVATE, 1, 2, 0x7fff672e936c) = 0
 futex(0x7fff672e936c, FUTEX_WAIT, 1, {tv_sec=0, tv_nsec=10}) = -1 ETIMEDOUT (Connection timed out)
 futex(0x566fd88, FUTEX_WAKE_PRIVATE, 2147483647) = 0
 futex(0x7fff672e936c, FUTEX_WAKE_BITSET_PRIVATE, 1, FUTEX_BITSET_MATCH_ANY) = 0

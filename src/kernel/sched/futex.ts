@@ -1,8 +1,8 @@
 /**
  * Futexes: sleep while a word of user memory has a value.
  *
- * Counterpart: `kernel/futex/waitwake.c`, `kernel/futex/core.c`.
- * Modelled: WAIT, WAKE and their BITSET forms. A private futex is one of its process, any other one of the memory.
+ * Counterpart: `kernel/futex/waitwake.c`, `kernel/futex/requeue.c`, `kernel/futex/core.c`.
+ * Modelled: WAIT, WAKE and their BITSET forms, REQUEUE, CMP_REQUEUE. A private futex is one of its process, any other one of the memory.
  */
 import type { Mm } from "../mm/mm.ts";
 import { Errno } from "../uapi/errno.ts";
@@ -38,6 +38,13 @@ export function checkFutexAddress(uaddr: number): number {
   return uaddr % WORD === 0 ? 0 : -Errno.EINVAL;
 }
 
+/** @errno EAGAIN - the word has another value. EFAULT - the address. */
+export function checkFutexValue(task: Task, uaddr: number, val: number): number {
+  const { mm } = task.process;
+  if (mm.copyFromUser(scratch, 0, uaddr, WORD) < WORD) return mm.fault();
+  return view.getInt32(0, true) === val ? 0 : -Errno.EAGAIN;
+}
+
 /** One `futex_wait`. */
 export class FutexWait extends SleepingCall implements SyscallRegs {
   readonly task: Task;
@@ -45,6 +52,8 @@ export class FutexWait extends SleepingCall implements SyscallRegs {
   readonly #val: number;
   readonly #deadlineNs: number;
   readonly #shared: boolean;
+  /** Where it waits: another address after `requeueTo`. A restarted wait begins at its own one again. */
+  #queuedAt: number;
   /** A wake must share a bit with it. */
   readonly bitset: number;
   woken = false;
@@ -54,6 +63,7 @@ export class FutexWait extends SleepingCall implements SyscallRegs {
     super();
     this.task = task;
     this.#uaddr = uaddr;
+    this.#queuedAt = uaddr;
     this.#val = val;
     this.#deadlineNs = deadlineNs;
     this.bitset = bitset;
@@ -62,14 +72,18 @@ export class FutexWait extends SleepingCall implements SyscallRegs {
 
   /** @errno EAGAIN - the word has another value. EFAULT - the address. ETIMEDOUT - nobody came. EINTR - a signal. */
   execute(task: Task): number {
-    const { mm } = task.process;
-    if (mm.copyFromUser(scratch, 0, this.#uaddr, WORD) < WORD) return mm.fault();
-    if (view.getInt32(0, true) !== this.#val) return -Errno.EAGAIN;
-    const queues = buckets(task, this.#shared);
-    const queue = queues.get(this.#uaddr);
-    if (queue === undefined) queues.set(this.#uaddr, [this]);
-    else queue.push(this);
+    const error = checkFutexValue(task, this.#uaddr, this.#val);
+    if (error !== 0) return error;
+    this.requeueTo(buckets(task, this.#shared), this.#uaddr);
     return this.#sleep(task, false);
+  }
+
+  /** `futex_queue`, `requeue_futex`: it waits there from now on, behind the others. */
+  requeueTo(queues: Buckets, uaddr: number): void {
+    this.#queuedAt = uaddr;
+    const queue = queues.get(uaddr);
+    if (queue === undefined) queues.set(uaddr, [this]);
+    else queue.push(this);
   }
 
   override step(task: Task): number {
@@ -88,9 +102,8 @@ export class FutexWait extends SleepingCall implements SyscallRegs {
 
   #leave(task: Task): void {
     const queues = buckets(task, this.#shared);
-    const left = (queues.get(this.#uaddr) ?? []).filter((other) => other !== this);
-    if (left.length === 0) queues.delete(this.#uaddr);
-    else queues.set(this.#uaddr, left);
+    const left = (queues.get(this.#queuedAt) ?? []).filter((other) => other !== this);
+    setQueue(queues, this.#queuedAt, left);
   }
 }
 
@@ -105,11 +118,47 @@ export function futexWake(task: Task, uaddr: number, max: number, bitset: number
       left.push(waiter);
       continue;
     }
-    waiter.woken = true;
-    waiter.task.wakeUp();
+    wake(waiter);
     count += 1;
   }
-  if (left.length === 0) queues.delete(uaddr);
-  else queues.set(uaddr, left);
+  setQueue(queues, uaddr, left);
   return count;
+}
+
+/**
+ * `futex_requeue`, without priority inheritance: the longest sleepers wake, the next ones wait at another address, behind those
+ * who are there.
+ *
+ * @param wakeMax - none for 0. @param requeueMax - none for 0.
+ * @returns how many woke or moved.
+ */
+export function futexRequeue(
+  task: Task,
+  uaddr: number,
+  uaddr2: number,
+  wakeMax: number,
+  requeueMax: number,
+  shared: boolean,
+): number {
+  const queues = buckets(task, shared);
+  const queue = queues.get(uaddr) ?? [];
+  const count = Math.min(queue.length, wakeMax + requeueMax);
+  for (const waiter of queue.slice(0, wakeMax)) wake(waiter);
+  if (uaddr === uaddr2) {
+    setQueue(queues, uaddr, queue.slice(wakeMax)); // who moves to where it is keeps its place
+    return count;
+  }
+  setQueue(queues, uaddr, queue.slice(count));
+  for (const waiter of queue.slice(wakeMax, count)) waiter.requeueTo(queues, uaddr2);
+  return count;
+}
+
+function wake(waiter: FutexWait): void {
+  waiter.woken = true;
+  waiter.task.wakeUp();
+}
+
+function setQueue(queues: Buckets, uaddr: number, queue: FutexWait[]): void {
+  if (queue.length === 0) queues.delete(uaddr);
+  else queues.set(uaddr, queue);
 }

@@ -247,7 +247,7 @@ export const processCalls: readonly Signature[] = [
     param("val", uint),
     param("timeout", futexFourth, null, (arg) => (command(arg) === Futex.WAKE_BITSET ? 5 : 3)),
     param("uaddr2", futexFifth, null, (arg) => (isBitset(arg) ? 5 : 4)),
-    param("val3", (arg) => (movesWaiters(arg) ? uint : null)),
+    param("val3", (arg) => (movesWaiters(arg) && command(arg) !== Futex.REQUEUE ? uint : null)),
   ]),
   declare("pidfd_open", [param("pid", pid), param("flags", flags(pidfdFlags))]),
 ];
