@@ -4,6 +4,7 @@
  * A call that gives (a write, a close) is let through when it is entered, since its effect comes soon after. But calls of
  * other tasks inside its interval may show that it had not: a read that found nothing, a descriptor number still in use.
  */
+import { EventfdCtx } from "../kernel/fs/eventfd.ts";
 import { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import type { File } from "../kernel/fs/file.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
@@ -124,7 +125,7 @@ class Subject {
       const piped = this.#file !== null && file.inode === this.#file.inode && file.inode !== file.kernel.anonInode;
       if (!piped) return "nothing";
     }
-    if ((file.poll(other.task, null) & READABLE) !== 0) return "nothing";
+    if ((file.poll(other.task, null) & READABLE) !== 0) return askCounter(file, record);
     return record.result?.errnos[0] === "EAGAIN" ? "after" : "before";
   }
 
@@ -148,6 +149,15 @@ class Subject {
     }
     return "nothing";
   }
+}
+
+/** The counter that a read found is the one without the call. */
+function askCounter(file: File, record: CallRecord): Testimony {
+  const text = record.args[1];
+  if (!(file instanceof EventfdCtx) || file.semaphore || record.name !== "read") return "nothing";
+  if (text?.kind !== "str" || text.bytes.length !== 8) return "nothing";
+  const view = new DataView(text.bytes.buffer, text.bytes.byteOffset);
+  return view.getUint32(0, true) === file.low && view.getUint32(4, true) === file.high ? "after" : "nothing";
 }
 
 /** What numbers say of a close: a new one beyond it shows that it was still taken, while everything below was. */

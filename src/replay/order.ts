@@ -127,11 +127,28 @@ export class Order {
         if (call === null || call.progress !== "sleeping" || call.isQuestion || asksEpolls(call) !== outer) continue;
         if (call.isConsumer && this.#foresee(call) !== "yes") continue;
         if (call.isConsumer && isSeenOutside(this.#machine, this.#future, call)) continue;
-        this.#settle(call);
+        this.#settle(this.#firstToEnd(call));
         return true;
       }
     }
     return false;
+  }
+
+  /**
+   * Which of several sleepers a wake-up chose is open: of those that were recorded with just these events the one that ends
+   * first finds them, since the others can wait for more.
+   */
+  #firstToEnd(woken: ActiveCall): ActiveCall {
+    const ep = firstFile(woken.owner, woken.record)?.epoll ?? null;
+    if (ep === null || !ep.wq.active || woken.events === null || woken.events.length === 0) return woken;
+    let first = woken;
+    for (const { active: other } of this.#machine.tasks.values()) {
+      if (other === null || other.progress !== "sleeping" || !other.isConsumer || other.errno !== null) continue;
+      if (other.value === 0 || !endsBefore(other, first)) continue;
+      if (firstFile(other.owner, other.record)?.epoll === ep && this.#foresee(other) === "yes") first = other;
+    }
+    first.owner.task.wakeUp();
+    return first;
   }
 
   /** One held call takes effect, if its time has come. */
@@ -291,6 +308,11 @@ export class Order {
       if (call.progress !== "sleeping") return;
     }
   }
+}
+
+function endsBefore(call: ActiveCall, other: ActiveCall): boolean {
+  const never = Number.POSITIVE_INFINITY;
+  return (call.record.exitLine ?? never) < (other.record.exitLine ?? never);
 }
 
 /** Lets a call that was woken go on before its own exit. */

@@ -5,7 +5,7 @@
  * accept queue) stands in the order of the effects. That order shows only when somebody takes from the queue. So it is settled
  * then: two neighbours change places if the calls that queued them overlap.
  */
-import type { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
+import { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
@@ -16,6 +16,7 @@ import type { ReplayTask } from "./machine.ts";
 import { OUTSIDE } from "./outside-host.ts";
 import type { PortMap } from "./ports.ts";
 import { firstFile, NOTHING } from "./records.ts";
+import { peerOf } from "./relations.ts";
 
 /** Where an item may still stand although a scan has taken it off the list. */
 interface OldPlace {
@@ -29,6 +30,8 @@ interface OldPlace {
 export class QueueOrder {
   readonly #ports: PortMap;
   readonly #oldPlaces = new WeakMap<Epitem, OldPlace>();
+  /** Of an item that stood on its list although nothing was ready: the call that has made something ready. */
+  readonly #revivedBy = new WeakMap<Epitem, CallRecord>();
 
   constructor(ports: PortMap) {
     this.#ports = ports;
@@ -54,6 +57,7 @@ export class QueueOrder {
 
   /** Lets a call take from an epoll, and notes what its scan has taken off the list without reporting it. */
   around(call: ActiveCall, body: () => void): void {
+    if (!call.isConsumer) this.#noteRevival(call);
     const ep = /^epoll_p?wait/.test(call.record.name) ? (firstFile(call.owner, call.record)?.epoll ?? null) : null;
     if (ep === null || ep.rdllist.first === null) {
       body();
@@ -61,16 +65,36 @@ export class QueueOrder {
     }
     const before = [...ep.rdllist].map((item) => ({ item, by: item.queuedBy }));
     body();
-    const reported = call.events ?? [];
+    const reported = call.progress === "returned" && call.ret > 0 ? (call.events ?? []) : [];
     const taken = before.filter(({ item }) => reported.some((event) => isDatum(item, event)));
     for (const { item, by } of before) {
-      const isTaken = taken.some((other) => other.item === item);
-      if (isTaken || item.rdllink.list !== null || !(by instanceof CallRecord)) {
-        if (isTaken) this.#oldPlaces.delete(item);
+      if (taken.some((other) => other.item === item)) {
+        this.#noteTaken(item, call.record);
         continue;
       }
+      if (item.rdllink.list !== null || !(by instanceof CallRecord)) continue;
       const uncertain = taken.some((other) => mayChange(by, other.by));
       this.#oldPlaces.set(item, { by, dropper: call.record, uncertain });
+    }
+  }
+
+  /** What arrived while the scan was under way, and was taken for a part of what it found, may have come behind it. */
+  #noteTaken(item: Epitem, dropper: CallRecord): void {
+    const { arrivedBy: by } = item;
+    if (item.rdllink.list === null && by instanceof CallRecord && mayChange(by, dropper)) {
+      this.#oldPlaces.set(item, { by, dropper, uncertain: true });
+    } else this.#oldPlaces.delete(item);
+  }
+
+  /** The call may make something ready for items that are on their lists in vain. */
+  #noteRevival({ owner, record }: ActiveCall): void {
+    const file = firstFile(owner, record);
+    if (file === null) return;
+    for (const target of [file, peerOf(file)]) {
+      for (const item of target?.fEp ?? []) {
+        if (!(item instanceof Epitem) || item.rdllink.list === null) continue;
+        if (known(() => item.ep.itemPoll(owner.task, item, null), 1) === 0) this.#revivedBy.set(item, record);
+      }
     }
   }
 
@@ -79,26 +103,46 @@ export class QueueOrder {
     const ep = firstFile(owner, call.record)?.epoll ?? null;
     if (ep === null || events === null || events.length === 0) return false;
     const items = [...ep.rdllist];
+    const late = new Set<Epitem>();
     let place = 0;
     for (const event of events) {
       const at = items.findIndex((item, index) => index >= place && shows(owner, item, event));
       const item = items[at];
       if (item === undefined) return false;
-      const passed = items.slice(place, at).filter((other) => ep.itemPoll(owner.task, other, null) !== 0);
-      if (!force && passed.some((other) => !this.#mayPass(item, other))) return false;
-      items.splice(at, 1);
-      items.splice(place, 0, item);
-      place += 1;
+      const between = items.slice(place, at);
+      const passed = between.filter((other) => ep.itemPoll(owner.task, other, null) !== 0);
+      if (!force) {
+        for (const other of passed) {
+          if (this.#mayPass(item, other)) continue;
+          if (!this.#isLate(other, call.record)) return false;
+          late.add(other);
+        }
+      }
+      // where nothing is ready the scan goes on, and takes the item off the list
+      const idle = between.filter((other) => !passed.includes(other));
+      items.splice(place, at + 1 - place, ...idle, item, ...passed);
+      place += idle.length + 1;
     }
     // what is left must not be reported as well
     const maxevents = evalInt(call.record.args[2] ?? NOTHING) ?? events.length;
     const left = items.slice(place).some((other) => ep.itemPoll(owner.task, other, null) !== 0);
-    if (place < maxevents && left) return false;
+    if (events.length < maxevents && left) return false;
+    for (const item of late) {
+      items.splice(items.indexOf(item), 1);
+      items.push(item);
+      item.queuedBy = this.#revivedBy.get(item) ?? null;
+    }
     for (const item of items) {
       ep.rdllist.remove(item.rdllink);
       ep.rdllist.addTail(item.rdllink);
     }
     return true;
+  }
+
+  /** Whether a scan may have come to the item before something was ready, so that it was queued again behind all others. */
+  #isLate(item: Epitem, scan: CallRecord): boolean {
+    const by = this.#revivedBy.get(item);
+    return by !== undefined && mayChange(by, scan);
   }
 
   /** Whether an item may stand in front of one that it stands behind. */

@@ -40,6 +40,8 @@ export class Epitem extends RbNode<Epitem> implements EpollHook {
   onOvflist: boolean;
   /** `kernel.actor` when the item was put on the ready list. */
   queuedBy: object | null;
+  /** `kernel.actor` of the latest wake-up that concerned the item, also if it stood on the ready list already. */
+  arrivedBy: object | null;
   /** Hooks on the description's wait queues, newest first. */
   pwqlist: EppollEntry | null;
 
@@ -56,6 +58,7 @@ export class Epitem extends RbNode<Epitem> implements EpollHook {
     this.next = null;
     this.onOvflist = false;
     this.queuedBy = null;
+    this.arrivedBy = null;
     this.pwqlist = null;
   }
 

@@ -86,6 +86,7 @@ export class Eventpoll {
   /** The queueing part of `ep_poll_callback`. */
   queueArrival(epi: Epitem, key: number): void {
     const { observer } = this.kernel;
+    epi.arrivedBy = this.kernel.actor;
     if (this.scanning) {
       if (epi.onOvflist) return;
       epi.onOvflist = true;
