@@ -7,6 +7,7 @@
 import { EventfdCtx } from "../kernel/fs/eventfd.ts";
 import { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import type { File } from "../kernel/fs/file.ts";
+import { SignalfdCtx } from "../kernel/fs/signalfd.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
 import { decodeEvents, evalInt } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
@@ -56,17 +57,39 @@ export function mustWait(
   return false;
 }
 
+/**
+ * Whether a read of a signalfd has to wait: the signal is sent once more inside its interval, and what comes later shows that this
+ * one was lost, since the one before it still waited.
+ */
+export function letsBeLost(machine: Machine, future: Lookahead, call: ActiveCall): boolean {
+  const { record, owner } = call;
+  if (!(firstFile(owner, record) instanceof SignalfdCtx)) return false;
+  for (const event of future.ahead(LOOK)) {
+    if (event.kind === "exit" && event.call === record) return false;
+    if (event.kind !== "enter" || !SENDERS.has(event.call.name)) continue;
+    const receiver = receiverWithPending(machine, event.call);
+    if (receiver === owner && findsNothing(future, receiver)) return true;
+  }
+  return false;
+}
+
 /** The signal that a call sends waits at its receiver already, so that another one would be lost: it is taken first. */
 function isPending(machine: Machine, future: Lookahead, record: CallRecord): boolean {
+  const receiver = receiverWithPending(machine, record);
+  return receiver !== null && !findsNothing(future, receiver);
+}
+
+/** Who is sent a signal that waits there already; null when it does not. */
+function receiverWithPending(machine: Machine, record: CallRecord): ReplayTask | null {
   const [pid, tid] = record.args;
   const target = record.name === "tgkill" ? tid : pid;
   const signal = record.args.at(-1);
   const receiver = machine.tasks.get(String(evalInt(target ?? NOTHING)));
   const number = signal === undefined ? null : evalInt(signal);
-  if (receiver === undefined || number === null || number < 1) return false;
+  if (receiver === undefined || number === null || number < 1) return null;
   const { task } = receiver;
   const pending = record.name === "kill" ? task.process.sharedPending : task.pending;
-  return pending.holds(number) && !findsNothing(future, receiver);
+  return pending.holds(number) ? receiver : null;
 }
 
 /** The task's next wait was recorded with a time-out: nothing has come that the wait before it did not see. */

@@ -12,7 +12,7 @@ import { TaskState } from "../kernel/sched/task.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { callsOn } from "./arrivals.ts";
-import { isSeenOutside, mustWait } from "./evidence.ts";
+import { isSeenOutside, letsBeLost, mustWait } from "./evidence.ts";
 import { type Foresight, foresee, known, READABLE } from "./foresight.ts";
 import { STAMP_ERROR_NS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
@@ -53,6 +53,7 @@ export class Order {
     if (call.record.phase === "entered" && call.isConsumer) return;
     const foresight = this.#foresee(call);
     if (call.isConsumer) {
+      if (letsBeLost(this.#machine, this.#future, call)) return;
       if (foresight === "yes" || !isAvailable(call)) this.#begin(call);
     } else if (foresight !== "no" && !this.#mustWait(call)) this.#begin(call);
   }
@@ -136,7 +137,7 @@ export class Order {
 
   /**
    * Which of several sleepers a wake-up chose is open: of those that were recorded with just these events the one that ends
-   * first finds them, since the others can wait for more.
+   * first finds them, since the others can wait for more. One whose time has run out can be chosen until it has left the queue.
    */
   #firstToEnd(woken: ActiveCall): ActiveCall {
     const ep = firstFile(woken.owner, woken.record)?.epoll ?? null;
@@ -147,7 +148,9 @@ export class Order {
       if (other.value === 0 || !endsBefore(other, first)) continue;
       if (firstFile(other.owner, other.record)?.epoll === ep && this.#foresee(other) === "yes") first = other;
     }
-    first.owner.task.wakeUp();
+    const { task } = first.owner;
+    if (task.timedOut && isInTime(first)) task.timedOut = false;
+    task.wakeUp();
     return first;
   }
 
@@ -156,7 +159,7 @@ export class Order {
     for (const call of [...this.#held]) {
       const foresight = this.#foresee(call);
       if (foresight === "no" || (call.isConsumer && foresight === "unknown" && !call.isQuestion)) continue;
-      if (!call.isConsumer && this.#mustWait(call)) continue;
+      if (call.isConsumer ? letsBeLost(this.#machine, this.#future, call) : this.#mustWait(call)) continue;
       this.#held.delete(call);
       this.start(call);
       if (this.#keepIfRight(call)) return true;
@@ -308,6 +311,14 @@ export class Order {
       if (call.progress !== "sleeping") return;
     }
   }
+}
+
+/** Whether a wait lasted no longer than its time-out, as exactly as the recording's times are. */
+function isInTime({ record }: ActiveCall): boolean {
+  const timeout = evalInt(record.args[3] ?? NOTHING);
+  const { entryNs, exitNs } = record;
+  if (!/^epoll_p?wait$/.test(record.name) || timeout === null || entryNs === null || exitNs === null) return false;
+  return Number(exitNs - entryNs) <= timeout * 1e6 + STAMP_ERROR_NS;
 }
 
 function endsBefore(call: ActiveCall, other: ActiveCall): boolean {

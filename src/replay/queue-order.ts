@@ -32,6 +32,8 @@ export class QueueOrder {
   readonly #oldPlaces = new WeakMap<Epitem, OldPlace>();
   /** Of an item that stood on its list although nothing was ready: the call that has made something ready. */
   readonly #revivedBy = new WeakMap<Epitem, CallRecord>();
+  /** Of an item on its list: who has put it there, if a scan that found nothing ready may have taken it off since. */
+  readonly #passedOver = new WeakMap<Epitem, object>();
 
   constructor(ports: PortMap) {
     this.#ports = ports;
@@ -58,15 +60,21 @@ export class QueueOrder {
   /** Lets a call take from an epoll, and notes what its scan has taken off the list without reporting it. */
   around(call: ActiveCall, body: () => void): void {
     if (!call.isConsumer) this.#noteRevival(call);
+    if (call.record.name.startsWith("accept")) this.settle(call, false);
     const ep = /^epoll_p?wait/.test(call.record.name) ? (firstFile(call.owner, call.record)?.epoll ?? null) : null;
     if (ep === null || ep.rdllist.first === null) {
       body();
       return;
     }
     const before = [...ep.rdllist].map((item) => ({ item, by: item.queuedBy }));
+    const idle = before.filter(({ item }) => known(() => ep.itemPoll(call.owner.task, item, null), 1) === 0);
     body();
     const reported = call.progress === "returned" && call.ret > 0 ? (call.events ?? []) : [];
     const taken = before.filter(({ item }) => reported.some((event) => isDatum(item, event)));
+    for (const { item, by } of idle) {
+      if (by === null || item.rdllink.list === null || item.queuedBy !== by) continue;
+      if (taken.some((other) => mayChange(by, other.by))) this.#passedOver.set(item, by);
+    }
     for (const { item, by } of before) {
       if (taken.some((other) => other.item === item)) {
         this.#noteTaken(item, call.record);
@@ -127,11 +135,7 @@ export class QueueOrder {
     const maxevents = evalInt(call.record.args[2] ?? NOTHING) ?? events.length;
     const left = items.slice(place).some((other) => ep.itemPoll(owner.task, other, null) !== 0);
     if (events.length < maxevents && left) return false;
-    for (const item of late) {
-      items.splice(items.indexOf(item), 1);
-      items.push(item);
-      item.queuedBy = this.#revivedBy.get(item) ?? null;
-    }
+    for (const item of late) this.#requeue(item, items);
     for (const item of items) {
       ep.rdllist.remove(item.rdllink);
       ep.rdllist.addTail(item.rdllink);
@@ -139,10 +143,20 @@ export class QueueOrder {
     return true;
   }
 
+  /** Puts an item to where the call that has made something ready would have queued it. */
+  #requeue(item: Epitem, items: Epitem[]): void {
+    const by = this.#revivedBy.get(item) ?? null;
+    items.splice(items.indexOf(item), 1);
+    const before = items.findLastIndex(({ queuedBy }) => !follows(queuedBy, by));
+    items.splice(before + 1, 0, item);
+    item.queuedBy = by;
+  }
+
   /** Whether a scan may have come to the item before something was ready, so that it was queued again behind all others. */
   #isLate(item: Epitem, scan: CallRecord): boolean {
     const by = this.#revivedBy.get(item);
-    return by !== undefined && mayChange(by, scan);
+    if (by === undefined) return false;
+    return mayChange(by, scan) || (item.queuedBy !== null && this.#passedOver.get(item) === item.queuedBy);
   }
 
   /** Whether an item may stand in front of one that it stands behind. */
@@ -162,6 +176,11 @@ function mayChange(first: object | null, second: object | null): boolean {
   const { entryLine: begin1, exitLine: end1 } = first;
   const { entryLine: begin2, exitLine: end2 } = second;
   return (end1 === null || (begin2 ?? 0) <= end1) && (end2 === null || (begin1 ?? 0) <= end2);
+}
+
+function follows(second: object | null, first: object | null): boolean {
+  if (!(first instanceof CallRecord) || !(second instanceof CallRecord)) return false;
+  return (second.entryLine ?? 0) > (first.exitLine ?? Number.POSITIVE_INFINITY);
 }
 
 function isDatum(item: Epitem, event: WantedEvent): boolean {
