@@ -188,10 +188,15 @@ export class Machine {
    * @param asker - it is in a call, so its own process is still there. @returns whether there was one.
    */
   hurryExit(asker: ReplayTask): boolean {
+    let process: Process | null = null;
+    let doomed = false;
     for (const owner of this.tasks.values()) {
       const { files } = owner.task.process;
-      const isEnding = owner.exiting !== null || isDoomed(owner.task.process);
-      if (files.users > 1 || files.count === 0 || !isEnding || files === asker.task.process.files) continue;
+      if (files.users > 1 || files.count === 0 || files === asker.task.process.files) continue;
+      // the threads of a process mostly stand one behind the other
+      if (owner.task.process !== process) doomed = isDoomed(owner.task.process);
+      ({ process } = owner.task);
+      if (owner.exiting === null && !doomed) continue;
       this.#closeAll(owner, owner.exiting ?? owner);
       return true;
     }
@@ -202,7 +207,7 @@ export class Machine {
   #closeAll({ task }: ReplayTask, origin: object): void {
     const { files } = task.process;
     this.kernel.observer?.entered(task, origin, -1);
-    for (let fd = 0; fd < files.end; fd += 1) files.take(fd)?.put();
+    for (let fd = files.nextOpen(0); fd < files.end; fd = files.nextOpen(fd + 1)) files.take(fd)?.put();
   }
 
   /** A task is gone: its process with the last one, and then its parent is told. */
@@ -217,6 +222,7 @@ export class Machine {
   end(task: ReplayTask, status: number, origin: object): void {
     this.tasks.delete(task.id);
     task.active?.interrupt();
+    task.area.reset();
     if (task.task.exiting) return;
     this.kernel.observer?.entered(task.task, origin, -1);
     doExit(task.task, status);

@@ -43,6 +43,7 @@ export function endStatus({ how, status, signal, core }: ExitLine): number {
 /** A signal is on its way that ends the process. */
 export function isDoomed(process: Process): boolean {
   const { sharedPending, threads } = process;
+  if (sharedPending.signal.empty && threads.every((thread) => thread.pending.signal.empty)) return false;
   for (let sig = 1; sig < Sig.RTMIN; sig += 1) {
     const shared = sharedPending.signal.has(sig);
     if (!shared && !threads.some((thread) => thread.pending.signal.has(sig))) continue;

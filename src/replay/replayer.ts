@@ -222,6 +222,7 @@ export class Replayer {
     owner.active = null;
     machine.advance(ns);
     this.#judge(machine, owner, call);
+    owner.area.reset();
   }
 
   /** A signal has ended the call: one that was on its way, or one that the task's next line shows. */

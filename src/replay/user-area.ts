@@ -2,14 +2,21 @@
  * The user memory that a replayed call works on.
  *
  * A recording shows values, not memory: each call gets fresh room for its arguments. Small calls share a slot that their
- * task owns, so that a thousand sleeping threads need one mapping; a large buffer gets a mapping that the task keeps.
+ * task owns, so that a thousand sleeping threads need one mapping; a large buffer gets a mapping.
  */
 import { type Mm, PAGE_SIZE, Prot, type Vma } from "../kernel/mm/mm.ts";
 
 const SLOT_BYTES = 4 * PAGE_SIZE;
-const SLOTS_PER_VMA = 1024;
+/** Slots of the first mapping; each later one has twice as many, up to a bound. */
+const SLOTS_MIN = 8;
+const SLOTS_MAX = 1024;
 /** Largest single buffer. What a recording claims beyond that is cut: no socket or pipe takes so much at once. */
 export const BUFFER_MAX: number = 16 * 1024 * 1024;
+/** All large buffers of the calls under way: who claims more finds no memory there (EFAULT). */
+const LARGE_MAX = 512 * 1024 * 1024;
+/** A mapping of this size is kept for the next call of the task. */
+const KEPT_MAX = 256 * 1024;
+const NOWHERE = PAGE_SIZE;
 const BASE = 0x1_0000_0000;
 const ALIGN = 16;
 
@@ -19,6 +26,10 @@ export class UserSpace {
   #next = BASE;
   #slots: Vma | null = null;
   #slotsUsed = 0;
+  #slotsRoom = SLOTS_MIN / 2;
+  #large = 0;
+  /** The latest mapping that was given back: to map 16 MB means to clear them. */
+  #spare: Vma | null = null;
 
   constructor(mm: Mm) {
     this.mm = mm;
@@ -31,10 +42,28 @@ export class UserSpace {
     return vma;
   }
 
+  /** A mapping for large buffers, with whatever stood there before; null when there are too many of them. */
+  mapLarge(bytes: number): Vma | null {
+    if (this.#large + bytes > LARGE_MAX) return null;
+    const spare = this.#spare?.bytes.length === bytes ? this.#spare : null;
+    if (spare !== null) this.#spare = null;
+    const vma = spare ?? this.map(bytes);
+    this.#large += vma.bytes.length;
+    return vma;
+  }
+
+  /** Gives one back. */
+  releaseLarge(vma: Vma): void {
+    if (this.#spare !== null) this.mm.unmap(this.#spare);
+    this.#spare = vma;
+    this.#large -= vma.bytes.length;
+  }
+
   /** A new task's slot. */
   area(): UserArea {
-    if (this.#slots === null || this.#slotsUsed === SLOTS_PER_VMA) {
-      this.#slots = this.map(SLOT_BYTES * SLOTS_PER_VMA);
+    if (this.#slots === null || this.#slotsUsed === this.#slotsRoom) {
+      this.#slotsRoom = Math.min(this.#slotsRoom * 2, SLOTS_MAX);
+      this.#slots = this.map(SLOT_BYTES * this.#slotsRoom);
       this.#slotsUsed = 0;
     }
     const offset = this.#slotsUsed * SLOT_BYTES;
@@ -49,7 +78,7 @@ export class UserArea {
   readonly #slot: Vma;
   readonly #offset: number;
   #used = 0;
-  #large: Vma | null = null;
+  readonly #large: Vma[] = [];
   #largeUsed = 0;
 
   constructor(space: UserSpace, slot: Vma, offset: number) {
@@ -67,6 +96,9 @@ export class UserArea {
   reset(): void {
     this.#used = 0;
     this.#largeUsed = 0;
+    const last = this.#large.at(-1);
+    const kept = last !== undefined && last.bytes.length <= KEPT_MAX ? 1 : 0;
+    while (this.#large.length > kept) this.#space.releaseLarge(this.#large.shift() as Vma);
   }
 
   /** @returns the address of `size` bytes whose content is whatever stood there. */
@@ -77,12 +109,13 @@ export class UserArea {
       this.#used += room;
       return addr;
     }
-    const kept = this.#large;
-    if (kept === null || this.#largeUsed + room > kept.bytes.length) {
-      this.#large = this.#space.map(2 ** Math.ceil(Math.log2(room)));
+    let vma = this.#large.at(-1) ?? null;
+    if (vma === null || this.#largeUsed + room > vma.bytes.length) {
+      vma = this.#space.mapLarge(2 ** Math.ceil(Math.log2(room)));
+      if (vma === null) return NOWHERE;
+      this.#large.push(vma);
       this.#largeUsed = 0;
     }
-    const vma = this.#large as Vma;
     const addr = vma.start + this.#largeUsed;
     this.#largeUsed += room;
     return addr;

@@ -15,6 +15,8 @@ import type { File } from "./file.ts";
 const FULL = -1; // a word with all 32 bits set
 const LEVELS = 5;
 const NR_OPEN_DEFAULT = 64;
+/** A number further than this behind all others leaves holes in the arrays: dup2 to 2^20 - 1 must not cost 8 MB in each fork. */
+const DENSE = 4096;
 
 export class FdTable {
   /** `RLIMIT_NOFILE`, soft. Numbers above it that are open stay usable. */
@@ -84,8 +86,8 @@ export class FdTable {
     let at = fd;
     for (const words of this.#levels) {
       const index = at >> 5;
-      while (words.length <= index) words.push(0);
-      const word = (words[index] as number) | (1 << (at & 31));
+      while (words.length <= index && index - words.length < DENSE) words.push(0);
+      const word = (words[index] ?? 0) | (1 << (at & 31));
       words[index] = word;
       if (word !== FULL) return;
       at = index;
@@ -123,8 +125,9 @@ export class FdTable {
   /** `do_dup2` without its checks: puts `file` on `fd` and returns what was there. */
   replace(fd: number, file: File, cloexec: boolean): File | null {
     const old = this.getRaw(fd);
-    while (this.#files.length <= fd) this.#files.push(null);
-    this.#files[fd] = file;
+    const files = this.#files;
+    while (files.length <= fd && fd - files.length < DENSE) files.push(null);
+    files[fd] = file;
     if (old === null) {
       this.count += 1;
       this.#mark(fd);
@@ -157,6 +160,17 @@ export class FdTable {
     words[index] = on ? (words[index] as number) | bit : (words[index] as number) & ~bit;
   }
 
+  /** The lowest open number from `from` on; `end` when there is none. */
+  nextOpen(from: number): number {
+    const words = this.#levels[0] as number[];
+    const { end } = this;
+    for (let fd = from; fd < end; fd += 1) {
+      if ((fd & 31) === 0 && (words[fd >> 5] ?? 0) === 0) fd |= 31;
+      else if (this.getRaw(fd) !== null) return fd;
+    }
+    return end;
+  }
+
   /** One more than the highest number that ever was in use. */
   get end(): number {
     return this.#files.length;
@@ -172,8 +186,8 @@ export class FdTable {
   /** `dup_fd`: a copy that shares the descriptions. */
   clone(): FdTable {
     const copy = new FdTable(this.nofile);
-    for (let fd = 0; fd < this.#files.length; fd += 1) {
-      const file = this.#files[fd] ?? null;
+    for (let fd = this.nextOpen(0); fd < this.end; fd = this.nextOpen(fd + 1)) {
+      const file = this.getRaw(fd);
       if (file !== null) copy.replace(fd, file.get(), this.cloexec(fd));
     }
     return copy;

@@ -144,6 +144,14 @@ export class Mm {
     return vma;
   }
 
+  /** `munmap` of a whole mapping. */
+  unmap(vma: Vma): void {
+    const index = this.vmas.indexOf(vma);
+    assert(index !== -1, "mm: unmapped what is not mapped");
+    this.vmas.splice(index, 1);
+    this.#last = null;
+  }
+
   /** `UFFDIO_ZEROPAGE`: provides a missing page and lets the tasks that wait for it go on. */
   provide(page: number): boolean {
     for (const vma of this.vmas) {

@@ -14,7 +14,8 @@ export function beginNewExec(process: Process): void {
   unshareFiles(process);
   const { files } = process;
   for (const timer of posixTimers.values()) timer.delete();
-  for (let fd = 0; fd < files.end; fd += 1) if (files.cloexec(fd)) files.take(fd)?.put();
+  for (let fd = files.nextOpen(0); fd < files.end; fd = files.nextOpen(fd + 1))
+    if (files.cloexec(fd)) files.take(fd)?.put();
   sighand.flushHandlers();
   for (const task of process.threads) forgetSigaltstack(task);
 }

@@ -73,7 +73,7 @@ function die(task: Task): void {
 function closeFiles({ files }: Process): void {
   files.users -= 1;
   if (files.users > 0) return;
-  for (let fd = 0; fd < files.end; fd += 1) files.take(fd)?.put();
+  for (let fd = files.nextOpen(0); fd < files.end; fd = files.nextOpen(fd + 1)) files.take(fd)?.put();
 }
 
 /** `exit_notify`: children get a new parent; the process is a zombie when its last thread has gone. */
