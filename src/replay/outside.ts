@@ -35,6 +35,8 @@ import { peerOf } from "./relations.ts";
 import { RingRegistrations } from "./rings.ts";
 
 const READS: ReadonlySet<string> = new Set("read readv recvfrom recvmsg".split(" "));
+/** So much of a stream has room in every send buffer whose size the program has not set, whoever reads. */
+const ALWAYS_FITS = 4096;
 const WRITES: ReadonlySet<string> = new Set("write writev sendto sendmsg sendfile".split(" "));
 /** Events that are looked through for one connection. */
 const LOOK = 4_000;
@@ -203,7 +205,8 @@ export class Outside {
     if (call.progress !== "returned") return;
     if (call.ret === -11) call.learnt = true;
     // how much fitted tells how much the outside had read
-    if (call.ret > 0 && call.value !== null && call.value > 0 && call.value < call.ret) {
+    const mayBeFull = (sk.opts.userlocks & SOCK_SNDBUF_LOCK) !== 0 || sk.writeSeq >= ALWAYS_FITS;
+    if (call.ret > 0 && call.value !== null && call.value > 0 && call.value < call.ret && mayBeFull) {
       call.ret = call.value;
       call.learnt = true;
       this.#stop(sk);

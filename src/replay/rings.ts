@@ -10,6 +10,7 @@ import { rbNext } from "../kernel/lib/rbtree.ts";
 import type { Process } from "../kernel/sched/process.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
 import type { ActiveCall, WantedEvent } from "./active-call.ts";
+import { known } from "./foresight.ts";
 import type { ReplayTask } from "./machine.ts";
 
 /** What a program asks for; ERR and HUP come unasked. */
@@ -35,7 +36,8 @@ export class RingRegistrations {
 
   #register(owner: ReplayTask, epoll: Eventpoll, event: WantedEvent): boolean {
     const file = owner.task.process.files.getRaw(event.low);
-    if (file === null) return false;
+    // what cannot be asked cannot be watched, and an epoll among them might watch itself
+    if (file === null || file.epoll !== null || known(() => file.poll(owner.task, null), -1) === -1) return false;
     const item = epoll.find(file, event.low);
     const asked = event.events & ASKED;
     if (item === null) {
@@ -57,7 +59,7 @@ export class RingRegistrations {
     for (let node = epoll.rbr.leftmost; node !== null; node = rbNext(node)) {
       const { owner: item } = node;
       if (events.some((event) => event.low === item.dataLow >>> 0)) continue;
-      const mask = epoll.itemPoll(owner.task, item, null);
+      const mask = known(() => epoll.itemPoll(owner.task, item, null), 0);
       if (mask === 0) continue;
       epoll.modify(owner.task, item, item.events & ~mask, item.dataLow, item.dataHigh);
       changed = true;
