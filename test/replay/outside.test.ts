@@ -46,7 +46,7 @@ describe("a server outside", () => {
     const { diverged } = replayText(`${CLIENT}
 7 epoll_ctl(3, EPOLL_CTL_MOD, 4, {events=EPOLLOUT|EPOLLET, data={u32=4, u64=4}}) = 0
 7 epoll_wait(3, [{events=EPOLLOUT, data={u32=4, u64=4}}], 8, 0) = 1
-7 sendto(4, "pingping", 8, MSG_NOSIGNAL, NULL, 0) = 5
+7 sendto(4, "ping"..., 9000, MSG_NOSIGNAL, NULL, 0) = 5000
 7 sendto(4, "ing", 3, MSG_NOSIGNAL, NULL, 0) = -1 EAGAIN
 7 epoll_wait(3, [], 8, 0) = 0
 7 epoll_wait(3, [{events=EPOLLOUT, data={u32=4, u64=4}}], 8, -1) = 1
@@ -123,4 +123,22 @@ test("a registration through a ring shows by its events", () => {
 `);
   expect(diverged).toBe(0);
   expect(unsupported_calls).toEqual({ io_uring_enter: 1, io_uring_setup: 1 });
+});
+
+test("a ring cannot have registered what cannot be polled, nor an epoll with itself", () => {
+  const { divergences } = replayText(`
+7 epoll_create1(0) = 3
+7 io_uring_enter(4, 1, 0, 0, NULL, 8) = 1
+7 read(5<TCP:[99]>, "x", 10) = 1
+7 epoll_wait(3, [{events=EPOLLIN, data=0x5}], 8, -1) = 1
+7 epoll_wait(3, [{events=EPOLLIN, data=0x3}], 8, -1) = 1
+`);
+  expect(divergences.map(({ call }) => call)).toEqual(["epoll_wait", "epoll_wait"]);
+});
+
+test("a send buffer does not fill up with the first bytes", () => {
+  const { divergences } = replayText(`${CLIENT}
+7 sendto(4, "ping", 4, MSG_NOSIGNAL, NULL, 0) = 3
+`);
+  expect(divergences.map(({ call }) => call)).toEqual(["sendto"]);
 });
