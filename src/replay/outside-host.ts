@@ -31,6 +31,9 @@ export class OutsideHost {
   readonly #task: Task;
   readonly #area: UserArea;
   readonly #fds = new WeakMap<File, number>();
+  /** What shows that it acts, and whether a watcher has been told so. */
+  #proof: object | null = null;
+  #told = false;
 
   constructor(kernel: Kernel) {
     const space = new UserSpace(new Mm());
@@ -39,8 +42,23 @@ export class OutsideHost {
     this.#area = space.area();
   }
 
+  /** What it does from now on is shown by `proof`: a record of the recording. */
+  provedBy(proof: object): void {
+    this.#proof = proof;
+    this.#told = false;
+  }
+
+  /** It is about to do something: whoever watches the machine learns by what that is shown. */
+  acts(): void {
+    const { observer } = this.#task.kernel;
+    if (observer === null || this.#proof === null || this.#told) return;
+    this.#told = true;
+    observer.outside(this.#proof);
+  }
+
   #call(name: SyscallName, ...args: number[]): number {
     const run = syscallTable[name];
+    this.acts();
     this.#task.kernel.actor = OUTSIDE;
     const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = args;
     return run === undefined ? -1 : run(this.#task, a, b, c, d, e, f);

@@ -73,6 +73,7 @@ export class Outside {
   /** Before a call takes effect: is its other end outside? */
   before(call: ActiveCall): void {
     const { name } = call.record;
+    this.#host.provedBy(call.record);
     if (name === "connect") this.#beforeConnect(call);
     else if (WRITES.has(name)) this.#beforeWrite(call);
   }
@@ -181,6 +182,7 @@ export class Outside {
   #resume(sk: TcpSock): boolean {
     const sndbuf = this.#full.get(sk);
     if (sndbuf === undefined) return false;
+    this.#host.acts();
     this.#full.delete(sk);
     sk.sndbuf = sndbuf;
     sk.nospace = true;
@@ -191,6 +193,7 @@ export class Outside {
   /** After a call has taken effect: the outside accepts and reads. */
   after(call: ActiveCall): void {
     const { name } = call.record;
+    this.#host.provedBy(call.record);
     if (name === "connect") for (const server of this.#servers) this.#host.acceptAll(server);
     else if (WRITES.has(name)) this.#afterWrite(call);
   }
@@ -218,11 +221,13 @@ export class Outside {
     const { record, owner, errno, value } = call;
     if (errno !== null && errno !== "ECONNRESET") return false;
     const file = firstFile(owner, record);
+    this.#host.provedBy(record);
     let found = false;
     if (record.name.startsWith("accept")) found = file !== null && this.#connectClient(file, record);
     else if (READS.has(record.name)) found = file !== null && this.#arrive(owner, file, record);
     else if (value === null || value <= 0) return false;
     else if (file?.epoll != null && WAITS.test(record.name)) {
+      this.#host.acts();
       found = this.#rings.explain(call, file);
       for (const { item, events } of this.#missing(call, file)) found = this.#act(owner, item, events) || found;
     } else if (WAITS.test(record.name)) {

@@ -88,15 +88,7 @@ export class Explainer {
     const record = this.#evidence.calls.at(line);
     if (record === null) return null;
     const id = this.#history.callAt(record.line);
-    if (id === 0)
-      return {
-        ...this.#frame(record, "not-reached"),
-        answers: [],
-        wakings: [],
-        effects: [],
-        lines: [],
-        complete: false,
-      };
+    if (id === 0) return this.#notMade(record);
     return WAIT.test(record.name) ? this.#wait(record, id) : this.#other(record, id);
   }
 
@@ -118,6 +110,21 @@ export class Explainer {
     const effects = timer.map((event) => this.#facts.of(event));
     const explained = ending !== "events" || delivered.length === log.x(result) || delivered.length > ANSWERS_MAX;
     return this.#whole(record, ending, { answers, wakings, effects }, explained);
+  }
+
+  /**
+   * A call that the model has not made. A replay does not make a wait that a signal ended, or the end of its task: nothing came of
+   * it, but why it slept can be told.
+   */
+  #notMade(record: CallNote): Explanation {
+    const isEnded = record.errno === null ? record.ret === null : record.errno === "EINTR";
+    if (!WAIT.test(record.name) || !isEnded || this.#evidence.stopped !== null) {
+      return this.#whole(record, "not-reached", { answers: [], wakings: [], effects: [] }, false);
+    }
+    const [, at] = this.#moments(record.line, record.exitLine ?? Number.MAX_SAFE_INTEGER);
+    const answers = this.#absent(record, at, at);
+    const ending = record.errno === null ? "asleep" : "interrupted";
+    return this.#whole(record, ending, { answers, wakings: [], effects: [] }, true);
   }
 
   #frame(record: CallNote, ending: Ending): Pick<Explanation, "line" | "task" | "call" | "ending" | "foreseen"> {
@@ -252,12 +259,13 @@ export class Explainer {
     return this.#whole(record, ending, { answers: [], wakings: [], effects }, true);
   }
 
-  /** The events that put there what a reader took. */
+  /** The events that put there what a reader took, and what was outside of all calls behind them. */
   #giversOf(taken: number): number[] {
     const { log } = this.#evidence;
     return this.#history
       .joined(log.subject(taken))
-      .filter((event) => log.x(event) < log.y(taken) && log.y(event) > log.x(taken));
+      .filter((event) => log.x(event) < log.y(taken) && log.y(event) > log.x(taken))
+      .flatMap((event) => this.#history.chain(event).filter((link) => log.kind(link) !== Kind.CALL));
   }
 
   /**
