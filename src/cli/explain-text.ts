@@ -121,7 +121,7 @@ function describe(fact: Fact, style: Style): string {
     case "call":
       return call ?? "a call";
     case "outside":
-      return "somebody outside of the recording acts, which this line proves";
+      return "from outside of the recording, as this line proves";
     case "timer":
       return "the time is up";
     case "return":

@@ -1,6 +1,6 @@
 /** Planted misuse under traces/doctor: each script is found by the id in its name, and by no other. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
@@ -57,7 +57,7 @@ describe("a planted misuse is found by its id, with lines that prove it", () => 
   });
 });
 
-test("the mended program has no finding", async () => {
+test("mended programs, and those that only look like misuse, have no finding", async () => {
   expect(await findings("traces/doctor-mended")).toEqual({ code: 0, found: [] });
 });
 
@@ -70,6 +70,69 @@ test("well-behaved scripts have no error: a drained edge, a re-armed one-shot, a
   ]) {
     expect((await findings(`traces/explain/${name}.strace`)).code).toBe(0);
   }
+});
+
+/** What the doctor finds in a recording that is written down here. */
+async function inRecording(lines: readonly string[]): Promise<Found[]> {
+  const folder = mkdtempSync(join(tmpdir(), "epollsim-"));
+  try {
+    const trace = join(folder, "some.strace");
+    writeFileSync(trace, `${lines.join("\n")}\n`);
+    return (await findings(trace)).found;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+describe("a spin that is over", () => {
+  const row = (fromMs: number, lastMs: number): string[] =>
+    Array.from({ length: 20 }, (_, index) => {
+      const ms = fromMs + (index * lastMs) / 19;
+      return `7 ${(1 + ms / 1000).toFixed(6)} epoll_wait(3, [{events=EPOLLOUT, data={u32=4, u64=4}}], 8, -1) = 1 <0.000001>`;
+    });
+  const mod = (ms: number, mask: string): string =>
+    `7 ${(1 + ms / 1000).toFixed(6)} epoll_ctl(3, EPOLL_CTL_MOD, 4, {events=${mask}, data={u32=4, u64=4}}) = 0 <0.000001>`;
+  const begin = [
+    "7 1.000000 epoll_create1(0) = 3 <0.000001>",
+    "7 1.000010 socketpair(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK, 0, [4, 5]) = 0 <0.000001>",
+    "7 1.000020 epoll_ctl(3, EPOLL_CTL_ADD, 4, {events=EPOLLOUT, data={u32=4, u64=4}}) = 0 <0.000001>",
+  ];
+
+  const severity = async (lines: readonly string[]): Promise<string[]> =>
+    (await inRecording([...begin, ...lines])).filter(({ id }) => id === "D-010").map((finding) => finding.severity);
+
+  test("is a warning when it was short", async () => {
+    expect(await severity([...row(1, 60), mod(62, "EPOLLIN")])).toEqual(["warning"]);
+  });
+
+  test("is an error when several took long together", async () => {
+    const twice = [...row(1, 60), mod(62, "EPOLLIN"), mod(63, "EPOLLOUT"), ...row(64, 60), mod(130, "EPOLLIN")];
+    expect(await severity(twice)).toEqual(["error"]);
+  });
+
+  test("is an error when nobody ended it", async () => {
+    expect(await severity(row(1, 60))).toEqual(["error"]);
+  });
+});
+
+test("a registration made through a ring is its process's: another one may close its own number", async () => {
+  const child = "child_tidptr=0x7f00";
+  const found = await inRecording([
+    "7 1.0 epoll_create1(0) = 3<anon_inode:[eventpoll]> <0.000001>",
+    "7 1.1 socketpair(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK, 0, [4, 5]) = 0 <0.000001>",
+    `7 1.2 clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD, ${child}) = 8 <0.000001>`,
+    "7 1.3 io_uring_setup(4, {flags=0, sq_entries=4, cq_entries=8}) = 6<anon_inode:[io_uring]> <0.000001>",
+    "7 1.4 io_uring_enter(6<anon_inode:[io_uring]>, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) = 1 <0.000001>",
+    "8 1.5 epoll_wait(3<anon_inode:[eventpoll]>, [], 8, 0) = 0 <0.000001>",
+    "7 1.6 epoll_wait(3<anon_inode:[eventpoll]>,  <unfinished ...>",
+    '8 1.7 write(5, "x", 1) = 1 <0.000001>',
+    "7 1.8 <... epoll_wait resumed>[{events=EPOLLIN, data={u32=4, u64=4}}], 8, -1) = 1 <0.2>",
+    "8 1.9 close(4) = 0 <0.000001>",
+    '7 2.0 read(4, "x", 8) = 1 <0.000001>',
+    "7 2.1 epoll_wait(3<anon_inode:[eventpoll]>, [], 8, 0) = 0 <0.000001>",
+    "7 2.2 epoll_wait(3<anon_inode:[eventpoll]>, [], 8, 0) = 0 <0.000001>",
+  ]);
+  expect(found).toEqual([]);
 });
 
 test("a short trace is called inconclusive, with the command to record more", async () => {

@@ -1,10 +1,11 @@
 /**
  * How well a loop does: wake-ups for each useful event (D-022), time from readiness to service (D-023).
  */
-import { type CausalLog, Kind, Queue, Why } from "../../kernel/causal-log.ts";
+import { Kind } from "../../kernel/causal-log.ts";
+import { Epoll } from "../../kernel/uapi/epoll.ts";
 import { indexOf } from "../explain/history.ts";
 import { type Finding, kinds } from "./finding.ts";
-import { evidenceOf, isAccept, isRead, isWait, isWrite, type Patient, type Step } from "./patient.ts";
+import { COUNTERS, evidenceOf, isArrival, isWait, type Patient, type Step } from "./patient.ts";
 
 /** One loop: a task and the epoll that it waits on. */
 export interface LoopMeasure {
@@ -74,7 +75,7 @@ function loopsOf(patient: Patient): Map<string, Loop> {
     if (delivered.length === 0) continue;
     const next = patient.nextWait(step.task, step.file, step.end)?.id ?? log.end;
     for (const event of delivered) {
-      if (!patient.isTrusted(log.item(log.subject(event)).file)) continue;
+      if (!patient.isTrusted(log.item(log.subject(event)).file) || isBareWakeUp(patient, event)) continue;
       loop.events += 1;
       const use = firstUse(patient, event, next);
       if (use === null) continue;
@@ -85,14 +86,21 @@ function loopsOf(patient: Patient): Map<string, Loop> {
   return loops;
 }
 
-/** What was done because of an event: the first call on its description that worked, by anybody, before the task waits again. */
+/** A counter that is watched edge-triggered has done all that it is for when it has woken the loop: nobody need read it. */
+function isBareWakeUp(patient: Patient, event: number): boolean {
+  const { log } = patient.evidence;
+  const item = log.subject(event);
+  const link = log.file(log.item(item).file)?.link ?? "";
+  return COUNTERS.test(link) && (patient.maskAt(item, event) & Epoll.ET) !== 0;
+}
+
+/**
+ * What was done because of an event: the first call on its description that worked, by anybody, before the task waits again.
+ * Asking for SO_ERROR answers a connection that has come about, and close a hang-up.
+ */
 function firstUse(patient: Patient, event: number, next: number): Step | null {
   const { file } = patient.evidence.log.item(patient.evidence.log.subject(event));
-  const steps = patient.between(file, event, next);
-  return (
-    steps.find((step) => (isRead(step) || isWrite(step) || isAccept(step) || isWait(step)) && (step.ret ?? -1) >= 0) ??
-    null
-  );
+  return patient.between(file, event, next).find((step) => (step.ret ?? -1) >= 0) ?? null;
 }
 
 function noteService(patient: Patient, loop: Loop, event: number, use: Step): void {
@@ -119,11 +127,6 @@ function readySince(patient: Patient, event: number): number {
     if (isArrival(log, id)) ready = id;
   }
   return ready;
-}
-
-function isArrival(log: CausalLog, id: number): boolean {
-  if (log.kind(id) === Kind.QUEUED) return log.y(id) !== Queue.level && log.y(id) !== Queue.arrival;
-  return log.kind(id) === Kind.FILTERED && log.y(id) === Why.linked;
 }
 
 function measure(patient: Patient, { step, waits, events, useful, services }: Loop): LoopMeasure {

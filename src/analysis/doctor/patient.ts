@@ -1,7 +1,7 @@
 /**
  * The trace as the rules see it: calls in the order of their effects, by description, with what was left to read.
  */
-import { Kind } from "../../kernel/causal-log.ts";
+import { type CausalLog, Kind, Queue, Why } from "../../kernel/causal-log.ts";
 import type { File } from "../../kernel/fs/file.ts";
 import type { CallNote, Evidence } from "../evidence.ts";
 import { Reasons } from "../explain/absence.ts";
@@ -32,6 +32,9 @@ const WAIT = /^epoll_p?wait2?$/;
 const READS = /^(read|readv|preadv2?|recv|recvfrom|recvmsg|recvmmsg|splice|sendfile)$/;
 const ACCEPTS = /^accept4?$/;
 const WRITES = /^(write|writev|pwritev2?|send|sendto|sendmsg|sendmmsg|sendfile)$/;
+
+/** Descriptions that hold a count, by their links. */
+export const COUNTERS: RegExp = /^anon_inode:\[(eventfd|timerfd|signalfd)\]$/;
 
 export const isWait = ({ name }: Step): boolean => WAIT.test(name);
 export const isRead = ({ name }: Step): boolean => READS.test(name);
@@ -174,6 +177,12 @@ export class Patient {
     const end = to.record.entryNs;
     return entryNs === null || end === null ? null : (end - entryNs) / 1e6;
   }
+}
+
+/** Whether an event of an item says that something has happened to its description, rather than that a scan put it back. */
+export function isArrival(log: CausalLog, id: number): boolean {
+  if (log.kind(id) === Kind.QUEUED) return log.y(id) !== Queue.level && log.y(id) !== Queue.arrival;
+  return log.kind(id) === Kind.FILTERED && log.y(id) === Why.linked;
 }
 
 /** Evidence of a call. */

@@ -3,7 +3,7 @@
  */
 import { Kind } from "../../kernel/causal-log.ts";
 import { type Finding, kinds } from "./finding.ts";
-import { evidenceOf, isAccept, isWait, type Patient, type Step } from "./patient.ts";
+import { evidenceOf, isAccept, isArrival, isRead, isWait, type Patient, type Step } from "./patient.ts";
 
 /** Wake-ups in vain that make a herd, and their share of all. */
 const HERD_MIN = 4;
@@ -66,7 +66,7 @@ function noteReport(patient: Patient, listener: Listener, file: number, event: n
   if (accept?.errno === "EAGAIN" || (accept?.ret ?? 0) === -11) listener.vain.push({ wait, accept: accept as Step });
 }
 
-/** Items that stayed on the ready list while full batches of others were reported. */
+/** Items that had something to report, and that nobody served, while full batches of others were reported. */
 function* starved(patient: Patient): Generator<Finding, void, undefined> {
   const { log } = patient.evidence;
   const full = fullBatches(patient);
@@ -78,11 +78,15 @@ function* starved(patient: Patient): Generator<Finding, void, undefined> {
     let worst: { from: number; to: number; rounds: number } | null = null;
     for (const id of patient.history.ofItem(item)) {
       const kind = log.kind(id);
-      if (kind === Kind.QUEUED && queued === 0) queued = id;
+      // one that was put back has had its turn: it waits again from the next arrival on
+      if (queued === 0 && isArrival(log, id)) queued = id;
       if ((kind !== Kind.DELIVERED && kind !== Kind.DROPPED) || queued === 0) continue;
-      const rounds = batches.filter((batch) => batch > queued && batch < id).length;
-      if (rounds >= ROUNDS_MIN && rounds > (worst?.rounds ?? 0)) worst = { from: queued, to: id, rounds };
+      const from = queued;
       queued = 0;
+      const rounds = batches.filter((batch) => batch > from && batch < id).length;
+      if (rounds < ROUNDS_MIN || rounds <= (worst?.rounds ?? 0)) continue;
+      const isServed = patient.between(file, from, id).some((step) => isRead(step) || isAccept(step));
+      if (!isServed) worst = { from, to: id, rounds };
     }
     if (worst === null) continue;
     yield {

@@ -6,20 +6,22 @@
  */
 import { Kind } from "../../kernel/causal-log.ts";
 import { Epoll } from "../../kernel/uapi/epoll.ts";
+import { indexOf } from "../explain/history.ts";
 import { type Finding, type Kind as FindingKind, kinds } from "./finding.ts";
-import { evidenceOf, isAccept, isRead, isWait, isWrite, type Patient, type Step } from "./patient.ts";
+import { COUNTERS, evidenceOf, isAccept, isRead, isWait, isWrite, type Patient, type Step } from "./patient.ts";
 
 const { IN: EPOLLIN, OUT: EPOLLOUT, HUP: EPOLLHUP, ERR: EPOLLERR, ET: EPOLLET, ONESHOT: EPOLLONESHOT } = Epoll;
 const ASKED = ~(EPOLLHUP | EPOLLERR | EPOLLET | EPOLLONESHOT | Epoll.EXCLUSIVE | Epoll.WAKEUP);
 /** Reports in a row that nobody heeds: fewer may be a program that is about to act. */
 const SPIN_MIN = 16;
-/** A row that is over sooner, by the recorded times, burns little. */
+/** Rows of one registration that are over and have lasted less, all together and by the recorded times, have burnt little. */
 const LASTING_MS = 100;
+/** What happens to an item only when a row of reports is over: being put back on the list is part of it. */
+const ENDS: ReadonlySet<Kind> = new Set([Kind.MODIFIED, Kind.ERASED, Kind.DELIVERED, Kind.DROPPED]);
 /** Reads of the end of file in a row. */
 const EOF_MIN = 8;
 /** Waits with time-out 0 in a row, with nothing between them. */
 const POLLING_MIN = 100;
-const COUNTERS = /^anon_inode:\[(eventfd|timerfd|signalfd)\]$/;
 
 export function* spinFindings(patient: Patient): Generator<Finding, void, undefined> {
   const { log } = patient.evidence;
@@ -33,28 +35,25 @@ export function* spinFindings(patient: Patient): Generator<Finding, void, undefi
   yield* polling(patient);
 }
 
-/** A run of reports of one registration. */
-interface Run {
-  readonly events: number[];
-}
+/** Reports of one registration in a row, oldest first. */
+type Run = number[];
 
-/** The longest run of level-triggered reports between which nobody did what they were for. */
-function longestRun(patient: Patient, item: number): Run {
+/** The runs of level-triggered reports between which nobody did what they were for, as far as they make a spin. */
+function spinsOf(patient: Patient, item: number): Run[] {
   const { log } = patient.evidence;
   const { file } = log.item(item);
-  let longest: Run = { events: [] };
-  let run: Run = { events: [] };
+  const runs: Run[] = [];
+  let run: Run = [];
   for (const id of patient.history.ofItem(item)) {
     const kind = log.kind(id);
-    if (kind === Kind.MODIFIED) run = { events: [] };
+    if (kind === Kind.MODIFIED) run = [];
     if (kind !== Kind.DELIVERED || (patient.maskAt(item, id) & (EPOLLET | EPOLLONESHOT)) !== 0) continue;
-    const before = run.events.at(-1);
-    const heeded = before !== undefined && isHeeded(patient, file, log.x(before), before, id);
-    if (heeded) run = { events: [] };
-    run.events.push(id);
-    if (run.events.length > longest.events.length) longest = run;
+    const before = run.at(-1);
+    if (before !== undefined && isHeeded(patient, file, log.x(before), before, id)) run = [];
+    run.push(id);
+    if (run.length === SPIN_MIN) runs.push(run);
   }
-  return longest;
+  return runs;
 }
 
 /** Whether somebody answered a report. A hang-up is answered by reading too: that is how a program learns of the end. */
@@ -69,22 +68,23 @@ function isHeeded(patient: Patient, file: number, revents: number, from: number,
 
 function* unheeded(patient: Patient, item: number): Generator<Finding, void, undefined> {
   const { log } = patient.evidence;
-  const { events } = longestRun(patient, item);
-  const last = events.at(-1);
-  if (events.length < SPIN_MIN || last === undefined) return;
-  const first = events[0] as number;
+  const spins = spinsOf(patient, item);
+  const [one] = spins;
+  if (one === undefined) return;
+  const events = spins.reduce((longest, spin) => (spin.length > longest.length ? spin : longest), one);
+  const [first, second, last] = [events[0], events[1], events.at(-1)] as [number, number, number];
   const { fd, file } = log.item(item);
   const revents = log.x(last);
   const mask = patient.maskAt(item, last);
   const step = patient.stepOf(first);
   yield {
     kind: spinKind(revents, mask, log.file(file)?.link ?? ""),
-    severity: isBrief(patient, item, first, last) ? "warning" : "error",
+    severity: areBrief(patient, item, spins) ? "warning" : "error",
     message: `fd ${fd} is reported ${events.length} times in a row, and nobody does anything about it${rate(patient, first, last, events.length)}`,
     evidence: [
       patient.at(lookBehind(patient, item, first), `fd ${fd} is registered with this mask`),
       patient.at(first, "the first report of the row"),
-      patient.at(events[1] as number, "the next one: nothing was done in between"),
+      patient.at(second, "the next one: nothing was done in between"),
       patient.at(last, `the last one, number ${events.length}`),
     ],
     fd,
@@ -101,12 +101,26 @@ function spinKind(revents: number, mask: number, link: string): FindingKind {
   return kinds.outIdle;
 }
 
-/** A row that did not last, and that somebody has ended by taking the registration away or changing it. */
-function isBrief(patient: Patient, item: number, first: number, last: number): boolean {
+/** Rows that have not lasted, all together, and that somebody has ended. */
+function areBrief(patient: Patient, item: number, spins: readonly Run[]): boolean {
+  if (!isOver(patient, item, spins.at(-1)?.at(-1) ?? 0)) return false;
+  const all = spins.map((spin) => msOf(patient, spin[0] as number, spin.at(-1) as number));
+  return all.every((ms) => ms !== null) && all.reduce((sum, ms) => sum + ms, 0) < LASTING_MS;
+}
+
+/** Whether a row did not go on until the trace ends: the registration was changed or removed, or somebody did what the report was for. */
+function isOver(patient: Patient, item: number, last: number): boolean {
+  const { log } = patient.evidence;
+  const events = patient.history.ofItem(item);
+  const ended = events.slice(indexOf(events, last + 1)).some((id) => ENDS.has(log.kind(id)));
+  return ended || isHeeded(patient, log.item(item).file, log.x(last), last, log.end);
+}
+
+/** Recorded time between the waits that reported two events; null without times. */
+function msOf(patient: Patient, first: number, last: number): number | null {
   const from = patient.stepOf(first);
   const to = patient.stepOf(last);
-  const ms = from === null || to === null ? null : patient.msBetween(from, to);
-  return ms !== null && ms < LASTING_MS && (patient.history.ofItem(item).at(-1) ?? 0) > last;
+  return from === null || to === null ? null : patient.msBetween(from, to);
 }
 
 /** The INSERTED or MODIFIED whose mask was in force. */
@@ -120,9 +134,7 @@ const isLook = (kind: Kind): boolean => kind === Kind.INSERTED || kind === Kind.
 
 /** `, 5000 a second`; empty without times. */
 function rate(patient: Patient, first: number, last: number, count: number): string {
-  const from = patient.stepOf(first);
-  const to = patient.stepOf(last);
-  const ms = from === null || to === null ? null : patient.msBetween(from, to);
+  const ms = msOf(patient, first, last);
   return ms === null || ms <= 0 ? "" : `, ${Math.round((count / ms) * 1000)} a second`;
 }
 

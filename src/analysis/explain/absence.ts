@@ -201,6 +201,14 @@ export class Reasons {
     return [...(this.#written.get(fd) ?? [])].flatMap((queue) => this.#readsSince(queue, since, at));
   }
 
+  /** The call in which an event happened, or which proves that it had happened outside of the recording (a ring's doing). */
+  #callBehind(event: number): number {
+    const { log } = this.#history;
+    const root = log.call(event);
+    if (root === 0 || log.kind(root) === Kind.CALL) return root;
+    return log.kind(root) === Kind.OUTSIDE ? this.#history.callAt(log.x(root)) : 0;
+  }
+
   /**
    * The close (or dup2 ...) that took an item's number away and left the description alive: from then on the item belongs to
    * a number that means something else, or nothing.
@@ -211,7 +219,9 @@ export class Reasons {
     const { log } = this.#history;
     const inserted = this.#history.ofItem(item)[0] ?? 0;
     if (inserted === 0 || log.kind(inserted) !== Kind.INSERTED) return 0;
-    const { files } = log.task(log.subject(log.call(inserted))).process;
+    const owner = this.#callBehind(inserted);
+    if (owner === 0) return 0;
+    const { files } = log.task(log.subject(owner)).process;
     const end = Math.min(at, this.#history.erased(item) || at);
     for (const id of within(this.#closers.get(log.item(item).fd) ?? [], inserted, end)) {
       if (log.task(log.subject(id)).process.files !== files) continue;
