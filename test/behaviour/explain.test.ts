@@ -118,6 +118,7 @@ describe("explain names the cause and its lines", () => {
 
 interface Explained {
   readonly ending: string;
+  readonly foreseen: boolean;
   readonly complete: boolean;
   readonly answers: readonly {
     fd: number;
@@ -193,19 +194,79 @@ test("a wait that the model does not foresee is called so", async () => {
   }
 });
 
+describe("a peer that is not in the recording", () => {
+  const SERVER = '{sa_family=AF_INET, sin_port=htons(8080), sin_addr=inet_addr("127.0.0.1")}';
+  const recording = [
+    "7 1.0 epoll_create1(0) = 3",
+    "7 1.1 socket(AF_INET, SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 4",
+    `7 1.2 connect(4, ${SERVER}, 16) = -1 EINPROGRESS`,
+    "7 1.3 epoll_ctl(3, EPOLL_CTL_ADD, 4, {events=EPOLLIN|EPOLLET, data={u32=4, u64=4}}) = 0",
+    "7 1.4 getsockopt(4, SOL_SOCKET, SO_ERROR, [0], [4]) = 0",
+    "7 1.5 epoll_wait(3, [], 8, 0) = 0",
+    "7 1.6 epoll_wait(3, [{events=EPOLLIN, data={u32=4, u64=4}}], 8, -1) = 1 <0.05>",
+    '7 1.7 read(4, "pong", 8) = 4',
+    "7 1.8 epoll_wait(3, [], 8, 1000) = -1 EINTR (Interrupted system call) <0.05>",
+    "7 1.9 --- SIGTERM {si_signo=SIGTERM, si_code=SI_USER, si_pid=1, si_uid=0} ---",
+    "7 1.9 +++ killed by SIGTERM +++",
+  ];
+
+  async function explained(line: number): Promise<Explained> {
+    const folder = mkdtempSync(join(tmpdir(), "epollsim-"));
+    const trace = join(folder, "client.strace");
+    writeFileSync(trace, `${recording.join("\n")}\n`);
+    try {
+      const [found] = (await explanations(trace, "--at", String(line))) as unknown as [Explained];
+      return found;
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  }
+
+  test("has sent what an event tells of, and that event proves it", async () => {
+    const { complete, answers, wakings } = await explained(7);
+    expect(complete).toBe(true);
+    const facts = answers[0]?.facts.map(({ what, line }) => [what, line]);
+    expect(facts).toEqual([
+      ["outside", 7],
+      ["bytes", 7],
+      ["wake", 7],
+      ["queued", 7],
+      ["delivered", 7],
+    ]);
+    expect(wakings.map(({ lines, in_vain }) => [[...new Set(lines)], in_vain])).toEqual([[[7], false]]);
+  });
+
+  test("is who wrote what a read took", async () => {
+    const { effects } = await explained(8);
+    expect(effects.filter(({ what }) => what === "outside" || what === "bytes")).toMatchObject([
+      { what: "outside", line: 7, call: null },
+      { what: "bytes", line: 7 },
+    ]);
+  });
+
+  test("has sent nothing when a signal ends the wait", async () => {
+    const { ending, complete, answers } = await explained(9);
+    expect({ ending, complete }).toEqual({ ending: "interrupted", complete: true });
+    expect(answers.map(({ fd, verdict }) => [fd, verdict])).toEqual([[4, "taken"]]);
+  });
+});
+
 const captured = [
   "gvisor-syscalls/epoll-DoubleLayerEpoll",
   "gvisor-syscalls/epoll-WaitThenUnblock",
   "epoll-shim/epoll__realtime_timer",
   "kselftest-epoll/epoll19",
+  "servers/nginx-w1-ab-close",
+  "servers/redis-pipelined",
+  "servers/go-echoswarm-10",
 ].map((name) => `traces/captured/${name}.strace.gz`);
 
 for (const trace of captured) {
   test.skipIf(!existsSync(trace))(`${trace}: every wait is explained without a gap`, async () => {
     const found = (await explanations(trace)) as unknown as Explained[];
     expect(found.length).toBeGreaterThan(0);
-    for (const { complete, ending, answers } of found) {
-      expect(complete).toBe(true);
+    for (const { complete, foreseen, ending, answers } of found) {
+      expect({ complete, foreseen }).toEqual({ complete: true, foreseen: true });
       if (ending === "events") expect(answers.length).toBeGreaterThan(0);
     }
   });
