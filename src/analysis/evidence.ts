@@ -61,6 +61,12 @@ export class CallNote {
     this.end(call);
   }
 
+  /** Whether the model's result is the recorded one. A replay takes results that it cannot know from the recording. */
+  isResult(result: number): boolean {
+    if (this.errno !== null) return result < 0;
+    return this.ret === null || this.ret === result;
+  }
+
   /** Takes over what the end of the call has shown. */
   end({ exitLine, result }: CallRecord): void {
     this.exitLine = exitLine;

@@ -73,6 +73,8 @@ export class Patient {
       // the attempts before the last one came to nothing; in a loop of a script each round is one of its own
       if (record === null || record.line !== line) continue;
       const step = this.#step(id, line, record);
+      if (isWait(step) && step.end < log.end && this.history.callAt(line) === id && !record.isResult(log.x(step.end)))
+        this.#doubtful.add(step.file);
       if (step.end === log.end && this.history.callAt(line) !== id) continue;
       steps.push(step);
       this.#byId.set(id, step);

@@ -109,7 +109,9 @@ export class Explainer {
     const timer = ending === "time-out" ? this.#timers(id, at) : [];
     const effects = timer.map((event) => this.#facts.of(event));
     const explained = ending !== "events" || delivered.length === log.x(result) || delivered.length > ANSWERS_MAX;
-    return this.#whole(record, ending, { answers, wakings, effects }, explained);
+    const explanation = this.#whole(record, ending, { answers, wakings, effects }, explained);
+    const isRecorded = result === 0 || record.isResult(log.x(result));
+    return isRecorded ? explanation : { ...explanation, foreseen: false, complete: false };
   }
 
   /**
