@@ -121,6 +121,12 @@ export class ActiveCall {
     return CONSUMERS.has(this.record.name);
   }
 
+  /** It waits for a child, and what it was asked for is printed in its second half, which is still far away. */
+  get isPartial(): boolean {
+    const { name, phase, args } = this.record;
+    return phase === "entered" && name.startsWith("wait") && args.length < this.#signature.params.length;
+  }
+
   /** It changes nothing at all. */
   get isQuestion(): boolean {
     return /^p?poll$|select/.test(this.record.name);

@@ -120,6 +120,27 @@ export function isSeenOutside(machine: Machine, future: Lookahead, call: ActiveC
   return false;
 }
 
+/**
+ * Whether what a wait would take is taken by another one that begins later and ends earlier: an edge is reported once.
+ */
+export function isTakenFirst(machine: Machine, future: Lookahead, call: ActiveCall): boolean {
+  const { record, owner, events } = call;
+  const file = firstFile(owner, record);
+  const item = file?.epoll?.rdllist.first?.owner ?? null;
+  if (item === null || events === null || (item.events & (Epoll.ET | Epoll.ONESHOT)) === 0) return false;
+  const end = record.exitLine ?? 0;
+  for (const event of future.ahead(LOOK)) {
+    if (event.kind === "exit" && event.call === record) return false;
+    if (event.kind !== "enter" || event.call.name !== record.name || (event.call.exitLine ?? end) >= end) continue;
+    const other = machine.tasks.get(event.call.task);
+    if (other === undefined || firstFile(other, event.call) !== file) continue;
+    const found = event.call.args[1] === undefined ? null : decodeEvents(event.call.args[1]);
+    const [first] = found ?? [];
+    if (first !== undefined && first.data === dataOf(item)) return true;
+  }
+  return false;
+}
+
 /** A call in question, and what it would change. */
 class Subject {
   readonly #fd: number | null;
@@ -163,7 +184,7 @@ class Subject {
       if (file === null || file.fEp === null) continue;
       for (const item of file.fEp) {
         if (item.ep.file !== watcher || !(item instanceof Epitem)) continue;
-        const data = (BigInt(item.dataHigh >>> 0) << 32n) | BigInt(item.dataLow >>> 0);
+        const data = dataOf(item);
         const edge = (item.events & Epoll.ET) !== 0;
         const reported = edge ? item.rdllink.list !== null : item.ep.itemPoll(other.task, item, null) !== 0;
         if (reported || (item.events & READABLE) === 0) continue;
@@ -172,6 +193,10 @@ class Subject {
     }
     return "nothing";
   }
+}
+
+function dataOf({ dataHigh, dataLow }: Epitem): bigint {
+  return (BigInt(dataHigh >>> 0) << 32n) | BigInt(dataLow >>> 0);
 }
 
 /** The counter that a read found is the one without the call. */

@@ -12,7 +12,7 @@ import { TaskState } from "../kernel/sched/task.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { callsOn } from "./arrivals.ts";
-import { isSeenOutside, letsBeLost, mustWait } from "./evidence.ts";
+import { isSeenOutside, isTakenFirst, letsBeLost, mustWait } from "./evidence.ts";
 import { type Foresight, foresee, known, READABLE } from "./foresight.ts";
 import { STAMP_ERROR_NS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
@@ -50,10 +50,10 @@ export class Order {
   enter(call: ActiveCall): void {
     this.#held.add(call);
     // its end is so far away that its arguments are not known yet
-    if (call.record.phase === "entered" && call.isConsumer) return;
+    if (call.isPartial || (call.record.phase === "entered" && call.isConsumer)) return;
     const foresight = this.#foresee(call);
     if (call.isConsumer) {
-      if (letsBeLost(this.#machine, this.#future, call)) return;
+      if (this.#comesLater(call)) return;
       if (foresight === "yes" || !isAvailable(call)) this.#begin(call);
     } else if (foresight !== "no" && !this.#mustWait(call)) this.#begin(call);
   }
@@ -78,6 +78,11 @@ export class Order {
 
   #mustWait(call: ActiveCall): boolean {
     return mustWait(this.#machine, this.#future, call, [...this.#dozing, ...this.#held]);
+  }
+
+  /** Whether later results show that a call which takes has not taken yet. */
+  #comesLater(call: ActiveCall): boolean {
+    return letsBeLost(this.#machine, this.#future, call) || isTakenFirst(this.#machine, this.#future, call);
   }
 
   /** Begins a call, and gives it up again where that left no trace and did not give the recorded result. */
@@ -128,6 +133,7 @@ export class Order {
         if (call === null || call.progress !== "sleeping" || call.isQuestion || asksEpolls(call) !== outer) continue;
         if (call.isConsumer && this.#foresee(call) !== "yes") continue;
         if (call.isConsumer && isSeenOutside(this.#machine, this.#future, call)) continue;
+        if (call.isConsumer && this.#comesLater(call)) continue;
         this.#settle(this.#firstToEnd(call));
         return true;
       }
@@ -159,7 +165,7 @@ export class Order {
     for (const call of [...this.#held]) {
       const foresight = this.#foresee(call);
       if (foresight === "no" || (call.isConsumer && foresight === "unknown" && !call.isQuestion)) continue;
-      if (call.isConsumer ? letsBeLost(this.#machine, this.#future, call) : this.#mustWait(call)) continue;
+      if (call.isPartial || (call.isConsumer ? this.#comesLater(call) : this.#mustWait(call))) continue;
       this.#held.delete(call);
       this.start(call);
       if (this.#keepIfRight(call)) return true;
