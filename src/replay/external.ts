@@ -10,8 +10,8 @@ import type { Task } from "../kernel/sched/task.ts";
 import { Mode, Open } from "../kernel/uapi/fcntl.ts";
 import { DEFAULT_POLLMASK } from "../kernel/uapi/poll.ts";
 
-/** `disk`: always ready, refused by epoll. `other`: nobody knows. */
-export type ExternalKind = "disk" | "other";
+/** `disk`: always ready, refused by epoll. `sysctl`: always ready (`proc_sys_poll`). `other`: nobody knows. */
+export type ExternalKind = "disk" | "sysctl" | "other";
 
 export class ExternalFile extends File {
   readonly kind: ExternalKind;
@@ -34,12 +34,12 @@ export class ExternalFile extends File {
   }
 
   override get canPoll(): boolean {
-    if (this.kind === "disk") return false;
+    if (this.kind !== "other") return this.kind === "sysctl";
     throw new Unmodelled(`poll of ${this.note}`);
   }
 
   override poll(_task: Task, _pt: PollTable | null): number {
-    if (this.kind === "disk") return DEFAULT_POLLMASK;
+    if (this.kind !== "other") return DEFAULT_POLLMASK;
     throw new Unmodelled(`poll of ${this.note}`);
   }
 
@@ -70,9 +70,10 @@ function openedFlags(flags: number): number {
   return (flags & Open.PATH) !== 0 ? flags : flags | Open.LARGEFILE;
 }
 
-/** Memory devices behave as files on a disk do; /proc, /sys and /dev are anybody's guess. */
+/** Memory devices behave as files on a disk do; the rest of /proc, /sys and /dev are anybody's guess. */
 function externalKind(note: string): ExternalKind {
   if (/^\/dev\/(null|zero|full|urandom)(<|$)/.test(note)) return "disk";
+  if (note.startsWith("/proc/sys/")) return "sysctl";
   return note.startsWith("/") && !/^\/(proc|sys|dev(?!\/shm\/))(\/|$)/.test(note) && !note.includes("<")
     ? "disk"
     : "other";

@@ -142,3 +142,15 @@ test("a send buffer does not fill up with the first bytes", () => {
 `);
   expect(divergences.map(({ call }) => call)).toEqual(["sendto"]);
 });
+
+test("an epoll that has watched a sysctl file is predicted", () => {
+  const { divergences, unsupported } = replayText(`
+7 epoll_create1(0) = 3
+7 openat(AT_FDCWD, "/proc/sys/net/core/somaxconn", O_RDONLY) = 4</proc/sys/net/core/somaxconn>
+7 epoll_ctl(3, EPOLL_CTL_ADD, 4</proc/sys/net/core/somaxconn>, {events=EPOLLIN|EPOLLOUT|EPOLLET, data=0x4}) = 0
+7 epoll_wait(3, [{events=EPOLLIN|EPOLLOUT, data=0x4}], 8, -1) = 1
+7 epoll_ctl(3, EPOLL_CTL_DEL, 4</proc/sys/net/core/somaxconn>, NULL) = 0
+7 epoll_ctl(3, EPOLL_CTL_DEL, 4</proc/sys/net/core/somaxconn>, NULL) = 0
+`);
+  expect({ calls: divergences.map(({ line }) => line), unsupported }).toEqual({ calls: [7], unsupported: 0 });
+});
