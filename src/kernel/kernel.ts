@@ -26,11 +26,13 @@ import type { Pid } from "./sched/pid.ts";
 import type { Exploration } from "./sched/preempt.ts";
 import { Process, UserStruct } from "./sched/process.ts";
 import { BLOCKED, type SleepingCall, Task, TaskState } from "./sched/task.ts";
+import { VforkWait } from "./sched/vfork.ts";
 import { UserExit } from "./signal/deliver.ts";
 import { sendToTask, userInfo } from "./signal/send.ts";
 import { ownSigmask, restoreSavedSigmask } from "./signal/sigmask.ts";
 import { Sysctls } from "./sysctl.ts";
 import { Clock } from "./time/hrtimer.ts";
+import { Clone } from "./uapi/sched.ts";
 import { Sig } from "./uapi/signal.ts";
 
 /** Where every anonymous inode lives: E-008. */
@@ -154,17 +156,23 @@ export class Kernel {
   }
 
   /**
-   * `fork`, except that the child sees the same memory: a script's calls use addresses of their own.
+   * `fork`, `vfork` and the processes of `clone`, except that the child always sees the same memory: a script's calls use addresses
+   * of their own.
    *
-   * @param sharesFiles - `CLONE_FILES`: the two have one descriptor table.
+   * @param flags - `Clone`: what the two share. With VFORK the parent, which must be in no call, sleeps when this returns.
    */
-  fork(parent: Task, comm: string, sharesFiles = false): Task {
+  fork(parent: Task, comm: string, flags = 0): Task {
     const tid = this.#nextPid++;
     const { files, mm, user } = parent.process;
+    const sharesFiles = (flags & Clone.FILES) !== 0;
     if (sharesFiles) files.users += 1;
     const process = new Process(tid, parent.process, sharesFiles ? files : files.clone(), mm, user);
+    if ((flags & Clone.VM) !== 0) process.privateMemory = parent.process.privateMemory;
+    if ((flags & Clone.SIGHAND) !== 0) process.shareSighand(parent.process);
     const task = this.#inherit(new Task(this, process, tid, comm), parent);
-    task.sigaltstack = parent.sigaltstack;
+    const runsBeside = (flags & (Clone.VM | Clone.VFORK)) === Clone.VM;
+    if (!runsBeside) task.sigaltstack = parent.sigaltstack; // two that run on one stack would overwrite it
+    if ((flags & Clone.VFORK) !== 0) new VforkWait(parent, task);
     return this.#hash(task);
   }
 

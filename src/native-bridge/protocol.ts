@@ -19,19 +19,10 @@
  * Counterpart: `agent/agent.c`, "The protocol".
  */
 import { Nr } from "../kernel/uapi/unistd.ts";
-import type {
-  PortProgram,
-  PortResult,
-  RaceTally,
-  Register,
-  Setup,
-  SpawnAs,
-  Step,
-  StepResult,
-} from "../syscalls/port.ts";
+import type { PortProgram, PortResult, RaceTally, Register, Setup, Step, StepResult } from "../syscalls/port.ts";
 
 /** Version of the protocol; the greeting of an agent must name the same one. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 
 /** Longest frame that an agent accepts or sends, in bytes. */
 export const MAX_FRAME_BYTES: number = 64 * 1024 * 1024;
@@ -57,9 +48,6 @@ const Op = {
   settle: 12,
   race: 13,
 } as const;
-
-/** By their numbers. */
-const SPAWN_AS: readonly SpawnAs[] = ["thread", "process", "process+files"];
 
 const ENDS = ["done", "unsupported", "timeout", "crashed"] as const;
 
@@ -180,7 +168,8 @@ function writeStep(out: FrameWriter, step: Step): void {
     case "spawn":
       out.u16(step.task);
       out.u16(step.parent);
-      out.u8(SPAWN_AS.indexOf(step.as));
+      out.u8(step.as === "process" ? 1 : 0);
+      out.u32(step.flags);
       break;
     case "fdinfo":
     case "pollMask":

@@ -148,7 +148,7 @@ export class Machine {
     if (shared) files.users += 1;
     else this.#seen.set(files, new Set(this.#seenOf(process.files)));
     const child = new Process(this.#pid(id), process, files, this.#space.mm, process.user);
-    if (hasFlag(call.args, "CLONE_SIGHAND")) child.sighand = process.sighand;
+    if (hasFlag(call.args, "CLONE_SIGHAND")) child.shareSighand(process);
     this.#actionsKnown.set(child, this.actionsKnown(parent));
     this.#inherit(this.#adopt(id, child), parent);
   }

@@ -14,9 +14,12 @@ import { KernelBug, Unmodelled } from "../kernel/lib/assert.ts";
 import { copyBytes, Mm, Prot } from "../kernel/mm/mm.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
 import { BLOCKED, type Task, TaskState } from "../kernel/sched/task.ts";
+import { VforkWait } from "../kernel/sched/vfork.ts";
 import { Open } from "../kernel/uapi/fcntl.ts";
 import { DEFAULT_POLLMASK, Poll } from "../kernel/uapi/poll.ts";
+import { Clone } from "../kernel/uapi/sched.ts";
 import { Sig } from "../kernel/uapi/signal.ts";
+import { cloneProcess } from "./clone.ts";
 import { doSyscall } from "./entry.ts";
 import {
   type NetworkChange,
@@ -270,11 +273,10 @@ class ProgramRun implements RaceHost {
       case "spawn": {
         const parent = this.#task(step.parent);
         const name = String.fromCharCode("A".charCodeAt(0) + step.task);
+        if ((step.flags & Clone.VFORK) !== 0) this.#returned[step.parent] = null;
         this.#adopt(
           step.task,
-          step.as === "thread"
-            ? parent.kernel.createThread(parent, name)
-            : parent.kernel.fork(parent, name, step.as === "process+files"),
+          step.as === "thread" ? parent.kernel.createThread(parent, name) : cloneProcess(parent, name, step.flags),
         );
         break;
       }
@@ -319,6 +321,7 @@ class ProgramRun implements RaceHost {
     const task = this.#task(index);
     if (task.state === TaskState.DEAD) throw new TaskGone(`task ${index} is no more`);
     if (task.state === TaskState.STOPPED) throw new Unmodelled("a call by a task that has been stopped");
+    if (task.call instanceof VforkWait) throw new Unmodelled("a call by a task that waits for the child of its vfork");
     if (task.call !== null) throw new RangeError(`port program: task ${index} is still inside a call`);
     const syscall = syscallTable[step.name];
     if (syscall === undefined) throw new Unmodelled(`${step.name}()`);

@@ -39,9 +39,6 @@ export type Register = number | { readonly slot: number };
 /** Registers of one call, at most six; missing ones are 0. */
 export type Registers = readonly Register[];
 
-/** What a new task is: a thread, a forked process, or one that shares its parent's descriptor table (`CLONE_FILES`). */
-export type SpawnAs = "thread" | "process" | "process+files";
-
 /**
  * One step. `task` is the index of a task: 0 is there from the beginning, others after their `spawn`.
  *
@@ -78,7 +75,13 @@ export type Step =
   | { readonly op: "peek"; readonly addr: number; readonly length: number }
   | { readonly op: "peekSlot"; readonly addr: number; readonly slot: number }
   | { readonly op: "thaw"; readonly page: number }
-  | { readonly op: "spawn"; readonly task: number; readonly parent: number; readonly as: SpawnAs }
+  | {
+      readonly op: "spawn";
+      readonly task: number;
+      readonly parent: number;
+      readonly as: "thread" | "process";
+      readonly flags: number;
+    }
   | { readonly op: "fdinfo"; readonly task: number; readonly fd: Register }
   | { readonly op: "pollMask"; readonly task: number; readonly fd: Register }
   | { readonly op: "network"; readonly change: NetworkChange }

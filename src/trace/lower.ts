@@ -7,13 +7,14 @@
  * between `#! par` and `#! join` become one race: sorted by task, each with memory of its own.
  */
 import { Errno } from "../kernel/uapi/errno.ts";
-import type { PortProgram, RaceLane, Register, SpawnAs, Step } from "../syscalls/port.ts";
+import type { PortProgram, RaceLane, Register, Step } from "../syscalls/port.ts";
 import { UserLayout } from "../syscalls/port.ts";
 import type { WordType } from "./abi/context.ts";
 import type { Word } from "./abi/image.ts";
 import { paramTypes, registerOf, type Signature, signature, signatureNames } from "./abi/index.ts";
 import { ulong } from "./abi/words.ts";
 import type { CallLine, DirectiveLine, Expr, Result, ResumedLine } from "./ast.ts";
+import { cloneFlags } from "./clone-flags.ts";
 import { CallEncoder, type EncoderHost } from "./encoder.ts";
 import { ParseError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
@@ -336,10 +337,10 @@ class Lowering implements EncoderHost {
     return this.#spawn(name, 0, "thread");
   }
 
-  #spawn(name: string | null, parent: number, as: SpawnAs): number {
+  #spawn(name: string | null, parent: number, as: "thread" | "process", flags = 0): number {
     const task = this.#tasks.length;
     this.#tasks.push(name);
-    if (task > 0) this.#steps.push({ op: "spawn", task, parent, as });
+    if (task > 0) this.#steps.push({ op: "spawn", task, parent, as, flags });
     return task;
   }
 
@@ -497,7 +498,7 @@ class Lowering implements EncoderHost {
     } else if (word === "dump") {
       this.#plans.push({ kind: "dump", line: this.#index, fd: rest === "" ? null : rest, step: this.#steps.length });
     } else if (word === "fork" || word === "thread") {
-      const [name, parentName, sharing] = rest.split(/\s+/u);
+      const [name, parentName, flags] = rest.split(/\s+/u);
       if (this.#tasks.includes(name!))
         this.#complain(name!, `the task '${name}', which is there already`, "a new name");
       // the first task may be named here, before its first line
@@ -506,7 +507,12 @@ class Lowering implements EncoderHost {
       if (parent < 0) {
         this.#complain(parentName!, `the unknown task '${parentName}'`, `one of ${this.#tasks.join(", ")}`);
       }
-      this.#spawn(name!, parent, word === "thread" ? "thread" : sharing === undefined ? "process" : "process+files");
+      this.#spawn(
+        name!,
+        parent,
+        word === "thread" ? "thread" : "process",
+        flags === undefined ? 0 : (cloneFlags(flags) ?? 0),
+      );
     }
   }
 

@@ -5,6 +5,7 @@
  */
 import type { HostSetup } from "../syscalls/port.ts";
 import type { DirectiveLine, Line } from "./ast.ts";
+import { CLONE_FLAGS_FORM, cloneFlags } from "./clone-flags.ts";
 import { ParseError } from "./errors.ts";
 import { nearest } from "./nearest.ts";
 import { DirectiveError, NETWORK_DIRECTIVES, parseHost, parseNetworkChange } from "./network.ts";
@@ -224,8 +225,11 @@ class ScriptReader {
       this.#head(line, text);
     } else if (word === "id") this.#id(line, text);
     else if (word === "fork" || word === "thread") {
-      const form = word === "fork" ? /^\S+\s+\S+(?:\s+CLONE_FILES)?$/u : /^\S+\s+\S+$/u;
-      if (!form.test(rest)) this.#fail(line.line, text, word, `'${rest}'`, `'#! ${word} NEW PARENT'`);
+      const [, parent, flags, ...others] = rest.split(/\s+/u);
+      if (parent === undefined || others.length > 0 || (flags !== undefined && word === "thread"))
+        this.#fail(line.line, text, word, `'${rest}'`, `'#! ${word} NEW PARENT'`);
+      if (flags !== undefined && cloneFlags(flags) === null)
+        this.#fail(line.line, text, flags, `'${flags}'`, CLONE_FLAGS_FORM);
     } else if (word === "par" || word === "join") this.#part(line, text);
     else if (NETWORK_DIRECTIVES.includes(word)) this.#network(line, text);
     else if (word === "dump") {

@@ -28,7 +28,7 @@ test("machines become hosts of the setup, and tasks of their names the first the
     { name: "b", addresses: [{ bytes: Uint8Array.of(10, 9, 0, 2), prefix: 16 }] },
   ]);
   expect(steps).toMatchObject([
-    { op: "spawn", task: 2, parent: 1, as: "thread" },
+    { op: "spawn", task: 2, parent: 1, as: "thread", flags: 0 },
     { op: "call", task: 2 },
     { op: "call", task: 0 },
   ]);

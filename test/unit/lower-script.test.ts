@@ -58,6 +58,11 @@ describe("directives", () => {
     ["#! needs cake", "s:1:10: found 'cake', expected one of root, userfaultfd, net"],
     ["#! sysctl fs.nr", "s:1:4: found 'fs.nr', expected '#! sysctl NAME=VALUE'"],
     ["#! fork B", "s:1:4: found 'B', expected '#! fork NEW PARENT'"],
+    ["#! thread B A CLONE_VM", "s:1:4: found 'B A CLONE_VM', expected '#! thread NEW PARENT'"],
+    [
+      "#! fork B A CLONE_VM|CLONE_NEWPID",
+      "s:1:13: found 'CLONE_VM|CLONE_NEWPID', expected CLONE_VM|CLONE_FILES|CLONE_SIGHAND|CLONE_PIDFD|CLONE_VFORK; CLONE_SIGHAND only with CLONE_VM",
+    ],
     ["close(3) = 0\n#! uid 5", "s:2:4: found 'uid' behind a call, expected its place before the first call"],
   ])("%j is wrong", (text, message) => {
     expect(() => parseScript(text, "s")).toThrow(message);

@@ -34,8 +34,8 @@ const slot = (nr: number): Register => ({ slot: nr });
 const poke = (addr: number, bytes: Uint8Array): Step => ({ op: "poke", addr, bytes });
 const peek = (addr: number, length: number): Step => ({ op: "peek", addr, length });
 const text = (value: string): Uint8Array => Buffer.from(`${value}\0`);
-const thread = (task: number, parent = 0): Step => ({ op: "spawn", task, parent, as: "thread" });
-const fork = (task: number, parent = 0): Step => ({ op: "spawn", task, parent, as: "process" });
+const thread = (task: number, parent = 0): Step => ({ op: "spawn", task, parent, as: "thread", flags: 0 });
+const fork = (task: number, parent = 0): Step => ({ op: "spawn", task, parent, as: "process", flags: 0 });
 const await_ = (task: number): Step => ({ op: "await", task });
 
 function u64(...values: number[]): Uint8Array {

@@ -1,5 +1,5 @@
 /**
- * What a process does not take along into another program.
+ * What a process does not take along into another program, and what it stops sharing.
  *
  * Counterpart: `fs/exec.c` (`begin_new_exec`), `fs/file.c` (`do_close_on_exec`), `kernel/signal.c` (`flush_signal_handlers`).
  * The signal mask, pending signals and the interval timer stay. Other threads are the caller's business: Linux ends them first.
@@ -10,13 +10,16 @@ import type { Task } from "./task.ts";
 
 /** execve has succeeded: close-on-exec descriptors, handlers and timers that send signals are gone. */
 export function beginNewExec(process: Process): void {
-  const { posixTimers, sighand } = process;
+  const { posixTimers } = process;
   unshareFiles(process);
+  process.privateMemory = {};
+  for (const task of process.threads) task.vforkDone?.complete();
+  unshareSighand(process);
   const { files } = process;
   for (const timer of posixTimers.values()) timer.delete();
   for (let fd = files.nextOpen(0); fd < files.end; fd = files.nextOpen(fd + 1))
     if (files.cloexec(fd)) files.take(fd)?.put();
-  sighand.flushHandlers();
+  process.sighand.flushHandlers();
   for (const task of process.threads) forgetSigaltstack(task);
 }
 
@@ -26,6 +29,14 @@ function forgetSigaltstack(task: Task): void {
   if (sigaltstack === null) return;
   const kept = sigaltstack.flags & Ss.AUTODISARM;
   task.sigaltstack = kept === 0 ? null : { sp: 0, flags: Ss.DISABLE | kept, size: 0 };
+}
+
+/** `unshare_sighand`: handlers that other processes use, too, are copied. */
+function unshareSighand(process: Process): void {
+  const { sighand } = process;
+  if (sighand.users === 1) return;
+  sighand.users -= 1;
+  process.sighand = sighand.clone();
 }
 
 /** `unshare_files`: a table that other processes use, too, is copied. */

@@ -8,6 +8,7 @@
 import { POLLFREE } from "../fs/eventpoll/epitem.ts";
 import { assert } from "../lib/assert.ts";
 import { beginGroupExit, killThread, sendToProcess } from "../signal/send.ts";
+import type { Sighand } from "../signal/sighand.ts";
 import { retargetSharedPending } from "../signal/sigmask.ts";
 import { SigInfo } from "../signal/sigpending.ts";
 import { Poll } from "../uapi/poll.ts";
@@ -43,6 +44,7 @@ export function doExit(task: Task, code: number): typeof BLOCKED {
   const last = process.threads.every((thread) => thread === task || thread.exiting);
   if (last && !process.groupExit) beginGroupExit(process, code);
   task.exiting = true;
+  task.vforkDone?.complete();
   task.exitCode = code;
   if (!last && !process.groupExit && task.signalPending) {
     const unblocked = task.blocked.clone();
@@ -147,8 +149,13 @@ export function releaseProcess(process: Process): void {
   process.zombie = false;
   if (parent !== null) parent.children.splice(parent.children.indexOf(process), 1);
   releaseTask(leader);
-  // `__cleanup_sighand`: whoever hooked an item on the queue of signalfds is unhooked.
-  process.sighand.signalfdWqh.wakeUp(0, Poll.HUP | POLLFREE);
+  cleanupSighand(process.sighand);
+}
+
+/** `__cleanup_sighand`: whoever hooked an item on the queue of signalfds is unhooked when nobody has it any more. */
+function cleanupSighand(sighand: Sighand): void {
+  sighand.users -= 1;
+  if (sighand.users === 0) sighand.signalfdWqh.wakeUp(0, Poll.HUP | POLLFREE);
 }
 
 /** `release_task` of one thread. The last one beside a dead leader ends the process. */

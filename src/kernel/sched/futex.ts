@@ -2,11 +2,10 @@
  * Futexes: sleep while a word of user memory has a value.
  *
  * Counterpart: `kernel/futex/waitwake.c`, `kernel/futex/requeue.c`, `kernel/futex/core.c`.
- * Modelled: WAIT, WAKE and their BITSET forms, REQUEUE, CMP_REQUEUE. A private futex is one of its process, any other one of the memory.
+ * Modelled: WAIT, WAKE and their BITSET forms, REQUEUE, CMP_REQUEUE. A private futex is one of its process (and of those made with
+ * CLONE_VM), any other one of the memory.
  */
-import type { Mm } from "../mm/mm.ts";
 import { Errno } from "../uapi/errno.ts";
-import type { Process } from "./process.ts";
 import { SleepingCall, type SyscallRegs, type Task, TaskState } from "./task.ts";
 
 const WORD = 4;
@@ -20,11 +19,11 @@ const view = new DataView(scratch.buffer);
 /** Sleepers by address, oldest first. */
 type Buckets = Map<number, FutexWait[]>;
 
-const bucketsOf: WeakMap<Mm | Process, Buckets> = new WeakMap();
+const bucketsOf: WeakMap<object, Buckets> = new WeakMap();
 
 /** `get_futex_key`: whose futexes an operation means. */
 function buckets(task: Task, shared: boolean): Buckets {
-  const owner = shared ? task.process.mm : task.process;
+  const owner = shared ? task.process.mm : task.process.privateMemory;
   let found = bucketsOf.get(owner);
   if (found === undefined) {
     found = new Map();

@@ -54,7 +54,10 @@ export class Process {
   /** `RLIMIT_NOFILE`, hard. */
   nofileMax: number;
   readonly threads: Task[] = [];
+  /** Another one after `shareSighand`, and after execve. */
   sighand: Sighand;
+  /** Whose private futexes it has: a process's own, or its parent's after `CLONE_VM`. */
+  privateMemory: object = {};
   /** `shared_pending`: signals for the process as a whole. */
   readonly sharedPending: SigPending = new SigPending();
   /** `curr_target`: the thread that the latest signal for the process woke. */
@@ -105,6 +108,12 @@ export class Process {
     this.sighand = parent?.sighand.clone() ?? new Sighand();
     this.traced = parent?.traced ?? false;
     parent?.children.push(this);
+  }
+
+  /** `copy_sighand` with `CLONE_SIGHAND`. */
+  shareSighand(parent: Process): void {
+    this.sighand = parent.sighand;
+    this.sighand.users += 1;
   }
 
   /** `group_leader`; null once reaped. */

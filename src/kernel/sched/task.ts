@@ -16,6 +16,7 @@ import { Sigset } from "../signal/sigset.ts";
 import { Hrtimer } from "../time/hrtimer.ts";
 import { Pid } from "./pid.ts";
 import type { Process } from "./process.ts";
+import type { VforkWait } from "./vfork.ts";
 import { detach, WaitQueueEntry } from "./wait.ts";
 
 /** Result of a call that sleeps. Outside -4095..-1, so no errno, and no count. */
@@ -27,6 +28,11 @@ export type TaskState = (typeof TaskState)[keyof typeof TaskState];
 
 /** The rest of a call whose task sleeps. */
 export abstract class SleepingCall {
+  /** `TASK_KILLABLE`: a fatal signal ends even an uninterruptible sleep. */
+  get killable(): boolean {
+    return false;
+  }
+
   /**
    * One atomic section, run after a wake-up or a time-out.
    *
@@ -89,6 +95,8 @@ export class Task {
   /** `exit_code`: a wait status, once exiting. */
   exitCode: number;
   /** `sas_ss_sp`, `sas_ss_flags`, `sas_ss_size`: the alternate stack, which no handler here runs on; null for none. */
+  /** Whoever sleeps until this task has another program or has ended; null for nobody. */
+  vforkDone: VforkWait | null;
   sigaltstack: { readonly sp: number; readonly flags: number; readonly size: number } | null;
   /** How often a handler ran for each signal. */
   readonly handled: Map<number, number>;
@@ -125,6 +133,7 @@ export class Task {
     this.stopDequeued = false;
     this.exiting = false;
     this.exitCode = 0;
+    this.vforkDone = null;
     this.sigaltstack = null;
     this.handled = new Map();
     this.regs = null;

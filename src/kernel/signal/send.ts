@@ -201,7 +201,7 @@ export function signalWakeUp(task: Task, fatal: boolean): void {
   task.signalPending = true;
   if (task.inUserMode) {
     task.kernel.interruptUserMode(task);
-  } else if (task.state === TaskState.INTERRUPTIBLE) {
+  } else if (task.state === TaskState.INTERRUPTIBLE || (fatal && task.call?.killable === true)) {
     task.wakeUp();
   } else if (fatal && task.state === TaskState.STOPPED) {
     task.wakeStopped();

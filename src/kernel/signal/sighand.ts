@@ -26,6 +26,8 @@ export class Sigaction {
 }
 
 export class Sighand {
+  /** `count`, in processes: more than one after `CLONE_SIGHAND`. */
+  users = 1;
   /** By signal number; undefined while nobody has asked for that of a signal. */
   readonly #actions: (Sigaction | undefined)[] = [];
   /** Where signalfds of this process wait: `signalfd_wqh`. */

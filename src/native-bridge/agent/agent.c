@@ -63,7 +63,7 @@
 #error "the native agent knows the system calls of x86-64 only"
 #endif
 
-#define PROTOCOL_VERSION 2
+#define PROTOCOL_VERSION 3
 
 /* ---- The user address space of a script: UserLayout in src/syscalls/port.ts ---- */
 
@@ -269,10 +269,11 @@ struct reg {
 
 struct step {
 	uint8_t op;
-	uint8_t wait; /* call: until it has returned; spawn: how */
+	uint8_t wait; /* call: until it has returned; spawn: as a process */
 	uint8_t size;
 	uint16_t task;
 	uint16_t parent;
+	uint32_t clone_flags; /* spawn: CLONE_FILES and so on, of a process */
 	int32_t slot;
 	uint32_t page;
 	unsigned nr;
@@ -346,6 +347,8 @@ struct ctl {
 	uint64_t sigmask; /* published when a call begins that may sleep */
 	int set_sigmask;  /* a new task takes `sigmask` instead of what it inherited */
 	int is_fork;	  /* this task began as a process of its own */
+	_Atomic pid_t pid; /* and that is its number */
+	int pidfd;	  /* where the kernel stores that of CLONE_PIDFD */
 	struct ksigaction action;
 	struct pollfd pollfd;
 } __attribute__((aligned(64)));
@@ -663,8 +666,6 @@ static void task_race(struct ctl *c)
 	}
 }
 
-#define SHARING_FILES 2 /* how a task is spawned: 0 as a thread, 1 as a process, 2 as one that shares its parent's table */
-
 /*
  * A new thread or process. A helper thread is born with every signal blocked, so that no signal for the process ever
  * ends up there.
@@ -679,8 +680,13 @@ static unsigned task_clone(struct ctl *c, unsigned self)
 	long pid;
 	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
 
+	if (as_process && c->args[2] & CLONE_VM) { /* the same memory, so it needs a stack of its own */
+		flags = SIGCHLD | c->args[2];
+		c->ret = clone(thread_entry, stacks[target] + STACK_BYTES, flags, (void *)(uintptr_t)target, &c->pidfd);
+		return self;
+	}
 	if (as_process) {
-		pid = raw(SYS_clone, SIGCHLD | (as_process == SHARING_FILES ? CLONE_FILES : 0), 0, 0, 0, 0, 0);
+		pid = raw(SYS_clone, SIGCHLD | c->args[2], 0, (long)&c->pidfd, 0, 0, 0);
 		if (pid == 0) /* the mail box is shared: only the parent may answer */
 			return target;
 		c->ret = pid;
@@ -702,6 +708,8 @@ static void task_begin(unsigned self)
 
 	if (c->set_sigmask)
 		raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&c->sigmask, 0, 8, 0, 0);
+	if (c->is_fork)
+		atomic_store(&c->pid, raw(SYS_getpid, 0, 0, 0, 0, 0, 0));
 	if (c->is_fork && !world.private_pid)
 		raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0, 0);
 	if (c->is_fork && sh->frozen_armed) /* the registration of the parent is not inherited */
@@ -1939,8 +1947,30 @@ static int take_userfaultfd(struct process *p)
 	return p->uffd;
 }
 
-/* Let @cloner make a new task. @mask_of: whose signal mask it gets, if that is not the cloner. 0 on failure. */
-static long clone_task(struct task *cloner, struct task *t, int as_process, const struct task *mask_of)
+static const struct call vfork_call = { "vfork", SYS_clone, 0, 1, C_NONE };
+
+/* CLONE_VFORK: @parent sleeps from now on, so its child has to tell the number. 0 if there is none. */
+static long await_vfork(struct task *parent, const struct ctl *child)
+{
+	parent->call = &vfork_call;
+	parent->slot = -1;
+	parent->state = PENDING;
+	submit(parent, K_CLONE);
+	for (unsigned round = 0; atomic_load(&child->pid) == 0 && !fired; round++) {
+		if (is_done(parent) && ctl_of(parent)->ret < 0) {
+			mark_returned(parent);
+			return parent->ret;
+		}
+		relax(round);
+	}
+	return fired ? 0 : atomic_load(&child->pid);
+}
+
+/*
+ * Let @cloner make a new task, a process with these CLONE_ flags or a thread. @mask_of: whose signal mask it gets, if that is
+ * not the cloner. 0 on failure.
+ */
+static long clone_task(struct task *cloner, struct task *t, int as_process, uint32_t flags, const struct task *mask_of)
 {
 	struct ctl *c = ctl_of(cloner), *n = ctl_of(t);
 	long ret;
@@ -1953,10 +1983,15 @@ static long clone_task(struct task *cloner, struct task *t, int as_process, cons
 	}
 	c->args[0] = t - tasks;
 	c->args[1] = as_process;
-	submit(cloner, K_CLONE);
-	if (!await_done(cloner))
-		return 0;
-	ret = c->ret;
+	c->args[2] = flags;
+	if (flags & CLONE_VFORK) {
+		ret = await_vfork(cloner, n);
+	} else {
+		submit(cloner, K_CLONE);
+		if (!await_done(cloner))
+			return 0;
+		ret = c->ret;
+	}
 	if (ret <= 0)
 		return ret;
 	if (as_process) {
@@ -1983,7 +2018,7 @@ static void keep_one_awake(uint32_t index, struct task *t)
 	for (int i = 0; i < ntasks; i++)
 		if (tasks[i].state == IDLE && tasks[i].proc == t->proc && &tasks[i] != t)
 			return;
-	if (clone_task(t, helper_of(t->proc), 0, t) <= 0)
+	if (clone_task(t, helper_of(t->proc), 0, 0, t) <= 0)
 		helper_of(t->proc)->state = ABSENT;
 }
 
@@ -2058,7 +2093,7 @@ static enum end step_look(const struct step *s)
 	return tell_step(&r, pending, s->op == OP_AWAIT ? t : NULL);
 }
 
-static enum end step_spawn(const struct step *s)
+static enum end step_spawn(uint32_t index, const struct step *s)
 {
 	struct task *parent = &tasks[s->parent < MAX_TASKS ? s->parent : 0];
 	struct task *t = &tasks[s->task < MAX_TASKS ? s->task : 0];
@@ -2073,13 +2108,20 @@ static enum end step_spawn(const struct step *s)
 		return stop(END_UNSUPPORTED, "task %u cannot be spawned from %u", s->task, s->parent);
 	if (parent->state == GONE)
 		return task_is_gone(parent);
+	if (s->clone_flags & CLONE_VM && sh->frozen_armed)
+		return stop(END_UNSUPPORTED, "no CLONE_VM beside frozen pages");
+	if (s->clone_flags & CLONE_VFORK) {
+		if (parent->state == PENDING)
+			return stop(END_UNSUPPORTED, "task %u is still inside %s", s->parent, parent->call->name);
+		keep_one_awake(index, parent);
+	}
 	note_pending(pending);
 	cloner = someone_idle(parent->proc, parent);
 	if (!cloner)
 		return stop(END_UNSUPPORTED, "every task of the process of task %u is inside a call", s->parent);
 	if (s->task >= ntasks)
 		ntasks = s->task + 1;
-	ret = clone_task(cloner, t, s->wait, parent);
+	ret = clone_task(cloner, t, s->wait, s->clone_flags, parent);
 	if (ret <= 0)
 		return fired ? CONTINUE : stop(END_UNSUPPORTED, "clone failed: %s", strerror(-ret));
 	return finish_step(&r, pending);
@@ -2455,7 +2497,7 @@ static enum end one_step(uint32_t index)
 	case OP_THAW:
 		return step_thaw(s);
 	case OP_SPAWN:
-		return step_spawn(s);
+		return step_spawn(index, s);
 	case OP_FDINFO:
 		return step_fdinfo(s);
 	case OP_POLL_MASK:
@@ -3233,6 +3275,9 @@ static void take_race(struct reader *r)
 	}
 }
 
+/* The CLONE_ flags that a script may ask for. */
+#define CLONEABLE (CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD | CLONE_VFORK)
+
 static void take_step(struct reader *r, struct step *s)
 {
 	memset(s, 0, sizeof(*s));
@@ -3275,7 +3320,9 @@ static void take_step(struct reader *r, struct step *s)
 		s->task = take(r, 2);
 		s->parent = take(r, 2);
 		s->wait = take(r, 1);
-		setup.needs_processes |= s->wait != 0;
+		s->clone_flags = take(r, 4);
+		r->bad |= (s->clone_flags & ~CLONEABLE) != 0;
+		setup.needs_processes |= s->wait;
 		return;
 	case OP_FDINFO:
 	case OP_POLL_MASK:
