@@ -171,8 +171,11 @@ export class RecordingFollower {
   });
   readonly calls: CallsByLine = new CallsByLine();
   readonly #doubtful = new Set<number>();
+  readonly #until: number;
   #tally: Tally | null = null;
   #wrong = 0;
+  /** The call that begins or ends in the line of interest is over. */
+  isOver = false;
   readonly watcher: ReplayWatcher = {
     begin: (machine) => {
       machine.kernel.observer = this.log;
@@ -184,8 +187,18 @@ export class RecordingFollower {
       const { diverged, unsupported } = this.#tally?.counts ?? { diverged: 0, unsupported: 0 };
       if (event.kind === "exit" && diverged + unsupported !== this.#wrong) this.#doubtful.add(lineOf(event.call));
       this.#wrong = diverged + unsupported;
+      if (event.kind === "exit" && this.#isLast(event.call)) this.isOver = true;
     },
   };
+
+  /** @param until - line of the only call that is of interest: what comes behind it changes nothing. 0 for all. */
+  constructor(until = 0) {
+    this.#until = until;
+  }
+
+  #isLast(call: CallRecord): boolean {
+    return this.#until > 0 && (lineOf(call) === this.#until || call.exitLine === this.#until);
+  }
 
   /** The replay's counts tell which calls it did not foresee. */
   trust(tally: Tally): void {

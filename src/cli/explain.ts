@@ -62,7 +62,7 @@ function lineRange(text: string, before: readonly [number, number] | undefined):
 async function explain(name: string, options: Options, io: Io): Promise<number> {
   checkQuestion(options);
   const trace = await openTrace(name, options.as ?? null);
-  const evidence = await follow(trace, options);
+  const evidence = await follow(trace, options, options.at);
   if (evidence.stopped !== null) io.err(`${trace.file}: ended early: ${evidence.stopped}\n`);
   const explainer = new Explainer(evidence);
   if (options.fd !== undefined)

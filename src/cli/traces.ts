@@ -63,10 +63,15 @@ export function isRecording(lines: Iterable<Line>): boolean {
   return false;
 }
 
-/** Runs a script on the model, or replays a recording, with the log on. @throws UserError, ParseError */
-export async function follow(trace: OpenTrace, options: WorldOptions): Promise<Evidence> {
+/**
+ * Runs a script on the model, or replays a recording, with the log on.
+ *
+ * @param until - a recording is read no further than to the end of the call in this line; 0 for all of it.
+ * @throws UserError, ParseError
+ */
+export async function follow(trace: OpenTrace, options: WorldOptions, until = 0): Promise<Evidence> {
   if (trace.kind === "recording") {
-    const follower = new RecordingFollower();
+    const follower = new RecordingFollower(until);
     await replayTrace(trace, options, follower);
     return follower.evidence();
   }
@@ -82,7 +87,10 @@ async function replayTrace(trace: OpenTrace, options: WorldOptions, follower: Re
   const replayer = new Replayer({ profile, chooser: firstChoice, file, watcher: follower.watcher });
   follower.trust(replayer.tally);
   const reader = new TraceReader({ file, lenient: true });
-  for await (const chunk of trace.chunks) for (const line of reader.push(chunk)) replayer.push(line);
+  for await (const chunk of trace.chunks) {
+    for (const line of reader.push(chunk)) replayer.push(line);
+    if (follower.isOver) return;
+  }
   for (const line of reader.end()) replayer.push(line);
   replayer.finish();
 }

@@ -271,3 +271,12 @@ for (const trace of captured) {
     }
   });
 }
+
+test("--at reads no further than it must, and answers the same", async () => {
+  const trace = "traces/captured/servers/go-echoswarm-10.strace.gz";
+  const all = (await explanations(trace)) as unknown as { line: number }[];
+  for (const index of [3, 10, all.length - 1]) {
+    const one = all[index] as { line: number };
+    expect(await explanations(trace, "--at", String(one.line))).toEqual([one]);
+  }
+});
