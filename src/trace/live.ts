@@ -72,6 +72,8 @@ export class LiveTrace {
   readonly #clock: LiveClock;
   readonly #print: (line: Line) => void;
   readonly #open: Map<number, OpenCall> = new Map();
+  /** Tasks whose beginning has been printed. */
+  readonly #begun: Set<number> = new Set();
   /** The task whose call was entered last, if nothing of it is printed yet. */
   #pending: number | null = null;
 
@@ -85,6 +87,7 @@ export class LiveTrace {
     this.#printHalf();
     const known = signature(name);
     if (known === null) throw new RangeError(`${name}: the language does not know this system call`);
+    this.#begin(tid);
     const decoder = new LiveDecoder(args, memory);
     const { nowNs } = this.#clock;
     const time = this.#stamp(nowNs);
@@ -123,11 +126,24 @@ export class LiveTrace {
 
   spawned(parent: number, child: number, how: "thread" | "process"): void {
     this.#printHalf();
+    this.#begin(parent);
+    this.#begun.add(child);
     const flags = how === "thread" ? THREAD_FLAGS : PROCESS_FLAGS;
-    const line = parseLine(`clone(child_stack=NULL, flags=${flags}) = ${child}`, 0);
-    if (line.type === "call") {
-      this.#print({ ...line, task: String(parent), time: this.#stamp(this.#clock.nowNs), durationNs: 0 });
-    }
+    this.#printMade(parent, `clone(child_stack=NULL, flags=${flags}) = ${child}`);
+  }
+
+  /** A process that no task has made begins as one that strace starts: with its execve. */
+  #begin(tid: number): void {
+    if (this.#begun.has(tid)) return;
+    this.#begun.add(tid);
+    this.#printMade(tid, 'execve("program", ["program"], NULL) = 0');
+  }
+
+  /** A call that programs on the model do not make: the machine has done it for them. */
+  #printMade(tid: number, text: string): void {
+    const line = parseLine(text, 0);
+    if (line.type !== "call") return;
+    this.#print({ ...line, task: String(tid), time: this.#stamp(this.#clock.nowNs), durationNs: 0 });
   }
 
   /** @param status - a wait status. */

@@ -318,8 +318,10 @@ it("C-02, C-03, C-28 OUT goes at two thirds; room wakes once, and only who asked
   expect(world.ioctl(c, Ioctl.SIOCOUTQ)).toBeGreaterThan(world.ioctl(s, Ioctl.FIONREAD));
   recorder.take();
   let got = 0;
-  for (let text = world.read(s); typeof text === "string"; text = world.read(s)) got += text.length;
-  expect(got).toBe(total + 0);
+  do {
+    for (let text = world.read(s); typeof text === "string"; text = world.read(s)) got += text.length;
+  } while (got < total && world.kernel.advance()); // Nagle keeps the end, less than a segment, for a delayed acknowledgment
+  expect(got).toBe(total);
   expect(recorder.take()).toEqual([OUT3]);
   expect(world.mask(c)).toBe(OUT2);
 });
