@@ -17,7 +17,7 @@ import { CONSUMERS, STAMP_ERROR_NS } from "./knowledge.ts";
 import type { ReplayTask } from "./machine.ts";
 import { sameTimeLeft, USAGE, withoutSpeed } from "./outputs.ts";
 import type { PortMap } from "./ports.ts";
-import { newDescriptors } from "./records.ts";
+import { firstFile, newDescriptors } from "./records.ts";
 
 /** `idle`: not begun on the model. `sleeping`: the model's task sleeps in it. `refused`: not modelled. */
 export type Progress = "idle" | "sleeping" | "returned" | "refused";
@@ -168,6 +168,8 @@ export class ActiveCall {
   /** Makes the call on the model. @returns its result, or `BLOCKED`. */
   protected execute(): number {
     const { owner } = this;
+    // select answers in its own arguments, so that a second try must not start from the first one's answer
+    if (this.isQuestion) this.#encoded = null;
     this.#encoded ??= encodeCall(this.#signature, this.record.args, owner.area, this.#ports, this.errno === "EFAULT");
     const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
     const { observer } = owner.task.kernel;
@@ -233,13 +235,14 @@ export class ActiveCall {
     const { owner } = this;
     const encoded = this.#encoded;
     if (encoded === null) return null;
+    const socket = this.record.name === "getsockname" ? firstFile(owner, this.record) : null;
     const decoder = new TraceDecoder(this.ret, encoded.registers, owner.area);
     for (const [index, type] of encoded.types.entries()) {
       const recorded = this.record.args[index];
       if (recorded === undefined || !type.output) continue;
       const expected = exitOf(recorded);
       const found = unflatten(type.fromWord(BigInt(encoded.registers[index] ?? 0), decoder));
-      if (this.#ports.learn(expected, found)) this.learnt = true;
+      if (this.#ports.learn(expected, found, socket)) this.learnt = true;
       const actual = this.#ports.toRecorded(found);
       const { name } = this.#signature.params[index] as { readonly name: string };
       if (isAddress(expected) || name === USAGE || matches(withoutSpeed(expected), actual)) continue;

@@ -8,10 +8,15 @@ import { EventfdCtx } from "../kernel/fs/eventfd.ts";
 import { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import type { File } from "../kernel/fs/file.ts";
 import { SignalfdCtx } from "../kernel/fs/signalfd.ts";
+import { SocketFile } from "../kernel/net/socket.ts";
+import { SUN_PATH_OFFSET } from "../kernel/net/unix/names.ts";
+import { UnixSock } from "../kernel/net/unix/unix-sock.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
-import { decodeEvents, evalInt } from "../trace/abi/evaluate.ts";
+import { Af } from "../kernel/uapi/socket.ts";
+import { decodeEvents, evalInt, field } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
+import { flatten } from "./arguments.ts";
 import { known, READABLE } from "./foresight.ts";
 import { CONSUMERS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
@@ -141,6 +146,27 @@ export function isTakenFirst(machine: Machine, future: Lookahead, call: ActiveCa
   return false;
 }
 
+/**
+ * Whether a read that could have its bytes now leaves them to another one: that one is over sooner, and what both take is
+ * as long as they asked for, so that what comes in between does not matter.
+ */
+export function leavesToOthers(machine: Machine, future: Lookahead, call: ActiveCall): boolean {
+  const { record, owner, value } = call;
+  if (record.name !== "read" || value === null || value <= 0) return false;
+  const file = firstFile(owner, record);
+  if (file === null || value !== evalInt(record.args[2] ?? NOTHING) || file.inode === file.kernel.anonInode)
+    return false;
+  for (const event of future.ahead(LOOK)) {
+    if (event.kind !== "exit") continue;
+    if (event.call === record) return false;
+    const other = machine.tasks.get(event.call.task);
+    if (event.call.name !== "read" || other === undefined || firstFile(other, event.call) !== file) continue;
+    if (other.active?.record === event.call && other.active.progress === "returned") continue;
+    if (evalInt(event.call.result?.values[0] ?? NOTHING) === value) return true;
+  }
+  return false;
+}
+
 /** A call in question, and what it would change. */
 class Subject {
   readonly #fd: number | null;
@@ -152,13 +178,14 @@ class Subject {
     this.#closes = record.name === "close";
     this.#fd = record.name === "epoll_ctl" ? evalInt(record.args[2] ?? NOTHING) : firstFd(record);
     this.#file = this.#fd === null ? null : owner.task.process.files.getRaw(this.#fd);
-    this.#peer = this.#file === null ? null : peerOf(this.#file);
+    this.#peer =
+      this.#file === null ? null : record.name === "connect" ? listenerOf(owner, record) : peerOf(this.#file);
   }
 
   ask(owner: ReplayTask, other: ReplayTask, record: CallRecord): Testimony {
     const { files } = owner.task.process;
     if (this.#closes && this.#fd !== null && other.task.process.files === files) {
-      const testimony = askNumber(this.#fd, files.lowestFree(), record);
+      const testimony = askNumber(this.#fd, record);
       if (testimony !== "nothing") return testimony;
     }
     if (!CONSUMERS.has(record.name)) return "nothing";
@@ -208,12 +235,26 @@ function askCounter(file: File, record: CallRecord): Testimony {
   return view.getUint32(0, true) === file.low && view.getUint32(4, true) === file.high ? "after" : "nothing";
 }
 
-/** What numbers say of a close: a new one beyond it shows that it was still taken, while everything below was. */
-function askNumber(fd: number, lowestFree: number, record: CallRecord): Testimony {
+/** The AF_UNIX socket that a connect adds a connection to. */
+function listenerOf(owner: ReplayTask, record: CallRecord): File | null {
+  const socket = firstFile(owner, record);
+  const [, address] = record.args;
+  const path = address?.kind === "struct" ? field(address, "sun_path", 1) : null;
+  if (!(socket instanceof SocketFile) || !(socket.sk instanceof UnixSock) || path?.kind !== "str") return null;
+  const name = new Uint8Array(path.bytes.length + SUN_PATH_OFFSET + 1);
+  name.set([Af.UNIX, 0]);
+  name.set(flatten(path).bytes, SUN_PATH_OFFSET);
+  const { sk } = socket;
+  const other = known<UnixSock | number>(() => sk.findOther(owner.task, name), 0);
+  return typeof other === "number" ? null : other.file;
+}
+
+/** What numbers say of a close: an allocation takes the lowest one, so one beyond it shows that it was still taken. */
+function askNumber(fd: number, record: CallRecord): Testimony {
   const [given] = newDescriptors(record);
   if (given !== undefined) {
     if (given === fd) return "before";
-    return given > fd && lowestFree > fd ? "after" : "nothing";
+    return given > fd && record.name !== "fcntl" ? "after" : "nothing";
   }
   if (firstFd(record) !== fd) return "nothing";
   return record.result?.errnos[0] === "EBADF" ? "before" : "after";

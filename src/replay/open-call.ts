@@ -8,8 +8,8 @@ import type { Machine, ReplayTask } from "./machine.ts";
 import { noteOf, openFlags, pathOf } from "./records.ts";
 
 const O_CLOEXEC = 0o2000000;
-/** Its arguments are the disk's affair. */
-const ON_DISK: KnownCall = {
+/** Its arguments and its success are not the model's affair. */
+export const OUTSIDE_MODEL: KnownCall = {
   signature: { name: "open", params: [], describe: null, noReturn: false },
   run: () => BLOCKED,
 };
@@ -24,7 +24,7 @@ export class OpenCall extends ActiveCall {
   readonly #machine: Machine;
 
   constructor(machine: Machine, owner: ReplayTask, record: CallRecord) {
-    super(owner, record, ON_DISK, machine.ports);
+    super(owner, record, OUTSIDE_MODEL, machine.ports);
     this.#machine = machine;
   }
 

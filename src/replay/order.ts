@@ -12,7 +12,7 @@ import { TaskState } from "../kernel/sched/task.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { callsOn } from "./arrivals.ts";
-import { isSeenOutside, isTakenFirst, letsBeLost, mustWait } from "./evidence.ts";
+import { isSeenOutside, isTakenFirst, leavesToOthers, letsBeLost, mustWait } from "./evidence.ts";
 import { type Foresight, foresee, known, READABLE } from "./foresight.ts";
 import { STAMP_ERROR_NS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
@@ -54,7 +54,7 @@ export class Order {
     const foresight = this.#foresee(call);
     if (call.isConsumer) {
       if (this.#comesLater(call)) return;
-      if (foresight === "yes" || !isAvailable(call)) this.#begin(call);
+      if (foresight === "yes" ? !this.#leaves(call) : !isAvailable(call)) this.#begin(call);
     } else if (foresight !== "no" && !this.#mustWait(call)) this.#begin(call);
   }
 
@@ -71,9 +71,13 @@ export class Order {
     for (const later of callsOn(this.#machine, this.#future, file, null)) {
       const [arg] = later.args;
       if (arg === undefined || noteEnds(arg) === null) continue;
-      this.#machine.ports.know(arg, file.sk.num);
+      this.#machine.ports.know(arg, file.sk.num, file);
       return;
     }
+  }
+
+  #leaves(call: ActiveCall): boolean {
+    return leavesToOthers(this.#machine, this.#future, call);
   }
 
   #mustWait(call: ActiveCall): boolean {
@@ -133,7 +137,7 @@ export class Order {
         if (call === null || call.progress !== "sleeping" || call.isQuestion || asksEpolls(call) !== outer) continue;
         if (call.isConsumer && this.#foresee(call) !== "yes") continue;
         if (call.isConsumer && isSeenOutside(this.#machine, this.#future, call)) continue;
-        if (call.isConsumer && this.#comesLater(call)) continue;
+        if (call.isConsumer && (this.#comesLater(call) || this.#leaves(call))) continue;
         this.#settle(this.#firstToEnd(call));
         return true;
       }
@@ -165,7 +169,8 @@ export class Order {
     for (const call of [...this.#held]) {
       const foresight = this.#foresee(call);
       if (foresight === "no" || (call.isConsumer && foresight === "unknown" && !call.isQuestion)) continue;
-      if (call.isPartial || (call.isConsumer ? this.#comesLater(call) : this.#mustWait(call))) continue;
+      if (call.isPartial) continue;
+      if (call.isConsumer ? this.#comesLater(call) || this.#leaves(call) : this.#mustWait(call)) continue;
       this.#held.delete(call);
       this.start(call);
       if (this.#keepIfRight(call)) return true;
@@ -247,6 +252,7 @@ export class Order {
       for (const other of [...this.#held]) {
         if (!this.#held.has(other) || isRelated(call, other) !== related || foresee(other.owner, other) === "no")
           continue;
+        if (!related && !other.isConsumer && this.#mustWait(other)) continue;
         this.#begin(other);
         if (this.#retry(call)) return;
       }

@@ -17,6 +17,8 @@ export class PortMap {
   readonly #toRecorded = new Map<number, number>();
   /** Connections that sockets of the recording have made: own port and the peer's. */
   readonly #inside = new Set<number>();
+  /** Sockets whose own port a line has shown. */
+  readonly #shown = new WeakSet<object>();
 
   /** Whether some socket of the recording has connected from this recorded port to that one, which is the model's. */
   isInside(port: number, to: number): boolean {
@@ -33,15 +35,21 @@ export class PortMap {
     return this.#translate(expr, this.#toRecorded);
   }
 
-  /** Takes over what a recorded output says of ephemeral ports. @returns whether there was something new. */
-  learn(recorded: Expr, actual: Expr): boolean {
+  /**
+   * Takes over what a recorded output says of ephemeral ports.
+   *
+   * @param socket - whose own port it is. The first line that shows it is right, even where an earlier socket had that number;
+   *   null when it is somebody else's.
+   * @returns whether there was something new.
+   */
+  learn(recorded: Expr, actual: Expr, socket: object | null): boolean {
     let learnt = false;
     for (const [index, child] of childrenOf(recorded).entries()) {
       const other = counterpart(child, childrenOf(actual), index);
       if (other === null) continue;
       if (child.kind === "named" && other.kind === "named" && isPort(child) && isPort(other)) {
-        learnt = this.pair(portOf(child), portOf(other)) || learnt;
-      } else learnt = this.learn(child, other) || learnt;
+        learnt = this.#show(portOf(child), portOf(other), socket) || learnt;
+      } else learnt = this.learn(child, other, socket) || learnt;
     }
     return learnt;
   }
@@ -54,11 +62,27 @@ export class PortMap {
   }
 
   /** A descriptor's note tells which port its socket has. @param port - the model's. */
-  know(expr: Expr, port: number): void {
+  know(expr: Expr, port: number, socket: object): void {
     const ends = noteEnds(expr);
     if (ends === null) return;
     this.#inside.add(ends.own * PORTS + ends.peer);
-    this.pair(ends.own, port);
+    this.#show(ends.own, port, socket);
+  }
+
+  #show(recorded: number | null, model: number | null, socket: object | null): boolean {
+    if (socket !== null && !this.#shown.has(socket) && recorded !== null && model !== null) {
+      this.#shown.add(socket);
+      if (this.#toModel.get(recorded) !== model) this.#forget(recorded, model);
+    }
+    return this.pair(recorded, model);
+  }
+
+  /** Earlier sockets had these numbers. */
+  #forget(recorded: number, model: number): void {
+    this.#toRecorded.delete(this.#toModel.get(recorded) ?? 0);
+    this.#toModel.delete(this.#toRecorded.get(model) ?? 0);
+    this.#toModel.delete(recorded);
+    this.#toRecorded.delete(model);
   }
 
   /** @returns whether that was new. */

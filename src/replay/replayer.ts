@@ -23,6 +23,7 @@ import { ExternalFile, hasOwnContent } from "./external.ts";
 import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, NAMED_BY_PATH, OPENS, STAMP_ERROR_NS } from "./knowledge.ts";
 import { Lookahead, type TraceEvent } from "./lookahead.ts";
 import { Machine, NOFILE, type ReplayTask } from "./machine.ts";
+import { NumberCall } from "./number-call.ts";
 import { OpenCall } from "./open-call.ts";
 import { Order } from "./order.ts";
 import { endAwaited, followGroup, namesGroup, namesStranger } from "./pids.ts";
@@ -189,6 +190,7 @@ export class Replayer {
     const transfer = DiskTransfer.of(machine, owner, record);
     if (transfer !== null) return transfer;
     const known = knownCall(record.name);
+    if (known === null && GIVES_FD.has(record.name)) return new NumberCall(machine, owner, record);
     if (known === null || this.#isContent(owner, record) || isAbsoluteMonotonic(owner, record)) return null;
     if (namesStranger(machine, record) || isOthersRestart(owner, record) || namesForeignTimer(owner, record))
       return null;
