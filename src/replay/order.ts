@@ -71,7 +71,7 @@ export class Order {
     for (const later of callsOn(this.#machine, this.#future, file, null)) {
       const [arg] = later.args;
       if (arg === undefined || noteEnds(arg) === null) continue;
-      this.#machine.ports.know(arg, file.sk.num, file);
+      this.#machine.ports.know(arg, file.sk.num);
       return;
     }
   }

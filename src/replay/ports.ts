@@ -62,11 +62,11 @@ export class PortMap {
   }
 
   /** A descriptor's note tells which port its socket has. @param port - the model's. */
-  know(expr: Expr, port: number, socket: object): void {
+  know(expr: Expr, port: number): void {
     const ends = noteEnds(expr);
     if (ends === null) return;
     this.#inside.add(ends.own * PORTS + ends.peer);
-    this.#show(ends.own, port, socket);
+    this.pair(ends.own, port);
   }
 
   #show(recorded: number | null, model: number | null, socket: object | null): boolean {
