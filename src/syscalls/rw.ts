@@ -218,11 +218,20 @@ function checkRwFlags(file: File, flags: number, hasIter: boolean): number {
   return 0;
 }
 
-/** Runs one positioned call: the file's own position stays. */
-function atPosition(file: File, pos: number, call: () => number): number {
+/**
+ * Runs one positioned call: the file's own position stays.
+ *
+ * @errno EINVAL - a negative position, before any look at the descriptor. EBADF - not open. ESPIPE - the file has no
+ *   positions.
+ */
+function atPosition(task: Task, fd: number, pos: number, call: (file: File) => number): number {
+  if (pos < 0) return -Errno.EINVAL;
+  const file = task.process.files.get(toInt(fd));
+  if (file === null) return -Errno.EBADF;
+  if (!file.hasPositions) return -Errno.ESPIPE;
   const saved = file.pos;
   file.pos = pos;
-  const result = call();
+  const result = call(file);
   file.pos = saved;
   return result;
 }
@@ -236,12 +245,7 @@ function atPosition(file: File, pos: number, call: () => number): number {
  * @behaviour E-010, P-14, V-14
  */
 export function sysPread64(task: Task, fd: number, buf: number, count: number, pos: number): number {
-  const at = toLong(pos);
-  if (at < 0) return -Errno.EINVAL;
-  const file = task.process.files.get(toInt(fd));
-  if (file === null) return -Errno.EBADF;
-  if (!file.hasPositions) return -Errno.ESPIPE;
-  return atPosition(file, at, () => sysRead(task, fd, buf, count));
+  return atPosition(task, fd, toLong(pos), () => sysRead(task, fd, buf, count));
 }
 
 /**
@@ -251,12 +255,7 @@ export function sysPread64(task: Task, fd: number, buf: number, count: number, p
  * @kernel fs/read_write.c `ksys_pwrite64`
  */
 export function sysPwrite64(task: Task, fd: number, buf: number, count: number, pos: number): number {
-  const at = toLong(pos);
-  if (at < 0) return -Errno.EINVAL;
-  const file = task.process.files.get(toInt(fd));
-  if (file === null) return -Errno.EBADF;
-  if (!file.hasPositions) return -Errno.ESPIPE;
-  return atPosition(file, at, () => sysWrite(task, fd, buf, count));
+  return atPosition(task, fd, toLong(pos), () => sysWrite(task, fd, buf, count));
 }
 
 /**
@@ -266,7 +265,7 @@ export function sysPwrite64(task: Task, fd: number, buf: number, count: number, 
  * @kernel fs/read_write.c `do_preadv`
  */
 export function sysPreadv(task: Task, fd: number, vec: number, nrSegs: number, pos: number): number {
-  return doPreadv(task, fd, vec, nrSegs, toLong(pos), 0);
+  return atPosition(task, fd, toLong(pos), (file) => vfsReadv(task, file, vec, nrSegs, 0));
 }
 
 /**
@@ -276,23 +275,7 @@ export function sysPreadv(task: Task, fd: number, vec: number, nrSegs: number, p
  * @kernel fs/read_write.c `do_pwritev`
  */
 export function sysPwritev(task: Task, fd: number, vec: number, nrSegs: number, pos: number): number {
-  return doPwritev(task, fd, vec, nrSegs, toLong(pos), 0);
-}
-
-function doPreadv(task: Task, fd: number, vec: number, nrSegs: number, pos: number, flags: number): number {
-  if (pos < 0) return -Errno.EINVAL;
-  const file = task.process.files.get(toInt(fd));
-  if (file === null) return -Errno.EBADF;
-  if (!file.hasPositions) return -Errno.ESPIPE;
-  return atPosition(file, pos, () => vfsReadv(task, file, vec, nrSegs, flags));
-}
-
-function doPwritev(task: Task, fd: number, vec: number, nrSegs: number, pos: number, flags: number): number {
-  if (pos < 0) return -Errno.EINVAL;
-  const file = task.process.files.get(toInt(fd));
-  if (file === null) return -Errno.EBADF;
-  if (!file.hasPositions) return -Errno.ESPIPE;
-  return atPosition(file, pos, () => vfsWritev(task, file, vec, nrSegs, flags));
+  return atPosition(task, fd, toLong(pos), (file) => vfsWritev(task, file, vec, nrSegs, 0));
 }
 
 /**
@@ -312,7 +295,7 @@ export function sysPreadv2(
   flags: number,
 ): number {
   const at = toLong(pos);
-  if (at !== -1) return doPreadv(task, fd, vec, nrSegs, at, toInt(flags));
+  if (at !== -1) return atPosition(task, fd, at, (file) => vfsReadv(task, file, vec, nrSegs, toInt(flags)));
   const file = task.process.files.get(toInt(fd));
   return file === null ? -Errno.EBADF : vfsReadv(task, file, vec, nrSegs, toInt(flags));
 }
@@ -333,7 +316,7 @@ export function sysPwritev2(
   flags: number,
 ): number {
   const at = toLong(pos);
-  if (at !== -1) return doPwritev(task, fd, vec, nrSegs, at, toInt(flags));
+  if (at !== -1) return atPosition(task, fd, at, (file) => vfsWritev(task, file, vec, nrSegs, toInt(flags)));
   const file = task.process.files.get(toInt(fd));
   return file === null ? -Errno.EBADF : vfsWritev(task, file, vec, nrSegs, toInt(flags));
 }
