@@ -5,8 +5,8 @@
  */
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import type { Task } from "../kernel/sched/task.ts";
-import { type ItimerSetting, Itimers } from "../kernel/signal/itimer.ts";
-import { NSEC_PER_SEC, toKtime } from "../kernel/time/timekeeping.ts";
+import { Itimers } from "../kernel/signal/itimer.ts";
+import { type Itimerspec, NSEC_PER_SEC, toKtime } from "../kernel/time/timekeeping.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
 import { toInt, toUint } from "./registers.ts";
 
@@ -17,7 +17,7 @@ const USEC_PER_SEC = 1_000_000n;
 /** ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF. */
 const ITIMER_REAL = 0;
 const ITIMER_LAST = 2;
-const NOT_SET: ItimerSetting = { value: 0n, interval: 0n };
+const NOT_SET: Itimerspec = { value: 0n, interval: 0n };
 
 const scratch = new Uint8Array(ITIMERVAL_SIZE);
 const view = new DataView(scratch.buffer);
@@ -90,7 +90,7 @@ function readTimeval(offset: number): bigint | null {
 }
 
 /** `put_itimerval`. */
-function putItimer(task: Task, addr: number, { value, interval }: ItimerSetting): number {
+function putItimer(task: Task, addr: number, { value, interval }: Itimerspec): number {
   const { mm } = task.process;
   for (const [offset, ns] of [
     [0, interval],

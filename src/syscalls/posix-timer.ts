@@ -5,18 +5,16 @@
  */
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import type { Task } from "../kernel/sched/task.ts";
-import type { ItimerSetting } from "../kernel/signal/itimer.ts";
 import { PosixTimer } from "../kernel/signal/posix-timer.ts";
 import { SigInfo } from "../kernel/signal/sigpending.ts";
-import { NSEC_PER_SEC, timespecValid, toKtime } from "../kernel/time/timekeeping.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
 import { Si, Sig } from "../kernel/uapi/signal.ts";
 import { ClockId, TIMER_ABSTIME } from "../kernel/uapi/time.ts";
+import { getItimerspec64, putItimerspec64 } from "./itimerspec.ts";
 import { toInt } from "./registers.ts";
 
 const EINVAL = -Errno.EINVAL;
 const SIGEVENT_SIZE = 64;
-const ITIMERSPEC_SIZE = 32;
 /** `SIGEV_SIGNAL` and so on. */
 const Sigev = { SIGNAL: 0, NONE: 1, THREAD: 2, THREAD_ID: 4 } as const;
 const CLOCKS: ReadonlySet<number> = new Set<number>([
@@ -107,31 +105,15 @@ function readSigevent(task: Task, id: number): SignalTarget | null {
  */
 export function sysTimerSettime(task: Task, timerId: number, flags: number, setting: number, old: number): number {
   if (setting === 0) return EINVAL;
-  const { mm, posixTimers } = task.process;
-  if (mm.copyFromUser(scratch, 0, setting, ITIMERSPEC_SIZE) < ITIMERSPEC_SIZE) return mm.fault();
-  const interval = readTimespec(0);
-  const value = readTimespec(16);
-  const timer = posixTimers.get(toInt(timerId));
-  if (interval === null || value === null || timer === undefined) return EINVAL;
+  const spec = getItimerspec64(task, setting);
+  if (typeof spec === "number") return spec;
+  const timer = task.process.posixTimers.get(toInt(timerId));
+  if (spec === null || timer === undefined) return EINVAL;
+  const { value, interval } = spec;
   if (value > 0n && CPU_CLOCKS.has(timer.clockId)) throw new Unmodelled("a timer that counts CPU time");
   const before = timer.get();
   timer.set(value, interval, (toInt(flags) & TIMER_ABSTIME) !== 0);
-  return old === 0 ? 0 : putItimerspec(task, old, before);
-}
-
-function readTimespec(offset: number): bigint | null {
-  const seconds = view.getBigInt64(offset, true);
-  const nanoseconds = view.getBigInt64(offset + 8, true);
-  return timespecValid(seconds, nanoseconds) ? toKtime(seconds, nanoseconds) : null;
-}
-
-function putItimerspec(task: Task, addr: number, { value, interval }: ItimerSetting): number {
-  const { mm } = task.process;
-  view.setBigInt64(0, interval / NSEC_PER_SEC, true);
-  view.setBigInt64(8, interval % NSEC_PER_SEC, true);
-  view.setBigInt64(16, value / NSEC_PER_SEC, true);
-  view.setBigInt64(24, value % NSEC_PER_SEC, true);
-  return mm.copyToUser(addr, scratch, 0, ITIMERSPEC_SIZE) === ITIMERSPEC_SIZE ? 0 : mm.fault();
+  return old === 0 ? 0 : putItimerspec64(task, old, before);
 }
 
 /**
@@ -142,7 +124,7 @@ function putItimerspec(task: Task, addr: number, { value, interval }: ItimerSett
  */
 export function sysTimerGettime(task: Task, timerId: number, setting: number): number {
   const timer = task.process.posixTimers.get(toInt(timerId));
-  return timer === undefined ? EINVAL : putItimerspec(task, setting, timer.get());
+  return timer === undefined ? EINVAL : putItimerspec64(task, setting, timer.get());
 }
 
 /**

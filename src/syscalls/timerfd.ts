@@ -3,16 +3,15 @@
  *
  * Counterpart: `fs/timerfd.c`.
  */
-import { type Itimer, TimerfdCtx } from "../kernel/fs/timerfd.ts";
+import { TimerfdCtx } from "../kernel/fs/timerfd.ts";
 import type { Task } from "../kernel/sched/task.ts";
-import { NSEC_PER_SEC, timespecValid, toKtime } from "../kernel/time/timekeeping.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
 import { ClockId, Tfd } from "../kernel/uapi/time.ts";
 import { installNew } from "./install.ts";
+import { getItimerspec64, putItimerspec64 } from "./itimerspec.ts";
 import { toInt } from "./registers.ts";
 
 const EINVAL = -Errno.EINVAL;
-const ITIMERSPEC_SIZE = 32;
 const CLOCKS: ReadonlySet<number> = new Set<number>([
   ClockId.REALTIME,
   ClockId.MONOTONIC,
@@ -20,9 +19,6 @@ const CLOCKS: ReadonlySet<number> = new Set<number>([
   ClockId.REALTIME_ALARM,
   ClockId.BOOTTIME_ALARM,
 ]);
-
-const scratch = new Uint8Array(ITIMERSPEC_SIZE);
-const view = new DataView(scratch.buffer);
 
 function isAlarm(clockId: number): boolean {
   return clockId === ClockId.REALTIME_ALARM || clockId === ClockId.BOOTTIME_ALARM;
@@ -54,23 +50,18 @@ export function sysTimerfdCreate(task: Task, clockId: number, flags: number): nu
  * @behaviour T-07, T-08, T-09, T-11
  */
 export function sysTimerfdSettime(task: Task, ufd: number, flags: number, utmr: number, otmr: number): number {
-  const { files, mm, privileged } = task.process;
-  if (mm.copyFromUser(scratch, 0, utmr, ITIMERSPEC_SIZE) < ITIMERSPEC_SIZE) return mm.fault();
-  const [intervalSec, intervalNsec, valueSec, valueNsec] = [0, 8, 16, 24].map((at) => view.getBigInt64(at, true)) as [
-    bigint,
-    bigint,
-    bigint,
-    bigint,
-  ];
+  const { files, privileged } = task.process;
+  const spec = getItimerspec64(task, utmr);
+  if (typeof spec === "number") return spec;
   const wanted = toInt(flags);
   if ((wanted & ~(Tfd.TIMER_ABSTIME | Tfd.TIMER_CANCEL_ON_SET)) !== 0) return EINVAL;
-  if (!timespecValid(valueSec, valueNsec) || !timespecValid(intervalSec, intervalNsec)) return EINVAL;
+  if (spec === null) return EINVAL;
   const file = files.get(toInt(ufd));
   if (file === null) return -Errno.EBADF;
   if (!(file instanceof TimerfdCtx)) return EINVAL;
   if (isAlarm(file.clockId) && !privileged) return -Errno.EPERM;
-  const old = file.settime(wanted, toKtime(valueSec, valueNsec), toKtime(intervalSec, intervalNsec));
-  return otmr === 0 ? 0 : putItimer(task, otmr, old);
+  const old = file.settime(wanted, spec.value, spec.interval);
+  return otmr === 0 ? 0 : putItimerspec64(task, otmr, old);
 }
 
 /**
@@ -84,15 +75,5 @@ export function sysTimerfdGettime(task: Task, ufd: number, otmr: number): number
   const file = task.process.files.get(toInt(ufd));
   if (file === null) return -Errno.EBADF;
   if (!(file instanceof TimerfdCtx)) return EINVAL;
-  return putItimer(task, otmr, file.gettime());
-}
-
-/** `put_itimerspec64`. */
-function putItimer(task: Task, addr: number, { value, interval }: Itimer): number {
-  const { mm } = task.process;
-  view.setBigInt64(0, interval / NSEC_PER_SEC, true);
-  view.setBigInt64(8, interval % NSEC_PER_SEC, true);
-  view.setBigInt64(16, value / NSEC_PER_SEC, true);
-  view.setBigInt64(24, value % NSEC_PER_SEC, true);
-  return mm.copyToUser(addr, scratch, 0, ITIMERSPEC_SIZE) === ITIMERSPEC_SIZE ? 0 : mm.fault();
+  return putItimerspec64(task, otmr, file.gettime());
 }

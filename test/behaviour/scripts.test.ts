@@ -6,12 +6,13 @@ import { gunzipSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
 import { divergenceText } from "../../src/cli/diff-text.ts";
 import { style } from "../../src/cli/style.ts";
-import { modelFor, openTarget, profileOf, type Target } from "../../src/cli/worlds.ts";
+import { modelFor, profileOf } from "../../src/cli/worlds.ts";
 import { diffLowered, skipReason } from "../../src/diff/engine.ts";
 import { judge } from "../../src/diff/judge.ts";
 import type { ScriptReport } from "../../src/diff/report.ts";
 import { lower } from "../../src/trace/lower.ts";
 import { parseScript } from "../../src/trace/script.ts";
+import { thisKernel } from "../helpers/worlds.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const traces = join(root, "traces");
@@ -30,15 +31,7 @@ function read(file: string): string {
   return (file.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString();
 }
 
-async function target(): Promise<Target | string> {
-  try {
-    return await openTarget({ agents: 1 });
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
-const kernel = await target();
+const kernel = await thisKernel();
 afterAll(async () => {
   if (typeof kernel !== "string") await kernel.close();
 });

@@ -2,29 +2,20 @@
 import { afterAll, describe, expect, test } from "vitest";
 import { divergenceText } from "../../src/cli/diff-text.ts";
 import { style } from "../../src/cli/style.ts";
-import { openTarget, type Target } from "../../src/cli/worlds.ts";
 import { campaign } from "../../src/diff/campaign.ts";
 import { families, familyNamed } from "../../src/diff/families/index.ts";
 import { OPERATIONS_PER_SCRIPT } from "../../src/diff/family-script.ts";
 import { generateScript, scriptIdentity } from "../../src/diff/generate.ts";
 import { shrinkScript } from "../../src/diff/shrink.ts";
 import type { CallPlan } from "../../src/trace/source-map.ts";
-import { lowered, model, worldsWith } from "../helpers/worlds.ts";
+import { lowered, model, thisKernel, worldsWith } from "../helpers/worlds.ts";
 
 const OPERATIONS = 300;
 const SCRIPTS = Math.ceil(OPERATIONS / OPERATIONS_PER_SCRIPT);
 const never = (): boolean => false;
 const names = families.map(({ name }) => name);
 
-async function target(): Promise<Target | string> {
-  try {
-    return await openTarget({ agents: 1 });
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
-
-const kernel = await target();
+const kernel = await thisKernel();
 afterAll(async () => {
   if (typeof kernel !== "string") await kernel.close();
 });

@@ -2,8 +2,9 @@
 import { firstChoice } from "../../src/kernel/choice.ts";
 import { type File, PollTable } from "../../src/kernel/fs/file.ts";
 import { Kernel } from "../../src/kernel/kernel.ts";
+import { assert } from "../../src/kernel/lib/assert.ts";
 import { kernelProfile } from "../../src/kernel/profile.ts";
-import type { Task, TaskBody } from "../../src/kernel/sched/task.ts";
+import { BLOCKED, type Task, type TaskBody } from "../../src/kernel/sched/task.ts";
 import { WaitQueueEntry, type WaitQueueHead } from "../../src/kernel/sched/wait.ts";
 import { errnoName } from "../../src/kernel/uapi/errno.ts";
 import { Sig } from "../../src/kernel/uapi/signal.ts";
@@ -69,6 +70,15 @@ export class Machine {
 
   thread(name = "u"): Task {
     return this.kernel.createThread(this.task, name);
+  }
+
+  /** What a call of another thread returns, once somebody has woken it. @throws when the call does not sleep */
+  sleeper(call: (task: Task) => number): Outcome {
+    const task = this.thread();
+    const outcome = new Outcome();
+    task.body = outcome;
+    assert(call(task) === BLOCKED, "the call sleeps");
+    return outcome;
   }
 
   get mm(): Task["process"]["mm"] {

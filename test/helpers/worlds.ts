@@ -1,4 +1,5 @@
 /** Worlds for tests: models of any version, and ports that answer otherwise than they should. */
+import { openTarget, type Target } from "../../src/cli/worlds.ts";
 import type { TargetTraits, Worlds } from "../../src/diff/engine.ts";
 import { firstChoice } from "../../src/kernel/choice.ts";
 import { kernelProfile, NEWEST } from "../../src/kernel/profile.ts";
@@ -9,6 +10,15 @@ import { parseScript, type Script } from "../../src/trace/script.ts";
 import type { Lowered } from "../../src/trace/source-map.ts";
 
 export const anyTarget: TargetTraits = { release: null, offers: new Set(["root", "userfaultfd", "net"]) };
+
+/** This machine's kernel, or why it cannot be asked. */
+export async function thisKernel(): Promise<Target | string> {
+  try {
+    return await openTarget({ agents: 1 });
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
 
 export function model(version: string = NEWEST): ModelPort {
   return new ModelPort({ profile: kernelProfile(version), chooser: firstChoice });

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { checkPipe, PipeFile } from "../../src/kernel/fs/pipe.ts";
-import { BLOCKED, type Task, TaskState } from "../../src/kernel/sched/task.ts";
+import { type Task, TaskState } from "../../src/kernel/sched/task.ts";
 import { SIG_DFL, Sig } from "../../src/kernel/uapi/signal.ts";
 import { sysPipe2 } from "../../src/syscalls/pipe.ts";
 import { sysRead, sysReadv, sysWrite, sysWritev } from "../../src/syscalls/rw.ts";
-import { ARENA, BAD, EDGE_END, KERNEL_ADDRESS, Machine, Outcome, shown } from "../helpers/files.ts";
+import { ARENA, BAD, EDGE_END, KERNEL_ADDRESS, Machine, shown } from "../helpers/files.ts";
 
 const IN2 = 0x41;
 const OUT2 = 0x104;
@@ -62,14 +62,6 @@ class Pipe extends Machine {
 
   close(fd: number): void {
     this.task.process.files.take(fd)?.put();
-  }
-
-  sleeper(call: (task: Task) => number): Outcome {
-    const task = this.thread();
-    const outcome = new Outcome();
-    task.body = outcome;
-    expect(call(task)).toBe(BLOCKED);
-    return outcome;
   }
 }
 

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { TtyFile } from "../../src/kernel/fs/tty/tty.ts";
 import { checkTtyBufhead } from "../../src/kernel/fs/tty/tty-buffer.ts";
-import { BLOCKED, type Task } from "../../src/kernel/sched/task.ts";
+import type { Task } from "../../src/kernel/sched/task.ts";
 import { Lflag, Pkt, Tioc } from "../../src/kernel/uapi/tty.ts";
 import { sysIoctl } from "../../src/syscalls/ioctl.ts";
 import { sysOpen } from "../../src/syscalls/open.ts";
 import { sysRead, sysWrite } from "../../src/syscalls/rw.ts";
-import { ARENA, BAD, Machine, Outcome, shown } from "../helpers/files.ts";
+import { ARENA, BAD, Machine, shown } from "../helpers/files.ts";
 
 const IN2 = 0x41;
 const OUT2 = 0x104;
@@ -94,14 +94,6 @@ class Pty extends Machine {
     this.poke32(ARG, 0, 0, 0xbf, 0);
     this.poke(ARG + 16, [0, 3, 28, 127, 21, 4, time, min]);
     expect(this.ioctl(this.slave, Tioc.TCSETS)).toBe(0);
-  }
-
-  sleeper(call: (task: Task) => number): Outcome {
-    const task = this.thread();
-    const outcome = new Outcome();
-    task.body = outcome;
-    expect(call(task)).toBe(BLOCKED);
-    return outcome;
   }
 }
 

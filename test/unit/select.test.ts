@@ -1,12 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { BLOCKED, type Task } from "../../src/kernel/sched/task.ts";
 import { sysEpollCreate1, sysEpollCtl } from "../../src/syscalls/epoll.ts";
 import { sysEventfd2 } from "../../src/syscalls/eventfd.ts";
 import { sysClose } from "../../src/syscalls/fd.ts";
 import { sysPipe2 } from "../../src/syscalls/pipe.ts";
 import { sysWrite } from "../../src/syscalls/rw.ts";
 import { sysPoll, sysPpoll, sysPselect6, sysSelect } from "../../src/syscalls/select.ts";
-import { ARENA, BAD, Machine, Outcome, shown } from "../helpers/files.ts";
+import { ARENA, BAD, Machine, shown } from "../helpers/files.ts";
 
 const IN = 1;
 const PRI = 2;
@@ -55,14 +54,6 @@ class Poller extends Machine {
       return Array.from({ length: 64 }, (_, fd) => fd).filter((fd) => (mask >> BigInt(fd)) & 1n);
     };
     return [result, set(SETS), set(SETS + 8), set(SETS + 16)];
-  }
-
-  sleeper(call: (task: Task) => number): Outcome {
-    const task = this.thread();
-    const outcome = new Outcome();
-    task.body = outcome;
-    expect(call(task)).toBe(BLOCKED);
-    return outcome;
   }
 
   /** Runs until the next timer has fired. @returns the time in ms. */

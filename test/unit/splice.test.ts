@@ -1,13 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { checkPipe, PipeFile } from "../../src/kernel/fs/pipe.ts";
-import { BLOCKED, type Task } from "../../src/kernel/sched/task.ts";
 import { sysEventfd2 } from "../../src/syscalls/eventfd.ts";
 import { sysClose, sysLseek } from "../../src/syscalls/fd.ts";
 import { sysMemfdCreate, sysMknod, sysOpen } from "../../src/syscalls/open.ts";
 import { sysPipe2 } from "../../src/syscalls/pipe.ts";
 import { sysPreadv2, sysRead, sysWrite } from "../../src/syscalls/rw.ts";
 import { sysSendfile, sysSplice, sysTee, sysVmsplice } from "../../src/syscalls/splice.ts";
-import { ARENA, BAD, Machine, Outcome, shown } from "../helpers/files.ts";
+import { ARENA, BAD, Machine, shown } from "../helpers/files.ts";
 
 const NONBLOCK = 0o4000;
 const RW = 2;
@@ -55,14 +54,6 @@ class Splicer extends Machine {
     const { pipe } = this.file(fd) as PipeFile;
     checkPipe(pipe);
     return pipe.bufs.length - (pipe.head - pipe.tail);
-  }
-
-  sleeper(call: (task: Task) => number): Outcome {
-    const task = this.thread();
-    const outcome = new Outcome();
-    task.body = outcome;
-    expect(call(task)).toBe(BLOCKED);
-    return outcome;
   }
 }
 

@@ -12,7 +12,7 @@ import { SleepingCall, type Task } from "../sched/task.ts";
 import { WaitQueueHead } from "../sched/wait.ts";
 import { waitEventLocked } from "../sched/wait-event.ts";
 import { Hrtimer } from "../time/hrtimer.ts";
-import { addSafe, clockNow, clockOffset, NSEC_PER_SEC } from "../time/timekeeping.ts";
+import { addSafe, clockNow, clockOffset, type Itimerspec, NSEC_PER_SEC } from "../time/timekeeping.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Open } from "../uapi/fcntl.ts";
 import { Poll } from "../uapi/poll.ts";
@@ -26,12 +26,6 @@ const READ_ITER_SINCE = 6010;
 
 const scratch = new Uint8Array(TICKS_SIZE);
 const scratchView = new DataView(scratch.buffer);
-
-/** `struct itimerspec64` in ktimes. */
-export interface Itimer {
-  readonly value: bigint;
-  readonly interval: bigint;
-}
 
 class TimerfdTimer extends Hrtimer {
   readonly ctx: TimerfdCtx;
@@ -161,7 +155,7 @@ export class TimerfdCtx extends File {
    * @returns what was set before.
    * @behaviour T-07, T-08, T-09
    */
-  settime(flags: number, value: bigint, interval: bigint): Itimer {
+  settime(flags: number, value: bigint, interval: bigint): Itimerspec {
     const { clock } = this.kernel;
     clock.cancel(this.#timer);
     if (this.expired && this.interval > 0n) this.#forward();
@@ -179,7 +173,7 @@ export class TimerfdCtx extends File {
   }
 
   /** `do_timerfd_gettime`: starts an expired periodic timer again. @behaviour T-06 */
-  gettime(): Itimer {
+  gettime(): Itimerspec {
     if (this.expired && this.interval > 0n) {
       this.expired = false;
       this.ticks += this.#restart();

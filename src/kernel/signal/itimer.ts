@@ -7,15 +7,10 @@
  */
 import type { Process } from "../sched/process.ts";
 import { type Clock, Hrtimer } from "../time/hrtimer.ts";
+import type { Itimerspec } from "../time/timekeeping.ts";
 import { Sig } from "../uapi/signal.ts";
 import { sendToProcess } from "./send.ts";
 import { SigInfo } from "./sigpending.ts";
-
-/** `it_value` and `it_interval` in ns. */
-export interface ItimerSetting {
-  readonly value: bigint;
-  readonly interval: bigint;
-}
 
 /** One that is due shows this much: 0 would say that it is not set. */
 const DUE_NS = 1000n;
@@ -46,7 +41,7 @@ export class Itimers extends Hrtimer {
   }
 
   /** `do_getitimer`. */
-  get(): ItimerSetting {
+  get(): Itimerspec {
     const left = this.#expires - BigInt(this.#clock.nowNs);
     return { value: this.#set ? (left > 0n ? left : DUE_NS) : 0n, interval: this.#interval };
   }

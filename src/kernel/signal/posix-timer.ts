@@ -8,8 +8,7 @@
 import type { Process } from "../sched/process.ts";
 import type { Task } from "../sched/task.ts";
 import { type Clock, Hrtimer } from "../time/hrtimer.ts";
-import { addSafe, clockNow, clockOffset } from "../time/timekeeping.ts";
-import type { ItimerSetting } from "./itimer.ts";
+import { addSafe, clockNow, clockOffset, type Itimerspec } from "../time/timekeeping.ts";
 import { sendTimerSignal } from "./send.ts";
 import type { SigInfo } from "./sigpending.ts";
 
@@ -72,7 +71,7 @@ export class PosixTimer extends Hrtimer {
   }
 
   /** `common_timer_get`. */
-  get(): ItimerSetting {
+  get(): Itimerspec {
     if (this.#interval === 0n && this.#status === Status.DISARMED && this.info !== null)
       return { value: 0n, interval: 0n };
     const now = this.#now();

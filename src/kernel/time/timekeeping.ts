@@ -12,6 +12,12 @@ export const NSEC_PER_SEC = 1_000_000_000n;
 /** `KTIME_MAX`: where times saturate. */
 export const KTIME_MAX: bigint = 2n ** 63n - 1n;
 
+/** `struct itimerspec64` in ktimes. */
+export interface Itimerspec {
+  readonly value: bigint;
+  readonly interval: bigint;
+}
+
 /** `timespec64_valid`. */
 export function timespecValid(seconds: bigint, nanoseconds: bigint): boolean {
   return seconds >= 0n && nanoseconds >= 0n && nanoseconds < NSEC_PER_SEC;
