@@ -2,11 +2,12 @@
  * The training programs on the model, against recordings of the same programs in real Go 1.19.8: the life of every descriptor, the
  * time-outs, and whether a replay of what the model printed finds nothing wrong.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { GoMain } from "epollsim/go";
+import { gunzipSync } from "node:zlib";
+import { counterLines, type GoMain } from "epollsim/go";
 import { describe, expect, test } from "vitest";
 import { deadlines } from "../../../examples/go/deadlines.ts";
 import { echoswarm } from "../../../examples/go/echoswarm.ts";
@@ -14,9 +15,9 @@ import { halfclose } from "../../../examples/go/halfclose.ts";
 import { httpbasic } from "../../../examples/go/httpbasic.ts";
 import { pingpong } from "../../../examples/go/pingpong.ts";
 import { timersleep } from "../../../examples/go/timersleep.ts";
+import { compareLives, type LifeOptions, type Lives, livesOf } from "../../../src/analysis/lives.ts";
 import { cli, jsonLines } from "../../helpers/cli.ts";
 import { runGo, traceGo } from "../../helpers/go.ts";
-import { livesOf, livesOfFile, matched } from "../../helpers/go-lives.ts";
 
 interface Recording {
   readonly name: string;
@@ -41,8 +42,9 @@ const recordings: readonly Recording[] = [
   { name: "halfclose", main: halfclose, gomaxprocs: 2, exact: [16, 21] },
 ];
 
-function fileOf(name: string): string {
-  return fileURLToPath(new URL(`recordings/${name}.strace.gz`, import.meta.url));
+function recordedLives(name: string, options: LifeOptions = {}): Lives {
+  const file = fileURLToPath(new URL(`recordings/${name}.strace.gz`, import.meta.url));
+  return livesOf(gunzipSync(readFileSync(file)).toString("latin1"), options);
 }
 
 describe.each(recordings)("$name", ({ name, main, gomaxprocs, exact }) => {
@@ -51,12 +53,12 @@ describe.each(recordings)("$name", ({ name, main, gomaxprocs, exact }) => {
   test("every descriptor lives as in the recording, but for tries that came too early", () => {
     // How much one call moves of a full buffer is the kernel's affair: sums are compared.
     const options = { withoutAgain: true, summed: name === "deadlines" };
-    expect(livesOf(text, options).lives).toEqual(livesOfFile(fileOf(name), options).lives);
+    expect(livesOf(text, options).lives).toEqual(recordedLives(name, options).lives);
   });
 
   test(`with them, ${exact[0]} of ${exact[1]} are equal`, () => {
-    const real = livesOfFile(fileOf(name)).lives;
-    expect([matched(real, livesOf(text).lives), real.length]).toEqual(exact);
+    const real = recordedLives(name).lives;
+    expect([compareLives(real, livesOf(text).lives).matched, real.length]).toEqual(exact);
   });
 
   test("a replay of the simulated trace diverges nowhere", async () => {
@@ -85,7 +87,7 @@ describe("httpbasic", () => {
     (p) => {
       const text = traceGo(httpbasic({ seq: 10, par: 8 }), { gomaxprocs: p });
       const options = { withoutAgain: true, summed: true };
-      const real = livesOfFile(fileOf(p === 1 ? "httpbasic-p1" : "httpbasic"), options).lives;
+      const real = recordedLives(p === 1 ? "httpbasic-p1" : "httpbasic", options).lives;
       const simulated = livesOf(text, options).lives;
       expect(inRow(simulated)).toBe(inRow(real));
       expect(inRow(real).split("read 101")).toHaveLength(11);
@@ -103,11 +105,46 @@ describe("httpbasic", () => {
 
 describe("time-outs", () => {
   test("R-098, R-099: each sleep of timersleep-p1 becomes the same waits", () => {
-    const real = livesOfFile(fileOf("timersleep-p1")).timeouts;
+    const real = recordedLives("timersleep-p1").timeouts;
     const simulated = livesOf(traceGo(timersleep)).timeouts;
     // 200 us, 900 us, 1.5 ms twice, 5 ms as 4 and 1, 12.345 ms as 12 and 1, then the twenty sleepers.
     expect(simulated.slice(0, 16)).toEqual(real.slice(0, 16));
     expect(simulated.slice(0, 8)).toEqual([1, 1, 1, 1, 4, 1, 12, 1]);
     expect(simulated.slice(-4)).toEqual(real.slice(-4));
+  });
+});
+
+describe("counters at GOMAXPROCS=1 lie where they were measured in real Go", () => {
+  interface Measured {
+    readonly program: string;
+    readonly args: readonly string[];
+    readonly counters: { readonly [name: string]: readonly [number, number] };
+  }
+  const file = fileURLToPath(new URL("recordings/measured.json", import.meta.url));
+  const measured = JSON.parse(readFileSync(file, "utf8")) as readonly Measured[];
+
+  /** The main function, and what lies outside the measured range. */
+  const programs: readonly (readonly [string, GoMain, readonly string[]])[] = [
+    ["echoswarm --conns 1 --rounds 5", swarm(1), []],
+    ["echoswarm --conns 10 --rounds 5", swarm(10), []],
+    ["echoswarm --conns 100 --rounds 5", swarm(100), []],
+    ["pingpong --rounds 1000", pingpong({ rounds: 1000, net: "tcp4" }), []],
+    ["timersleep", timersleep, ["wakepSpinner"]],
+  ];
+
+  test.each(programs)("%s", (name, main, outside) => {
+    const { counters } = measured.find(({ program, args }) => [program, ...args].join(" ") === name) as Measured;
+    const run = runGo(main);
+    const values = new Map<string, number>([["threads", run.machine.counters().threads]]);
+    for (const line of counterLines(run.rt.stats)) {
+      const [, counter = "", value] = /^(.*?)\s+(\d+)$/u.exec(line) ?? [];
+      values.set(counter, Number(value));
+    }
+    const wrong = Object.entries(counters).filter(([counter, [low, high]]) => {
+      const value = values.get(counter) ?? 0;
+      return value < low || value > high;
+    });
+    expect(wrong.map(([counter]) => counter)).toEqual(outside);
+    expect(Object.keys(counters).length).toBeGreaterThan(30);
   });
 });

@@ -1,11 +1,9 @@
 /**
- * What two runs of one Go program must have in common, though their threads, times, ports and addresses differ: the life of each
+ * What two runs of one program must have in common, though their threads, times, ports and addresses differ: the life of each
  * descriptor, from the call that makes it to its close, as a sequence of calls and results.
  */
-import { readFileSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
-import { firstFd } from "../../src/replay/records.ts";
-import { CallJoiner, type CallRecord, type Expr, evalInt, parseText, printExpr } from "../../src/trace/index.ts";
+import { firstFd } from "../replay/records.ts";
+import { CallJoiner, type CallRecord, type Expr, evalInt, parseText, printExpr } from "../trace/index.ts";
 
 export interface Lives {
   /** One text per descriptor, sorted: two runs agree when these are equal. */
@@ -34,11 +32,6 @@ const KEPT = new Set(
 const MAKES = new Set(["socket", "accept4", "openat"]);
 /** Start-up of the real runtime, which no model of the scheduler has. */
 const IGNORED_PATH = /\/sys\/kernel\/mm/u;
-
-export function livesOfFile(file: string, options: LifeOptions = {}): Lives {
-  const bytes = readFileSync(file);
-  return livesOf((file.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString("latin1"), options);
-}
 
 export function livesOf(text: string, options: LifeOptions = {}): Lives {
   const joiner = new CallJoiner();
@@ -178,15 +171,25 @@ function summed(life: readonly string[]): string[] {
   return out;
 }
 
-/** How many of the first are also in the second, each counted once. */
-export function matched(a: readonly string[], b: readonly string[]): number {
-  const left = [...b];
-  let count = 0;
+/** How two runs differ, life by life. */
+export interface LivesCompared {
+  /** Lives that both have. */
+  readonly matched: number;
+  /** Lives that only the first, or only the second, has. */
+  readonly onlyA: readonly string[];
+  readonly onlyB: readonly string[];
+}
+
+/** Each life counts once: three equal ones want three partners. */
+export function compareLives(a: readonly string[], b: readonly string[]): LivesCompared {
+  const left = new Map<string, number>();
+  for (const life of b) left.set(life, (left.get(life) ?? 0) + 1);
+  const onlyA: string[] = [];
   for (const life of a) {
-    const at = left.indexOf(life);
-    if (at === -1) continue;
-    left.splice(at, 1);
-    count += 1;
+    const count = left.get(life) ?? 0;
+    if (count === 0) onlyA.push(life);
+    left.set(life, Math.max(0, count - 1));
   }
-  return count;
+  const onlyB = [...left].flatMap(([life, count]) => Array<string>(count).fill(life));
+  return { matched: a.length - onlyA.length, onlyA, onlyB };
 }
