@@ -11,10 +11,13 @@ import {
   SplicePipeToPipe,
   type SplicePos,
   spliceDirect,
+  spliceDirectError,
   TeeCall,
   VmspliceToPipe,
   VmspliceToUser,
 } from "../kernel/fs/splice.ts";
+import { SendfileToSocket, SplicePipeToSocket, SpliceSocketToPipe } from "../kernel/fs/splice-socket.ts";
+import { SocketFile } from "../kernel/net/socket.ts";
 import type { Task } from "../kernel/sched/task.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
 import { MAX_RW_COUNT, Open, Splice } from "../kernel/uapi/fcntl.ts";
@@ -78,7 +81,7 @@ export function sysSplice(
   const inPos = importPos(task, input, offIn);
   if (typeof inPos === "number") return inPos;
   if (!input.canRead || !output.canWrite) return EBADF;
-  return doSplice(task, input, inPos, output, outPos, length, (wanted & Splice.NONBLOCK) !== 0);
+  return doSplice(task, input, inPos, output, outPos, length, wanted);
 }
 
 /** `do_splice`. */
@@ -89,8 +92,9 @@ function doSplice(
   output: File,
   outPos: SplicePos,
   length: number,
-  nonblock: boolean,
+  flags: number,
 ): number {
+  const nonblock = (flags & Splice.NONBLOCK) !== 0;
   if (input instanceof PipeFile && output instanceof PipeFile) {
     if (input.pipe === output.pipe) return EINVAL;
     return new SplicePipeToPipe(input, output, length, nonblock).step(task);
@@ -98,11 +102,15 @@ function doSplice(
   if (input instanceof PipeFile) {
     if (outPos.addr !== 0 && !output.hasPositions) return EINVAL;
     if ((output.flags & Open.APPEND) !== 0 || toLong(length) < 0 || outPos.value < 0) return EINVAL;
+    if (output instanceof SocketFile) {
+      return new SplicePipeToSocket(input, output, length, nonblock, (flags & Splice.MORE) !== 0).step(task);
+    }
     return new SplicePipeToFile(input, output, outPos, length, nonblock).step(task);
   }
   if (output instanceof PipeFile) {
     if (inPos.addr !== 0 && !input.hasPositions) return EINVAL;
     if (toLong(length) < 0 || inPos.value < 0) return EINVAL;
+    if (input instanceof SocketFile) return new SpliceSocketToPipe(input, output, length, nonblock).step(task);
     return new SpliceFileToPipe(input, output, inPos, length, nonblock).step(task);
   }
   return EINVAL;
@@ -172,7 +180,14 @@ export function sysSendfile(task: Task, outFd: number, inFd: number, offset: num
   const output = files.get(toInt(outFd));
   if (output === null || !output.canWrite) return EBADF;
   const bounded = Math.min(length, MAX_RW_COUNT);
-  if (output instanceof PipeFile) return new SpliceFileToPipe(input, output, pos, bounded, false).step(task);
+  if (output instanceof PipeFile) {
+    if (input instanceof SocketFile) return new SpliceSocketToPipe(input, output, bounded, false).step(task);
+    return new SpliceFileToPipe(input, output, pos, bounded, false).step(task);
+  }
+  if (output instanceof SocketFile) {
+    const refused = spliceDirectError(input, output);
+    return refused === 0 ? new SendfileToSocket(input, output, pos, bounded).step(task) : refused;
+  }
   const result = spliceDirect(task, input, pos, output, bounded);
   if (result <= 0) return result;
   if (pos.addr === 0) {

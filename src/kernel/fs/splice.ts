@@ -5,10 +5,9 @@
  * Their wakes are plain (key 0), whatever the pipe was before, and a slot freed from a pipe that was not full wakes writers
  * too: an item that waits only for OUT on a FIFO opened for both sides sees an edge when data is spliced in.
  * Pages of files are passed by reference: what a program writes to the file before the other end has read it, is read
- * changed. In Linux that holds for the memory of vmsplice, too; there the model copies when the call is made. Sockets are
- * not modelled here.
+ * changed. In Linux that holds for the memory of vmsplice, too; there the model copies when the call is made. Sockets are in
+ * `splice-socket.ts`.
  */
-import { Unmodelled } from "../lib/assert.ts";
 import { IovIter } from "../mm/iov-iter.ts";
 import { Mm, PAGE_SIZE, Prot, Vma } from "../mm/mm.ts";
 import type { Page } from "../mm/page.ts";
@@ -30,7 +29,7 @@ const ERESTARTSYS = -Errno.ERESTARTSYS;
 const DIRECT_BYTES: number = 16 * PAGE_SIZE;
 
 /** A cursor over the kernel's own bytes, a whole number of pages: `iov_iter_kvec`. */
-function kernelIter(bytes: Uint8Array, length: number): IovIter {
+export function kernelIter(bytes: Uint8Array, length: number): IovIter {
   const mm = new Mm();
   mm.vmas.push(new Vma(PAGE_SIZE, bytes, Prot.RW, null));
   const iter = new IovIter(mm);
@@ -39,17 +38,17 @@ function kernelIter(bytes: Uint8Array, length: number): IovIter {
 }
 
 /** `wakeup_pipe_readers`. */
-function wakeReaders(file: File, pipe: PipeInodeInfo): void {
+export function wakeReaders(file: File, pipe: PipeInodeInfo): void {
   file.wakeUp(pipe.rdWait, 1, 0);
 }
 
 /** `wakeup_pipe_writers`. */
-function wakeWriters(file: File, pipe: PipeInodeInfo): void {
+export function wakeWriters(file: File, pipe: PipeInodeInfo): void {
   file.wakeUp(pipe.wrWait, 1, 0);
 }
 
 /** A call between two files that may have to wait for either. Both stay open as long as it takes. */
-abstract class SpliceCall extends SleepingCall {
+export abstract class SpliceCall extends SleepingCall {
   readonly input: File;
   readonly output: File;
   readonly nonblock: boolean;
@@ -193,7 +192,7 @@ const word = new Uint8Array(8);
 const wordView = new DataView(word.buffer);
 
 /** Stores where a file was left. @returns the call's result, or `-EFAULT`. */
-function storePos(task: Task, file: File, pos: SplicePos, result: number): number {
+export function storePos(task: Task, file: File, pos: SplicePos, result: number): number {
   if (pos.addr === 0) {
     file.pos = pos.value;
     return result;
@@ -273,15 +272,13 @@ function zeroPage(pipe: PipeInodeInfo): Page {
   return page;
 }
 
-/** @errno EINVAL - no `->splice_read`. @throws Unmodelled for sockets. */
+/** @errno EINVAL - no `->splice_read`. */
 function spliceReadError(file: File): number {
-  if (isSocket(file)) throw new Unmodelled("splice from a socket");
   return file.hasSpliceRead ? 0 : EINVAL;
 }
 
-/** @errno EINVAL - no `->splice_write`. @throws Unmodelled for sockets. */
+/** @errno EINVAL - no `->splice_write`. */
 function spliceWriteError(file: File): number {
-  if (isSocket(file)) throw new Unmodelled("splice to a socket");
   return file.hasSpliceWrite ? 0 : EINVAL;
 }
 
@@ -290,7 +287,7 @@ function isSocket(file: File): boolean {
 }
 
 /** One read into kernel memory at a position, which moves on. */
-function readAt(task: Task, file: File, pos: SplicePos, bytes: Uint8Array, length: number): number {
+export function readAt(task: Task, file: File, pos: SplicePos, bytes: Uint8Array, length: number): number {
   const saved = file.pos;
   file.pos = pos.value;
   const result = file.read(task, kernelIter(bytes, length), true);
@@ -324,13 +321,11 @@ export class SplicePipeToFile extends SpliceCall {
 
   protected override attempt(task: Task): number {
     const pipe = this.#pipe;
-    if (!isSocket(this.output) && !this.output.hasSpliceWrite) return EINVAL;
+    if (!this.output.hasSpliceWrite) return EINVAL;
     if (task.signalPending) return ERESTARTSYS;
     const wait = this.waitForData(task, pipe);
     if (wait !== 0) return wait;
     if (pipe.empty) return 0;
-    const unsupported = spliceWriteError(this.output);
-    if (unsupported !== 0) return unsupported;
     const tailBefore = pipe.tail;
     const result = this.#feed(task);
     if (pipe.tail !== tailBefore) wakeWriters(this.input, pipe);
@@ -344,7 +339,7 @@ export class SplicePipeToFile extends SpliceCall {
       const buf = pipe.slot(pipe.tail);
       if (buf.page === null) break;
       const chars = Math.min(buf.len, this.#length - done);
-      const bytes = new Uint8Array(PAGE_SIZE);
+      const bytes = new Uint8Array(Math.ceil(chars / PAGE_SIZE) * PAGE_SIZE);
       bytes.set(buf.page.bytes.subarray(buf.offset, buf.offset + chars));
       const written = writeAt(task, this.output, this.#pos, bytes, chars);
       if (written < 0) return done === 0 ? written : done;
@@ -439,6 +434,12 @@ export class VmspliceToUser extends SpliceCall {
   }
 }
 
+/** @errno EINVAL - the input cannot seek; O_APPEND. */
+export function spliceDirectError(input: File, output: File): number {
+  const seekable = !(input instanceof PipeFile) && !isSocket(input);
+  return (output.flags & Open.APPEND) !== 0 || !seekable ? EINVAL : 0;
+}
+
 /**
  * `do_splice_direct`: between two files that are no pipes.
  *
@@ -446,8 +447,8 @@ export class VmspliceToUser extends SpliceCall {
  * @errno EINVAL - the input cannot seek or be spliced, or the output cannot; O_APPEND.
  */
 export function spliceDirect(task: Task, input: File, pos: SplicePos, output: File, length: number): number {
-  const seekable = !(input instanceof PipeFile) && !isSocket(input);
-  if ((output.flags & Open.APPEND) !== 0 || !seekable) return EINVAL;
+  const error = spliceDirectError(input, output);
+  if (error !== 0) return error;
   const bytes = new Uint8Array(DIRECT_BYTES);
   const outPos = { addr: 0, value: output.pos };
   let done = 0;

@@ -11,9 +11,14 @@ import { PAGE_SIZE } from "./mm.ts";
 const FREE_MAX = 1024;
 
 export class Page {
-  readonly bytes: Uint8Array = new Uint8Array(PAGE_SIZE);
+  readonly bytes: Uint8Array;
   /** `page_count`. */
   refs = 1;
+
+  /** @param size - more than a page for a compound one. */
+  constructor(size: number = PAGE_SIZE) {
+    this.bytes = new Uint8Array(size);
+  }
 }
 
 export class PageAllocator {
@@ -31,6 +36,7 @@ export class PageAllocator {
   put(page: Page): void {
     page.refs -= 1;
     assert(page.refs >= 0, "page: more puts than gets");
-    if (page.refs === 0 && this.#free.length < FREE_MAX) this.#free.push(page);
+    if (page.refs > 0 || page.bytes.length > PAGE_SIZE) return;
+    if (this.#free.length < FREE_MAX) this.#free.push(page);
   }
 }

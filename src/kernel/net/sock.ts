@@ -336,6 +336,11 @@ export abstract class Sock extends SkBuffHead {
     return 0;
   }
 
+  /** Whether an urgent byte is on its way to the reader, for protocols where that changes what a splice gives. */
+  get urgent(): boolean {
+    return false;
+  }
+
   /** `sk_drops`: messages refused for want of room. */
   get drops(): number {
     return 0;

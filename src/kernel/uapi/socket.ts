@@ -32,6 +32,8 @@ export const Msg = {
   MORE: 0x8000,
   WAITFORONE: 0x10000,
   ZEROCOPY: 0x4000000,
+  /** Inside the kernel only: the data is the pages of a splice. */
+  SPLICE_PAGES: 0x8000000,
   CMSG_CLOEXEC: 0x40000000,
 } as const;
 

@@ -163,6 +163,10 @@ export class TcpSock extends InetSock {
     return IPPROTO_TCP;
   }
 
+  override get urgent(): boolean {
+    return this.urgData !== 0;
+  }
+
   override get rmem(): number {
     return this.rmemAlloc;
   }

@@ -30,6 +30,7 @@ import { peekFds, UnixSock } from "./unix-sock.ts";
 const { ESTABLISHED, CLOSE, LISTEN } = SkState;
 const { EAGAIN, EPIPE, EINVAL, EOPNOTSUPP, ENOTCONN, EISCONN, EPERM } = Errno;
 const { DONTWAIT: MSG_DONTWAIT, PEEK: MSG_PEEK, OOB: MSG_OOB, WAITALL: MSG_WAITALL, NOSIGNAL: MSG_NOSIGNAL } = Msg;
+const { SPLICE_PAGES: MSG_SPLICE_PAGES } = Msg;
 const IN2 = Poll.IN | Poll.RDNORM;
 const { ERR: EPOLLERR, HUP: EPOLLHUP, RDHUP: EPOLLRDHUP, PRI: EPOLLPRI } = Poll;
 
@@ -140,7 +141,7 @@ export class UnixStreamSock extends UnixSock {
     for (;;) {
       const urgent = sent === length;
       if (urgent && (flags & MSG_OOB) === 0) break;
-      if (size === 0) size = urgent ? 1 : this.#pieceSize(length - sent);
+      if (size === 0) size = urgent ? 1 : this.#pieceSize(length - sent, flags);
       let err = this.#admit(flags, waiting, task);
       if (err === BLOCKED) {
         const call = waiting ?? new UnixStreamSend(this, from, flags, msg, scm, length);
@@ -159,7 +160,8 @@ export class UnixStreamSock extends UnixSock {
   }
 
   /** Bytes of the next piece: settled before there is room for it. */
-  #pieceSize(left: number): number {
+  #pieceSize(left: number, flags: number): number {
+    if ((flags & MSG_SPLICE_PAGES) !== 0) return left; // no more than the fragments of one buffer
     const { skbConfig } = this.net;
     const most = skbConfig.pageBytes - skbConfig.sharedInfoBytes + FRAGS_BYTES;
     return Math.min(left, (this.sndbuf >> 1) - PIECE_MARGIN, most);
@@ -203,7 +205,9 @@ export class UnixStreamSock extends UnixSock {
     const { skbConfig } = net;
     const headMax = skbConfig.pageBytes - skbConfig.sharedInfoBytes;
     let truesize: number;
-    if (size <= headMax) {
+    if ((flags & MSG_SPLICE_PAGES) !== 0) {
+      truesize = headTruesize(skbConfig, 0) + size;
+    } else if (size <= headMax) {
       truesize = headTruesize(skbConfig, size);
     } else {
       const page = skbConfig.pageBytes;
