@@ -207,7 +207,7 @@ export class Machine {
   #closeAll({ task }: ReplayTask, origin: object): void {
     const { files } = task.process;
     this.kernel.observer?.entered(task, origin, -1);
-    for (let fd = files.nextOpen(0); fd < files.end; fd = files.nextOpen(fd + 1)) files.take(fd)?.put();
+    files.closeMany(0, files.end, () => true);
   }
 
   /** A task is gone: its process with the last one, and then its parent is told. */

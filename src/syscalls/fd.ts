@@ -136,10 +136,8 @@ export function sysCloseRange(task: Task, first: number, last: number, flags: nu
   if ((wanted & CloseRange.UNSHARE) !== 0) throw new Unmodelled("close_range(CLOSE_RANGE_UNSHARE)");
   const { files } = task.process;
   const end = Math.min(to + 1, files.end);
-  for (let fd = files.nextOpen(from); fd < end; fd = files.nextOpen(fd + 1)) {
-    if ((wanted & CloseRange.CLOEXEC) === 0) files.take(fd)?.put();
-    else files.setCloexec(fd, true);
-  }
+  if ((wanted & CloseRange.CLOEXEC) === 0) files.closeMany(from, end, () => true);
+  else for (let fd = files.nextOpen(from); fd < end; fd = files.nextOpen(fd + 1)) files.setCloexec(fd, true);
   return finishTaskWork(task, 0);
 }
 

@@ -183,6 +183,21 @@ export class FdTable {
     return room;
   }
 
+  /**
+   * Frees the numbers from `from` up to `end` that `chosen` names. A description whose last number goes is released on the way
+   * back to user space, and there the newest work comes first: from the highest number down (`fput`, `task_work_run`).
+   */
+  closeMany(from: number, end: number, chosen: (fd: number) => boolean): void {
+    const released: File[] = [];
+    for (let fd = this.nextOpen(from); fd < end; fd = this.nextOpen(fd + 1)) {
+      const file = chosen(fd) ? this.take(fd) : null;
+      if (file === null) continue;
+      if (file.refs > 1) file.put();
+      else released.push(file);
+    }
+    for (const file of released.reverse()) file.put();
+  }
+
   /** `dup_fd`: a copy that shares the descriptions. */
   clone(): FdTable {
     const copy = new FdTable(this.nofile);

@@ -17,8 +17,7 @@ export function beginNewExec(process: Process): void {
   unshareSighand(process);
   const { files } = process;
   for (const timer of posixTimers.values()) timer.delete();
-  for (let fd = files.nextOpen(0); fd < files.end; fd = files.nextOpen(fd + 1))
-    if (files.cloexec(fd)) files.take(fd)?.put();
+  files.closeMany(0, files.end, (fd) => files.cloexec(fd));
   process.sighand.flushHandlers();
   for (const task of process.threads) forgetSigaltstack(task);
 }
