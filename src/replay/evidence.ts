@@ -8,21 +8,24 @@ import { EventfdCtx } from "../kernel/fs/eventfd.ts";
 import { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import type { File } from "../kernel/fs/file.ts";
 import { SignalfdCtx } from "../kernel/fs/signalfd.ts";
+import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { SUN_PATH_OFFSET } from "../kernel/net/unix/names.ts";
 import { UnixSock } from "../kernel/net/unix/unix-sock.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
 import { Af } from "../kernel/uapi/socket.ts";
-import { decodeEvents, evalInt, field } from "../trace/abi/evaluate.ts";
+import { decodeEvent, decodeEvents, evalInt, field } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
+import { tcpListenerOf } from "./addresses.ts";
 import { flatten } from "./arguments.ts";
 import { known, READABLE } from "./foresight.ts";
 import { CONSUMERS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
+import type { PortMap } from "./ports.ts";
 import { firstFd, firstFile, NOTHING, newDescriptors } from "./records.ts";
-import { peerOf } from "./relations.ts";
+import { peerOf, reaches } from "./relations.ts";
 
 /** Calls that send a signal. */
 const SENDERS: ReadonlySet<string> = new Set("kill tkill tgkill".split(" "));
@@ -46,7 +49,7 @@ export function mustWait(
   const { record, owner } = call;
   if (record.exitLine === null) return false;
   if (SENDERS.has(record.name)) return isPending(machine, future, record);
-  const subject = new Subject(call);
+  const subject = new Subject(call, machine.ports);
   for (const other of pending) {
     if (other === call || other.record.task === record.task) continue;
     if (known<Testimony>(() => subject.ask(owner, other.owner, other.record), "nothing") === "after") return true;
@@ -60,6 +63,12 @@ export function mustWait(
     if (testimony !== "nothing") return testimony === "after";
   }
   return false;
+}
+
+/** Whether what a call was recorded with shows that another one has not taken effect before it. */
+export function excludes(machine: Machine, call: ActiveCall, other: ActiveCall): boolean {
+  const subject = new Subject(other, machine.ports);
+  return known<Testimony>(() => subject.ask(other.owner, call.owner, call.record), "nothing") === "after";
 }
 
 /**
@@ -167,19 +176,66 @@ export function leavesToOthers(machine: Machine, future: Lookahead, call: Active
   return false;
 }
 
+/**
+ * Whether a read or an accept has to wait: a wait of another task inside its interval reports what it would take, and nothing
+ * else arrives that might be meant.
+ */
+export function isReportedFirst(machine: Machine, future: Lookahead, call: ActiveCall): boolean {
+  const { record, owner } = call;
+  const file = firstFile(owner, record);
+  if (file === null || file.epoll !== null || file.fEp === null || record.exitLine === null || call.isQuestion)
+    return false;
+  for (const item of file.fEp) {
+    if (!(item instanceof Epitem) || item.rdllink.list === null || (item.events & READABLE) === 0) continue;
+    for (const { active } of machine.tasks.values()) {
+      if (active !== null && active.progress !== "returned" && reports(active, item)) return true;
+    }
+    for (const event of future.ahead(LOOK)) {
+      if (event.kind === "exit" && event.call === record) break;
+      if (event.kind !== "enter" || event.call.task === record.task) continue;
+      const other = machine.tasks.get(event.call.task);
+      const touched = other === undefined ? null : firstFile(other, event.call);
+      if (other === undefined || touched === null) continue;
+      if (touched !== item.ep.file) {
+        if (!CONSUMERS.has(event.call.name) && reaches(touched, file)) break;
+        continue;
+      }
+      if (CONSUMERS.has(event.call.name) && showsDatum(event.call, item)) return true;
+    }
+  }
+  return false;
+}
+
+/** A wait that has not got its events yet is one on the item's epoll that reports it. */
+function reports({ record, owner }: ActiveCall, item: Epitem): boolean {
+  return CONSUMERS.has(record.name) && firstFile(owner, record) === item.ep.file && showsDatum(record, item);
+}
+
+function showsDatum({ args, result }: CallRecord, item: Epitem): boolean {
+  if (args[1] === undefined || (result?.errnos[0] ?? null) !== null) return false;
+  const data = dataOf(item);
+  return decodeEvents(args[1])?.some((event) => event.data === data && (event.events & READABLE) !== 0) ?? false;
+}
+
 /** A call in question, and what it would change. */
 class Subject {
   readonly #fd: number | null;
   readonly #closes: boolean;
   readonly #file: File | null;
   readonly #peer: File | null;
+  /** The epoll that it registers something with, and what for. */
+  readonly #watcher: File | null;
+  readonly #registers: { readonly events: number; readonly data: bigint } | null;
 
-  constructor({ record, owner }: ActiveCall) {
+  constructor({ record, owner }: ActiveCall, ports: PortMap) {
+    const event = record.name === "epoll_ctl" && record.args[3] !== undefined ? decodeEvent(record.args[3]) : null;
+    this.#registers = event;
+    this.#watcher = event === null ? null : firstFile(owner, record);
     this.#closes = record.name === "close";
     this.#fd = record.name === "epoll_ctl" ? evalInt(record.args[2] ?? NOTHING) : firstFd(record);
     this.#file = this.#fd === null ? null : owner.task.process.files.getRaw(this.#fd);
     this.#peer =
-      this.#file === null ? null : record.name === "connect" ? listenerOf(owner, record) : peerOf(this.#file);
+      this.#file === null ? null : record.name === "connect" ? listenerOf(owner, record, ports) : peerOf(this.#file);
   }
 
   ask(owner: ReplayTask, other: ReplayTask, record: CallRecord): Testimony {
@@ -191,7 +247,9 @@ class Subject {
     if (!CONSUMERS.has(record.name)) return "nothing";
     const file = firstFile(other, record);
     if (file === null) return "nothing";
-    if (file.epoll !== null) return this.#askWait(other, file, record);
+    if (file.epoll !== null) {
+      return file === this.#watcher ? this.#askRegistered(other, file, record) : this.#askWait(other, file, record);
+    }
     if (file !== this.#peer && (file !== this.#file || this.#closes)) {
       const piped = this.#file !== null && file.inode === this.#file.inode && file.inode !== file.kernel.anonInode;
       if (!piped) return "nothing";
@@ -200,13 +258,22 @@ class Subject {
     return record.result?.errnos[0] === "EAGAIN" ? "after" : "before";
   }
 
+  /** A wait on the epoll that something is registered with, which is ready already. */
+  #askRegistered(other: ReplayTask, watcher: File, record: CallRecord): Testimony {
+    const file = this.#file;
+    const events = allReported(record);
+    if (events === null || file === null || this.#registers === null || this.#fd === null) return "nothing";
+    const { data, events: mask } = this.#registers;
+    const item = watcher.epoll?.find(file, this.#fd) ?? null;
+    if (item !== null && (item.rdllink.list !== null || item.events === (mask | 0))) return "nothing";
+    if ((file.poll(other.task, null) & mask) === 0) return "nothing";
+    return events.some((event) => event.data === data) ? "before" : "after";
+  }
+
   /** An epoll_wait that would have reported it. */
   #askWait(other: ReplayTask, watcher: File, record: CallRecord): Testimony {
-    const array = record.args[1];
-    const value = evalInt(record.result?.values[0] ?? NOTHING);
-    if ((record.result?.errnos[0] ?? null) !== null || value === null || array === undefined) return "nothing";
-    const events = value === 0 ? [] : decodeEvents(array);
-    if (events === null || events.length >= (evalInt(record.args[2] ?? NOTHING) ?? 0)) return "nothing";
+    const events = allReported(record);
+    if (events === null) return "nothing";
     for (const file of [this.#file, this.#peer]) {
       if (file === null || file.fEp === null) continue;
       for (const item of file.fEp) {
@@ -222,6 +289,15 @@ class Subject {
   }
 }
 
+/** The events of a wait that had room for more; null for any other. */
+function allReported({ args, result }: CallRecord): readonly { readonly data: bigint }[] | null {
+  const [, array, room] = args;
+  const value = evalInt(result?.values[0] ?? NOTHING);
+  if ((result?.errnos[0] ?? null) !== null || value === null || array === undefined) return null;
+  const events = value === 0 ? [] : decodeEvents(array);
+  return events === null || events.length >= (evalInt(room ?? NOTHING) ?? 0) ? null : events;
+}
+
 function dataOf({ dataHigh, dataLow }: Epitem): bigint {
   return (BigInt(dataHigh >>> 0) << 32n) | BigInt(dataLow >>> 0);
 }
@@ -235,9 +311,12 @@ function askCounter(file: File, record: CallRecord): Testimony {
   return view.getUint32(0, true) === file.low && view.getUint32(4, true) === file.high ? "after" : "nothing";
 }
 
-/** The AF_UNIX socket that a connect adds a connection to. */
-function listenerOf(owner: ReplayTask, record: CallRecord): File | null {
+/** The socket that a connect adds a connection to. */
+function listenerOf(owner: ReplayTask, record: CallRecord, ports: PortMap): File | null {
   const socket = firstFile(owner, record);
+  if (socket instanceof SocketFile && socket.sk instanceof TcpSock) {
+    return tcpListenerOf(record, socket, ports)?.file ?? null;
+  }
   const [, address] = record.args;
   const path = address?.kind === "struct" ? field(address, "sun_path", 1) : null;
   if (!(socket instanceof SocketFile) || !(socket.sk instanceof UnixSock) || path?.kind !== "str") return null;

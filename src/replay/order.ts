@@ -12,7 +12,15 @@ import { TaskState } from "../kernel/sched/task.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { callsOn } from "./arrivals.ts";
-import { isSeenOutside, isTakenFirst, leavesToOthers, letsBeLost, mustWait } from "./evidence.ts";
+import {
+  excludes,
+  isReportedFirst,
+  isSeenOutside,
+  isTakenFirst,
+  leavesToOthers,
+  letsBeLost,
+  mustWait,
+} from "./evidence.ts";
 import { type Foresight, foresee, known, READABLE } from "./foresight.ts";
 import { STAMP_ERROR_NS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
@@ -86,7 +94,10 @@ export class Order {
 
   /** Whether later results show that a call which takes has not taken yet. */
   #comesLater(call: ActiveCall): boolean {
-    return letsBeLost(this.#machine, this.#future, call) || isTakenFirst(this.#machine, this.#future, call);
+    for (const isLater of [letsBeLost, isTakenFirst, isReportedFirst]) {
+      if (isLater(this.#machine, this.#future, call)) return true;
+    }
+    return false;
   }
 
   /** Begins a call, and gives it up again where that left no trace and did not give the recorded result. */
@@ -253,6 +264,7 @@ export class Order {
         if (!this.#held.has(other) || isRelated(call, other) !== related || foresee(other.owner, other) === "no")
           continue;
         if (!related && !other.isConsumer && this.#mustWait(other)) continue;
+        if (excludes(this.#machine, call, other)) continue;
         this.#begin(other);
         if (this.#retry(call)) return;
       }

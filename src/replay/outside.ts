@@ -24,6 +24,7 @@ import { decodeEvent, decodeEvents, evalInt, exitOf, field } from "../trace/abi/
 import type { Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
+import { sockaddrIn } from "./addresses.ts";
 import { callsOn, contentOf, nextArrival } from "./arrivals.ts";
 import { readableBytes } from "./foresight.ts";
 import type { Lookahead } from "./lookahead.ts";
@@ -83,7 +84,7 @@ export class Outside {
     const file = firstFile(owner, record);
     if (!(file instanceof SocketFile) || !(file.sk instanceof InetSock)) return;
     if (errno !== null && errno !== "EINPROGRESS") return;
-    const address = sockaddr(record.args[1]);
+    const address = sockaddrIn(record.args[1] === undefined ? undefined : this.#machine.ports.toModel(record.args[1]));
     if (address === null) return;
     const { net } = file.sk;
     const endpoint = net.addrs.endpoint(address[0] as number, address);
@@ -376,28 +377,12 @@ function sourceOf(record: CallRecord, sk: UdpSock): Uint8Array | null {
   const arg = record.name === "recvfrom" ? record.args[4] : record.args[1];
   const expr = arg === undefined ? null : exitOf(arg);
   const name = record.name === "recvmsg" && expr?.kind === "struct" ? field(expr, "msg_name", 0) : expr;
-  const shown = name === null ? null : sockaddr(exitOf(name));
+  const shown = name === null ? null : sockaddrIn(exitOf(name));
   if (shown !== null) return shown;
   if (sk.dport === 0) return null;
   const bytes = new Uint8Array(16);
   bytes.set([Af.INET, 0, sk.dport >> 8, sk.dport & 0xff, ...sk.daddr.bytes.subarray(0, 4)]);
   return sk.daddr.isV4 ? bytes : null;
-}
-
-/** `{sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("127.0.0.1")}` as bytes; null for other families. */
-function sockaddr(expr: Expr | undefined): Uint8Array | null {
-  if (expr?.kind !== "struct") return null;
-  const family = field(expr, "sa_family", 0);
-  const port = portIn(expr);
-  const addr = field(expr, "sin_addr", -1);
-  const [text] = addr?.kind === "call" ? addr.args : [];
-  if (family === null || evalInt(family) !== Af.INET || port === null || text?.kind !== "str") return null;
-  const bytes = String.fromCharCode(...text.bytes)
-    .split(".")
-    .map(Number);
-  const out = new Uint8Array(16);
-  out.set([Af.INET, 0, port >> 8, port & 0xff, ...bytes.slice(0, 4)]);
-  return out;
 }
 
 /** What a recorded poll says of each description. */

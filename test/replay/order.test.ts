@@ -86,3 +86,66 @@ ${REVERSED}${REVERSED}`);
     expect(divergences.map(({ call, field }) => `${call} ${field}`)).toEqual(["epoll_wait events"]);
   });
 });
+
+describe("a wait that overlaps with what would have made an event", () => {
+  const SET_UP = `
+7 epoll_create1(0) = 3
+7 eventfd2(1, EFD_NONBLOCK) = 4
+7 clone(child_stack=0x7f00, ${THREAD}) = 8
+`;
+
+  test("comes before a registration that it does not report", () => {
+    const { diverged, assumed } = replayText(`${SET_UP}
+8 epoll_ctl(3, EPOLL_CTL_ADD, 4, {events=EPOLLIN|EPOLLET, data={u32=4, u64=4}} <unfinished ...>
+7 epoll_wait(3, [], 8, 0) = 0
+8 <... epoll_ctl resumed>) = 0
+7 epoll_wait(3, [{events=EPOLLIN, data={u32=4, u64=4}}], 8, 0) = 1
+`);
+    expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 0 });
+  });
+
+  test("that was under way already does not report it either", () => {
+    const { diverged } = replayText(`${SET_UP}
+7 eventfd2(1, EFD_NONBLOCK) = 5
+8 epoll_ctl(3, EPOLL_CTL_ADD, 5, {events=EPOLLIN|EPOLLET, data={u32=5, u64=5}} <unfinished ...>
+7 epoll_wait(3,  <unfinished ...>
+8 <... epoll_ctl resumed>) = 0
+8 epoll_ctl(3, EPOLL_CTL_ADD, 4, {events=EPOLLIN|EPOLLET, data={u32=4, u64=4}} <unfinished ...>
+7 <... epoll_wait resumed>[{events=EPOLLIN, data={u32=5, u64=5}}], 8, 0) = 1
+8 <... epoll_ctl resumed>) = 0
+7 epoll_wait(3, [{events=EPOLLIN, data={u32=4, u64=4}}], 8, 0) = 1
+`);
+    expect(diverged).toBe(0);
+  });
+
+  test("a listener is reported by the wait behind the connect", () => {
+    const { diverged, assumed } = replayText(`
+7 epoll_create1(0) = 3
+7 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 4
+7 bind(4, {sa_family=AF_INET, sin_port=htons(8080), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+7 listen(4, 8) = 0
+7 epoll_ctl(3, EPOLL_CTL_ADD, 4, {events=EPOLLIN|EPOLLET, data={u32=4, u64=4}}) = 0
+7 clone(child_stack=0x7f00, ${THREAD}) = 8
+8 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 5
+8 connect(5, {sa_family=AF_INET, sin_port=htons(8080), sin_addr=inet_addr("127.0.0.1")}, 16 <unfinished ...>
+7 epoll_wait(3, [], 8, 0) = 0
+8 <... connect resumed>) = 0
+7 epoll_wait(3, [{events=EPOLLIN, data={u32=4, u64=4}}], 8, 0) = 1
+`);
+    expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 0 });
+  });
+
+  test("reports what another thread's read takes afterwards", () => {
+    const { diverged, assumed } = replayText(`
+7 epoll_create1(0) = 3
+7 pipe2([4, 5], 0) = 0
+7 epoll_ctl(3, EPOLL_CTL_ADD, 4, {events=EPOLLIN|EPOLLET, data={u32=4, u64=4}}) = 0
+7 clone(child_stack=0x7f00, ${THREAD}) = 8
+8 read(4,  <unfinished ...>
+7 write(5, "x", 1) = 1
+7 epoll_wait(3, [{events=EPOLLIN, data={u32=4, u64=4}}], 8, 0) = 1
+8 <... read resumed>"x", 8) = 1
+`);
+    expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 0 });
+  });
+});
