@@ -222,7 +222,7 @@ const takers = new Map<string, boolean>();
 function takesFd(name: string): boolean {
   let takes = takers.get(name);
   if (takes === undefined) {
-    takes = /fd|fildes|sock/.test(signature(name)?.params[0]?.name ?? "");
+    takes = /fd(_?in)?$|^fildes$/.test(signature(name)?.params[0]?.name ?? "");
     takers.set(name, takes);
   }
   return takes;

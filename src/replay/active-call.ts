@@ -12,12 +12,13 @@ import type { Expr } from "../trace/ast.ts";
 import { matches } from "../trace/compare.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { printExpr } from "../trace/printer.ts";
-import { type EncodedCall, encodeCall, TraceDecoder, UNKNOWN_BYTE, Unreadable, unflatten } from "./arguments.ts";
+import { type EncodedCall, encodeCall, TraceDecoder, Unreadable, unflatten } from "./arguments.ts";
 import { CONSUMERS, STAMP_ERROR_NS } from "./knowledge.ts";
 import type { ReplayTask } from "./machine.ts";
 import { sameTimeLeft, USAGE, withoutSpeed } from "./outputs.ts";
 import type { PortMap } from "./ports.ts";
 import { firstFile, newDescriptors } from "./records.ts";
+import { UNKNOWN_BYTE } from "./user-area.ts";
 
 /** `idle`: not begun on the model. `sleeping`: the model's task sleeps in it. `refused`: not modelled. */
 export type Progress = "idle" | "sleeping" | "returned" | "refused";

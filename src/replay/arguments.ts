@@ -14,9 +14,6 @@ import { NAMED_BY_PATH } from "./knowledge.ts";
 import type { PortMap } from "./ports.ts";
 import { BUFFER_MAX, type UserArea } from "./user-area.ts";
 
-/** Stands for bytes that the recording cut off (`"abc"...`). A read of such bytes proves nothing about them. */
-export const UNKNOWN_BYTE = 0xa5;
-
 /** Below this an integer in hexadecimal is a number; above, an address in the recorded process. */
 const LOWEST_ADDRESS = 0x1000_0000n;
 
@@ -77,12 +74,14 @@ export function encodeCall(
 ): EncodedCall {
   area.reset();
   const pathIndex = NAMED_BY_PATH.get(signature.name);
-  const completed = args.map((arg, index) => {
-    return index === pathIndex && arg.kind === "str" ? flatten(arg) : complete(arg, args[index + 1]);
+  const lengths = new Map<StrExpr, number>();
+  const mapped = args.map((arg, index) => {
+    if (index === pathIndex && arg.kind === "str") return flatten(arg);
+    measure(arg, args[index + 1], lengths);
+    return ports.toModel(prepare(arg));
   });
-  const mapped = completed.map((arg) => ports.toModel(arg));
   const prepared = faulted ? mapped : mapped.map(relocate);
-  const encoder = new TraceEncoder(prepared, signature, area);
+  const encoder = new TraceEncoder(prepared, signature, area, lengths);
   const types = paramTypes(signature, (index) => encoder.argValue(index));
   const registers = types.map((type, index) => {
     const expr = prepared[index];
@@ -92,8 +91,8 @@ export function encodeCall(
     if (typeof word !== "bigint") throw new Unreadable("a name in a recording");
     return Number(BigInt.asIntN(64, word));
   });
-  const opaque = completed.some((arg, index) => arg !== args[index] && index !== pathIndex);
-  return { types, registers, opaque };
+  area.settle();
+  return { types, registers, opaque: lengths.size > 0 };
 }
 
 /** Recorded addresses mean nothing here: an argument that shows only one gets fresh memory of the right size. */
@@ -102,22 +101,20 @@ function relocate(expr: Expr): Expr {
   return { kind: "at", place: "fresh", offset: 0, content: null };
 }
 
-/** Fills up strings that the recording cut off, where their length is known: behind them, or beside them in an iovec. */
-function complete(expr: Expr, next: Expr | undefined): Expr {
+/** Names of sockets as the model knows them. */
+function prepare(expr: Expr): Expr {
   switch (expr.kind) {
-    case "str":
-      return expr.truncated ? filled(expr, next === undefined ? null : evalInt(entryOf(next))) : expr;
     case "named": {
       const isPath = expr.name === "sun_path" && expr.value.kind === "str";
-      const value = isPath ? flatten(expr.value as StrExpr) : complete(expr.value, next);
+      const value = isPath ? flatten(expr.value as StrExpr) : prepare(expr.value);
       return value === expr.value ? expr : { ...expr, value };
     }
     case "array": {
-      const items = expr.items.map((item) => complete(item, undefined));
+      const items = expr.items.map(prepare);
       return items.some((item, index) => item !== expr.items[index]) ? { ...expr, items } : expr;
     }
     case "struct": {
-      const fields = expr.fields.map((field, index) => complete(field, expr.fields[index + 1]));
+      const fields = expr.fields.map(prepare);
       return fields.some((field, index) => field !== expr.fields[index]) ? { ...expr, fields } : expr;
     }
     default:
@@ -125,22 +122,47 @@ function complete(expr: Expr, next: Expr | undefined): Expr {
   }
 }
 
-function filled(expr: StrExpr, length: number | null): StrExpr {
-  if (length === null || length <= expr.bytes.length) return expr;
-  const bytes = new Uint8Array(Math.min(length, BUFFER_MAX)).fill(UNKNOWN_BYTE);
-  bytes.set(expr.bytes);
-  return { kind: "str", bytes, truncated: false };
+/**
+ * Notes how long the strings are that the recording cut off, where that is known: behind them, or beside them in an iovec.
+ *
+ * @param next - what stands behind the expression.
+ */
+function measure(expr: Expr, next: Expr | undefined, lengths: Map<StrExpr, number>): void {
+  switch (expr.kind) {
+    case "str": {
+      const length = expr.truncated && next !== undefined ? evalInt(entryOf(next)) : null;
+      if (length !== null && length > expr.bytes.length) lengths.set(expr, Math.min(length, BUFFER_MAX));
+      return;
+    }
+    case "named":
+      if (expr.name !== "sun_path") measure(expr.value, next, lengths);
+      return;
+    case "array":
+      for (const item of expr.items) measure(item, undefined, lengths);
+      return;
+    case "struct":
+      for (const [index, field] of expr.fields.entries()) measure(field, expr.fields[index + 1], lengths);
+      return;
+    default:
+      return;
+  }
 }
 
 class TraceEncoder implements Encoder {
   readonly #args: readonly Expr[];
   readonly #signature: Signature;
   readonly #area: UserArea;
+  readonly #lengths: ReadonlyMap<StrExpr, number>;
 
-  constructor(args: readonly Expr[], signature: Signature, area: UserArea) {
+  constructor(args: readonly Expr[], signature: Signature, area: UserArea, lengths: ReadonlyMap<StrExpr, number>) {
     this.#args = args;
     this.#signature = signature;
     this.#area = area;
+    this.#lengths = lengths;
+  }
+
+  lengthOf(expr: StrExpr): number {
+    return this.#lengths.get(expr) ?? expr.bytes.length;
   }
 
   arg(index: number): Expr | null {
@@ -171,7 +193,9 @@ class TraceEncoder implements Encoder {
   }
 
   poke(addr: number, image: Image): void {
-    this.#area.write(addr, image.bytes);
+    const { content, size } = image;
+    if (content === null) this.#area.write(addr, image.bytes);
+    else this.#area.writeCut(addr, content, size);
   }
 
   /** Nothing to do: the model's memory is there to be looked at. */

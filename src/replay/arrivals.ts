@@ -5,10 +5,10 @@ import type { File } from "../kernel/fs/file.ts";
 import { evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
 import type { Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
-import { UNKNOWN_BYTE } from "./arguments.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine } from "./machine.ts";
 import { firstFd, NOTHING } from "./records.ts";
+import { UNKNOWN_BYTE } from "./user-area.ts";
 
 /** Events that are looked through for what a descriptor's next calls show. */
 const LOOK = 4_000;

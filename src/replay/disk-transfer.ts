@@ -8,7 +8,6 @@ import { syscallTable } from "../syscalls/table.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { ActiveCall, type KnownCall } from "./active-call.ts";
-import { UNKNOWN_BYTE } from "./arguments.ts";
 import { ExternalFile } from "./external.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 import { NOTHING } from "./records.ts";
@@ -20,6 +19,7 @@ const TRANSFERS: ReadonlyMap<string, readonly [number, number, number]> = new Ma
   ["copy_file_range", [0, 2, 4]],
 ]);
 const PART = 1024 * 1024;
+const NO_BYTES = new Uint8Array(0);
 
 export class DiskTransfer extends ActiveCall {
   readonly #machine: Machine;
@@ -67,7 +67,7 @@ export class DiskTransfer extends ActiveCall {
     if (length <= 0) return 0;
     owner.area.reset();
     const addr = owner.area.reserve(length);
-    owner.area.write(addr, new Uint8Array(length).fill(UNKNOWN_BYTE));
+    owner.area.writeCut(addr, NO_BYTES, length);
     this.#machine.opaque = true;
     const run = syscallTable[this.#reads ? "read" : "write"];
     if (run === undefined) return 0;

@@ -39,13 +39,19 @@ export class InheritedNumbers {
     }
   }
 
-  /** A call uses a number: the first use after a proof decides about it. To close what is not needed is no use. */
+  /**
+   * A call uses a number: the first use after a proof decides about it. To close what is not needed is no use, unless the
+   * notes say that it is the very thing that the recording shows under the other number.
+   */
   used(files: FdTable, record: CallRecord): void {
     const proofs = this.#proofs.get(files);
-    if (proofs === undefined || proofs.length === 0 || record.name.startsWith("close")) return;
+    if (proofs === undefined || proofs.length === 0) return;
+    const closes = record.name.startsWith("close");
     for (const arg of record.args) {
       const isFd = arg === record.args[0] ? firstFd(record) !== null : arg.kind === "int" && arg.note !== null;
       const fd = isFd ? evalInt(arg) : null;
+      if (closes && !proofs.some((proof) => proof.lower.includes(fd ?? -1) && isSameThing(noteOf(arg), proof.record)))
+        continue;
       if (fd !== null) this.#decide(files, this.#proofs.get(files) ?? [], fd, noteOf(arg));
     }
   }
@@ -65,6 +71,12 @@ export class InheritedNumbers {
   takeFallen(): readonly CallRecord[] {
     return this.#fallen.length === 0 ? this.#fallen : this.#fallen.splice(0);
   }
+}
+
+/** `5<pipe:[7]>` and `6<pipe:[7]>` name one thing. A path does not: several descriptors of one file are common. */
+function isSameThing(note: string | null, { result }: CallRecord): boolean {
+  const [value] = result?.values ?? [];
+  return note !== null && !note.startsWith("/") && value !== undefined && noteOf(value) === note;
 }
 
 /** The note of a socket changes while it lives, its first letters do not. */

@@ -26,7 +26,7 @@ import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { sockaddrIn } from "./addresses.ts";
 import { callsOn, contentOf, nextArrival } from "./arrivals.ts";
-import { readableBytes } from "./foresight.ts";
+import { known, readableBytes } from "./foresight.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 import { addressOf, OUTSIDE, OutsideHost } from "./outside-host.ts";
@@ -219,6 +219,10 @@ export class Outside {
 
   /** @returns whether something was found to have happened that may explain the call's result. */
   explain(call: ActiveCall): boolean {
+    return known(() => this.#explain(call), false);
+  }
+
+  #explain(call: ActiveCall): boolean {
     const { record, owner, errno, value } = call;
     if (errno !== null && errno !== "ECONNRESET") return false;
     const file = firstFile(owner, record);

@@ -64,7 +64,7 @@ const FD_FIRST = new Map<string, boolean>();
 function takesFd(name: string): boolean {
   let answer = FD_FIRST.get(name);
   if (answer === undefined) {
-    answer = /fd|fildes|sock/.test(signature(name)?.params[0]?.name ?? "");
+    answer = /fd(_?in)?$|^fildes$/.test(signature(name)?.params[0]?.name ?? "");
     FD_FIRST.set(name, answer);
   }
   return answer;

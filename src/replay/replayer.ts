@@ -175,10 +175,10 @@ export class Replayer {
       return;
     }
     const opens = OPENS.has(name);
+    machine.inherited.used(owner.task.process.files, record);
     if (IGNORED.has(name) || LIMITS.has(name) || (isOnDisk(machine, record) && !opens)) return;
     for (const arg of record.args) machine.learn(owner, arg);
     machine.learnUsed(owner, record);
-    machine.inherited.used(owner.task.process.files, record);
     const call = this.#activeCall(machine, owner, record);
     if (call === null) return;
     owner.active = call;

@@ -7,7 +7,7 @@ import type { Encoder } from "./abi/context.ts";
 import { entryOf, evalBig, evalInt, unknownSymbol } from "./abi/evaluate.ts";
 import type { Image, Word } from "./abi/image.ts";
 import { symbolNames } from "./abi/symbol-table.ts";
-import type { AtExpr, Expr } from "./ast.ts";
+import type { AtExpr, Expr, StrExpr } from "./ast.ts";
 import { nearest } from "./nearest.ts";
 import { type Arena, PLACES, placeAddress, readableBytes, writableBytes } from "./places.ts";
 import { printExpr } from "./printer.ts";
@@ -105,6 +105,10 @@ export class CallEncoder implements Encoder {
     }
     const text = printExpr(expr);
     return this.fail(expr, text === "?" ? "'?' in place of an input" : `'${text}'`, "a number, a symbol or a $name");
+  }
+
+  lengthOf(expr: StrExpr): number {
+    return expr.bytes.length;
   }
 
   reserve(size: number): number {

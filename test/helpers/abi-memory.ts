@@ -5,7 +5,7 @@ import type { Decoder, Encoder } from "../../src/trace/abi/context.ts";
 import { entryOf, evalBig, evalInt, exitOf } from "../../src/trace/abi/evaluate.ts";
 import type { Image, Word } from "../../src/trace/abi/image.ts";
 import { paramTypes, registerOf, type Signature, signature } from "../../src/trace/abi/index.ts";
-import type { CallLine, Expr } from "../../src/trace/ast.ts";
+import type { CallLine, Expr, StrExpr } from "../../src/trace/ast.ts";
 import { CallDecoder } from "../../src/trace/call-decoder.ts";
 import { parseLine } from "../../src/trace/parser.ts";
 import { printExpr } from "../../src/trace/printer.ts";
@@ -43,6 +43,10 @@ class MemoryEncoder implements Encoder {
 
   word(expr: Expr): Word {
     return evalBig(entryOf(expr)) ?? this.fail(expr, printExpr(expr), "a number");
+  }
+
+  lengthOf(expr: StrExpr): number {
+    return expr.bytes.length;
   }
 
   reserve(size: number): number {

@@ -116,6 +116,27 @@ describe("what the model does not know", () => {
 `);
     expect({ agreed, assumed, diverged }).toEqual({ agreed: 4, assumed: 1, diverged: 0 });
   });
+
+  const UNUSED: readonly (readonly [string, string, string, readonly number[]])[] = [
+    ["the same path", "</etc/a>", "fstat(3</etc/a>, {st_mode=S_IFREG|0644}) = 0\n7 close(3</etc/a>) = 0", [2]],
+    ["the same socket", "<TCP:[9]>", "close(3<TCP:[9]>) = 0", [2]],
+    ["another socket", "<TCP:[9]>", "close(3<TCP:[8]>) = 0", []],
+  ];
+  test.each(UNUSED)(
+    "a number that is too high shows by what is done with the right one: %s",
+    (_, note, next, lines) => {
+      const { divergences } =
+        replay(`7 ${note.startsWith("</") ? 'open("/etc/a", O_RDONLY)' : "socket(AF_INET, SOCK_STREAM, 0)"} = 4${note}
+7 ${next}
+`);
+      expect(divergences.map(({ line }) => line)).toEqual(lines.map((line) => line - 1));
+    },
+  );
+
+  test("an array of poll is not taken for a descriptor", () => {
+    const { divergences } = replay("7 poll(NULL, 4294967295, 1) = -1 EBADF (x)\n");
+    expect(divergences).toMatchObject([{ predicted: "-1 EINVAL" }]);
+  });
 });
 
 const corpus = fileURLToPath(new URL("../../../shared/traces/captured", import.meta.url));

@@ -4,11 +4,13 @@
  * Counterpart: `struct page` with its count, `mm/page_alloc.c`. Freed pages are kept and handed out again, as
  * `pipe->tmp_page` does on a small scale: a pipe in steady state allocates no memory.
  */
-import { assert } from "../lib/assert.ts";
+import { assert, Unmodelled } from "../lib/assert.ts";
 import { PAGE_SIZE } from "./mm.ts";
 
 /** Freed pages beyond these are left to the collector: 4 MiB. */
 const FREE_MAX = 1024;
+/** All that pipes and files in memory may hold, as for sockets: 512 MiB. */
+const HELD_MAX = 131_072;
 
 export class Page {
   readonly bytes: Uint8Array;
@@ -23,9 +25,17 @@ export class Page {
 
 export class PageAllocator {
   readonly #free: Page[] = [];
+  /** Pages that are in use. */
+  #held = 0;
 
-  /** `alloc_page`. The content is whatever was there before. */
+  /**
+   * `alloc_page`. The content is whatever was there before.
+   *
+   * @throws Unmodelled - what a machine does that is out of memory.
+   */
   alloc(): Page {
+    if (this.#held >= HELD_MAX) throw new Unmodelled(`pipes and files that hold more than ${HELD_MAX} pages`);
+    this.#held += 1;
     const page = this.#free.pop();
     if (page === undefined) return new Page();
     page.refs = 1;
@@ -37,6 +47,7 @@ export class PageAllocator {
     page.refs -= 1;
     assert(page.refs >= 0, "page: more puts than gets");
     if (page.refs > 0 || page.bytes.length > PAGE_SIZE) return;
+    this.#held -= 1;
     if (this.#free.length < FREE_MAX) this.#free.push(page);
   }
 }

@@ -7,7 +7,7 @@
  * receiving allocates nothing.
  * Invariants: a buffer is on at most one queue; a pooled buffer is on none and belongs to nobody.
  */
-import { assert } from "../lib/assert.ts";
+import { assert, Unmodelled } from "../lib/assert.ts";
 import { Slab } from "../mm/mm.ts";
 import type { InetAddr } from "./inet/addr.ts";
 import type { Scm } from "./scm.ts";
@@ -165,14 +165,28 @@ const SLAB_BYTES = 65_536;
 /** A pool list keeps no more than this many bytes of free storage. */
 const MAX_POOLED_BYTES = 1 << 24;
 
+/**
+ * All that the queues of a machine may hold. The real limit is its memory; a recording or a script that asks for more than this
+ * must not use up that of the machine it is looked at on.
+ */
+const HELD_MAX = 512 * 1024 * 1024;
+
 /** Free buffers, one list per power of two of storage. */
 export class SkbPool {
+  /** Storage of all buffers that are in use. */
+  #held = 0;
   readonly #free: (SkBuff | null)[] = [];
   readonly #count: number[] = [];
 
-  /** `alloc_skb`: a buffer with room for `length` bytes, which is also its length. The caller charges it. */
+  /**
+   * `alloc_skb`: a buffer with room for `length` bytes, which is also its length. The caller charges it.
+   *
+   * @throws Unmodelled - what a machine does that is out of memory.
+   */
   alloc(length: number): SkBuff {
     const sizeClass = length <= MIN_CLASS_BYTES ? 0 : 26 - Math.clz32(length - 1);
+    this.#held += MIN_CLASS_BYTES << sizeClass;
+    if (this.#held > HELD_MAX) this.#exhausted(sizeClass);
     let skb = sizeClass < this.#free.length ? (this.#free[sizeClass] as SkBuff | null) : null;
     if (skb === null) skb = this.#grow(sizeClass);
     this.#free[sizeClass] = skb.next;
@@ -180,6 +194,11 @@ export class SkbPool {
     skb.next = null;
     skb.len = length;
     return skb;
+  }
+
+  #exhausted(sizeClass: number): never {
+    this.#held -= MIN_CLASS_BYTES << sizeClass;
+    throw new Unmodelled(`sockets that hold more than ${HELD_MAX} bytes`);
   }
 
   /** Fills an empty list. @returns its first buffer, still on the list. */
@@ -204,6 +223,7 @@ export class SkbPool {
   free(skb: SkBuff): void {
     assert(skb.list === null && skb.scm === null, "skb: freed while it is queued or carries something");
     const { sizeClass } = skb;
+    this.#held -= MIN_CLASS_BYTES << sizeClass;
     const count = this.#count[sizeClass] as number;
     if (count << (sizeClass + 6) >= MAX_POOLED_BYTES) return;
     skb.sk = null;

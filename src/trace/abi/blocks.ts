@@ -121,7 +121,7 @@ export function buffer(room: Count, shown: Count = room): BlockType {
   return {
     kind: "block",
     room(expr: Expr | null, enc: Encoder): number {
-      const listed = expr?.kind === "str" ? expr.bytes.length : 0;
+      const listed = expr?.kind === "str" ? enc.lengthOf(expr) : 0;
       return Math.max(listed, countAtEntry(room, enc) ?? 0);
     },
     encode(expr: Expr, image: Image, offset: number, enc: Encoder): void {
@@ -144,6 +144,7 @@ export const cstring: BlockType = {
     const inner = entryOf(expr);
     if (inner.kind !== "str") enc.fail(inner, "not a string", 'a path "..."');
     image.putBytes(offset, inner.bytes);
+    image.put(offset + inner.bytes.length, 1, 0n);
   },
   extent: () => PATH_MAX,
   decode(bytes: Uint8Array): Expr {

@@ -2,7 +2,7 @@
  * What an argument type needs from its surroundings: to put a value into the machine before a call, and to read it back
  * behind it.
  */
-import type { AtExpr, Expr } from "../ast.ts";
+import type { AtExpr, Expr, StrExpr } from "../ast.ts";
 import type { Image, Word } from "./image.ts";
 
 /** The side of a call that puts values into registers and user memory. */
@@ -11,6 +11,8 @@ export interface Encoder {
   arg(index: number): Expr | null;
   /** The number that another argument has at entry (behind a pointer: the number there); null when nobody knows yet. */
   argValue(index: number): number | null;
+  /** How many bytes a string stands for: a recording may know that it shows only the beginning. */
+  lengthOf(expr: StrExpr): number;
   /** A number, or the slot of a `$name`; complains about anything else. */
   word(expr: Expr): Word;
   /** Fresh user memory, its first byte at a multiple of 16. */

@@ -17,21 +17,34 @@ export interface Patch {
   readonly slot: number;
 }
 
-/** A block of memory: `bytes`, and over them `patches`. */
+/**
+ * A block of memory: `bytes`, and over them `patches`.
+ *
+ * A block may be said to be long of which little is written down, so its bytes exist only once somebody asks for them.
+ */
 export class Image {
-  bytes: Uint8Array;
+  readonly size: number;
   readonly patches: Patch[] = [];
+  #bytes: Uint8Array | null = null;
+  #content: Uint8Array | null = null;
 
   constructor(size: number) {
-    this.bytes = new Uint8Array(size);
+    this.size = size;
   }
 
-  /** Makes the block at least `size` bytes long. */
-  grow(size: number): void {
-    if (size <= this.bytes.length) return;
-    const bytes = new Uint8Array(size);
-    bytes.set(this.bytes);
-    this.bytes = bytes;
+  /** The whole block. */
+  get bytes(): Uint8Array {
+    if (this.#bytes === null) {
+      this.#bytes = new Uint8Array(this.size);
+      if (this.#content !== null) this.#bytes.set(this.#content);
+      this.#content = null;
+    }
+    return this.#bytes;
+  }
+
+  /** What has been put into the block, if that is one run of bytes at its beginning; null otherwise. */
+  get content(): Uint8Array | null {
+    return this.#content;
   }
 
   /** Puts an integer of `size` bytes at `offset`. A slot's value needs 4 or 8 bytes. */
@@ -41,16 +54,19 @@ export class Image {
       this.patches.push({ offset, size, slot: word.slot });
       return;
     }
+    const { bytes } = this;
     const low = Number(BigInt.asUintN(32, word));
-    for (let i = 0; i < size && i < 4; i += 1) this.bytes[offset + i] = low >>> (8 * i);
+    for (let i = 0; i < size && i < 4; i += 1) bytes[offset + i] = low >>> (8 * i);
     if (size <= 4) return;
     const high = Number(BigInt.asUintN(32, word >> 32n));
-    for (let i = 4; i < size; i += 1) this.bytes[offset + i] = high >>> (8 * (i - 4));
+    for (let i = 4; i < size; i += 1) bytes[offset + i] = high >>> (8 * (i - 4));
   }
 
   /** Puts bytes at `offset`. */
   putBytes(offset: number, bytes: Uint8Array): void {
-    this.bytes.set(bytes, offset);
+    if (offset === 0 && this.#bytes === null && this.#content === null && bytes.length <= this.size) {
+      this.#content = bytes;
+    } else this.bytes.set(bytes, offset);
   }
 }
 

@@ -62,7 +62,7 @@ function encodeBase(expr: Expr, length: number, direction: "in" | "out", enc: En
   }
   const content = outer.kind === "at" ? outer.content : outer;
   const bytes = content?.kind === "str" ? content.bytes : new Uint8Array(0);
-  const room = Math.max(length, bytes.length);
+  const room = Math.max(length, content?.kind === "str" ? enc.lengthOf(content) : 0);
   const addr = outer.kind === "at" ? enc.place(outer, room) : enc.reserve(room);
   const image = new Image(room);
   if (direction === "in") {
