@@ -1,11 +1,11 @@
 // The set-up step of `npm ci`: compile the TypeScript, and the native agent where a C compiler is found.
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
-const source = join(root, "src/native-bridge/agent/agent.c");
+const sources = join(root, "src/native-bridge/agent");
 const agent = join(root, "dist/native-bridge/agent/epollsim-agent");
 
 function run(command, args) {
@@ -21,11 +21,13 @@ function compileTypeScript() {
 }
 
 function compileAgent() {
-  if (process.platform !== "linux" || !existsSync(source)) return;
+  if (process.platform !== "linux" || !existsSync(sources)) return;
   mkdirSync(dirname(agent), { recursive: true });
+  const names = readdirSync(sources).filter((name) => name.endsWith(".c"));
+  const options = ["-O2", "-Wall", "-Wextra", "-pthread", "-static", "-o", agent];
   for (const cc of [process.env.CC, "cc", "gcc", "clang"]) {
     if (!cc || spawnSync(cc, ["--version"], { stdio: "ignore" }).status !== 0) continue;
-    if (run(cc, ["-O2", "-Wall", "-Wextra", "-pthread", "-static", "-o", agent, source])) return;
+    if (run(cc, [...options, ...names.map((name) => join(sources, name))])) return;
   }
   console.error(
     "epollsim: no working C compiler, so no native agent: `diff` needs one (Debian: apt-get install gcc libc6-dev)",

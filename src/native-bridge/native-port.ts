@@ -1,7 +1,7 @@
 /**
  * A real kernel as a port: programs are sent to a native agent, which executes them.
  *
- * Counterpart: none in Linux; the agent is `agent/agent.c`.
+ * Counterpart: none in Linux; the agent is in `agent/`.
  * What a real kernel adds to the contract of `Port`:
  *
  * - `ret` of `thaw` is 0, of `spawn`, `fdinfo`, `settle` and the memory steps null; of `blocked` and `await` it is the result of

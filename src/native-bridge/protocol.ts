@@ -16,7 +16,7 @@
  * `u32 count, u32 length`, and the body of a type 2. The seed staggers the calls of a race, run by run. Of an fdinfo these
  * results have the item lines only, as far as they are the same in every run.
  *
- * Counterpart: `agent/agent.c`, "The protocol".
+ * Counterpart: `agent/protocol.c`.
  */
 import { Nr } from "../kernel/uapi/unistd.ts";
 import type { PortProgram, PortResult, RaceTally, Register, Setup, Step, StepResult } from "../syscalls/port.ts";
