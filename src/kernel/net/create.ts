@@ -26,6 +26,7 @@ const MAX_LINKS = 32;
 const NETLINK_ROUTE = 0;
 const IPPROTO_TCP = 6;
 const IPPROTO_UDP = 17;
+const IPPROTO_UDPLITE = 136;
 
 /**
  * `__sock_create`.
@@ -85,7 +86,9 @@ function inetCreate(task: Task, net: Net, family: number, type: number, protocol
       if (protocol === 0 || protocol === IPPROTO_TCP) return new TcpSock(net, family, task.process.user.uid);
       return -Errno.EPROTONOSUPPORT;
     case SockType.DGRAM:
-      if (protocol === 0 || protocol === IPPROTO_UDP) return new UdpSock(net, family, task.process.user.uid);
+      if (protocol === 0 || protocol === IPPROTO_UDP || protocol === IPPROTO_UDPLITE) {
+        return new UdpSock(net, family, task.process.user.uid, protocol || IPPROTO_UDP);
+      }
       if (protocol === IPPROTO_ICMP) throw new Unmodelled("ping sockets");
       return -Errno.EPROTONOSUPPORT;
     case SockType.RAW:

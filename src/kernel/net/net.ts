@@ -35,6 +35,7 @@ export class Net {
   readonly addrs: InetAddrs;
   readonly tcp: TcpHash;
   readonly udp: UdpTable;
+  readonly udplite: UdpTable;
   readonly loopback: NetDevice;
   readonly routes: Routes;
   /** AF_UNIX messages that carry descriptors. */
@@ -45,7 +46,8 @@ export class Net {
     this.addrs = addrs;
     this.skbs = skbs;
     this.tcp = new TcpHash(this);
-    this.udp = new UdpTable(this);
+    this.udp = new UdpTable(this, false);
+    this.udplite = new UdpTable(this, true);
     this.loopback = new Loopback(this);
     this.routes = new Routes(this);
   }

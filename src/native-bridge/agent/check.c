@@ -276,7 +276,7 @@ static const char *check_socket(int domain, int type, int protocol)
 	if (domain == AF_UNIX && type != 0 && type <= SOCK_SEQPACKET)
 		return NULL;
 	if ((domain == AF_INET || domain == AF_INET6) && (type == SOCK_STREAM || type == SOCK_DGRAM) &&
-	    (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_UDP))
+	    (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE))
 		return NULL;
 	if (domain == AF_NETLINK && (type == SOCK_RAW || type == SOCK_DGRAM) && protocol == 0)
 		return NULL;
@@ -297,7 +297,7 @@ static const char *check_setsockopt(int level, int option)
 		return NULL;
 	if (level == IPPROTO_IPV6 && option >= 66 && option < 80)
 		return NULL;
-	if (level == IPPROTO_UDP || level >= 1024 || level < 0)
+	if (level == IPPROTO_UDP || level >= 255 || level < 0) /* no socket here has a level from SOL_RAW on */
 		return NULL;
 	return refuse("no setsockopt of level %d, option %d", level, option);
 }
@@ -317,20 +317,24 @@ static const char *check_ioctl(unsigned request)
 	return refuse("no ioctl %#x", request);
 }
 
-static const char *check_fcntl(unsigned cmd)
-{
-	if (cmd <= F_SETFL || cmd == F_GETOWN || cmd == F_DUPFD_CLOEXEC || cmd == F_SETPIPE_SZ || cmd == F_GETPIPE_SZ ||
-	    cmd == F_ADD_SEALS || cmd == F_GET_SEALS || cmd >= 2048) /* the last: EINVAL */
-		return NULL;
-	return refuse("no fcntl %u", cmd);
-}
-
 static int is_script_pid(int pid)
 {
 	for (int i = 0; i < ntasks; i++)
 		if (tasks[i].state != ABSENT && (tasks[i].pid == pid || tasks[i].tid == pid))
 			return 1;
 	return pid > 4194304; /* beyond the largest pid_max: nobody */
+}
+
+static const char *check_fcntl(unsigned cmd, int arg)
+{
+	if (cmd <= F_SETLKW || cmd == F_GETOWN || cmd == F_SETSIG || cmd == F_GETSIG || cmd == F_GETOWN_EX ||
+	    (cmd >= F_OFD_GETLK && cmd <= F_OFD_SETLKW) || (cmd >= F_SETLEASE && cmd <= F_GETLEASE) ||
+	    cmd == F_DUPFD_CLOEXEC || cmd == F_SETPIPE_SZ || cmd == F_GETPIPE_SZ ||
+	    cmd == F_ADD_SEALS || cmd == F_GET_SEALS || cmd >= 2048) /* the last: EINVAL */
+		return NULL;
+	if (cmd == F_SETOWN && (arg == 0 || arg == INT_MIN || is_script_pid(arg)))
+		return NULL;
+	return refuse("no fcntl %u of %d", cmd, arg);
 }
 
 /* @group: 0 and negative numbers, which name process groups, are known to the call. */
@@ -468,7 +472,7 @@ const char *check_call(const struct call *call, long *a, struct ctl *c)
 	case C_IOCTL:
 		return check_ioctl(a[1]);
 	case C_FCNTL:
-		return check_fcntl(a[1]);
+		return check_fcntl(a[1], a[2]);
 	case C_PRCTL:
 		return check_prctl(a[0], a[1]);
 	case C_PRLIMIT:

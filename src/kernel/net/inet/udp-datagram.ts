@@ -5,10 +5,11 @@
  */
 import type { Net } from "../net.ts";
 import type { SkBuff } from "../skbuff.ts";
-import type { InetAddr } from "./addr.ts";
+import type { Endpoint, InetAddr } from "./addr.ts";
 import { Packet } from "./device.ts";
 import { QUOTED4, QUOTED6 } from "./udp-errors.ts";
 import type { UdpSock } from "./udp-sock.ts";
+import type { UdpTable } from "./udp-table.ts";
 
 /** Headers on an Ethernet: the frame's own, IP and UDP; IPv6 is 20 bytes longer. */
 const WIRE_HEADERS4 = 42;
@@ -22,17 +23,22 @@ export class UdpDatagram extends Packet {
   readonly sport: number;
   readonly dport: number;
   readonly skb: SkBuff;
+  readonly #lite: boolean;
   /** Who is charged for it until it is sent, and how much. */
   #owner: UdpSock | null = null;
   readonly #truesize: number;
 
-  /** @param owner - charged with `skb.truesize` until it is sent; null once that is over. */
-  constructor(src: InetAddr, sport: number, dst: InetAddr, dport: number, skb: SkBuff, owner: UdpSock | null) {
+  /**
+   * @param table - of the sender, whose kind of socket it is for.
+   * @param owner - charged with `skb.truesize` until it is sent; null once that is over.
+   */
+  constructor(table: UdpTable, src: InetAddr, sport: number, to: Endpoint, skb: SkBuff, owner: UdpSock | null) {
     super();
+    this.#lite = table.lite;
     this.src = src;
-    this.dst = dst;
+    this.dst = to.addr;
     this.sport = sport;
-    this.dport = dport;
+    this.dport = to.port;
     this.skb = skb;
     this.#owner = owner;
     this.#truesize = skb.truesize;
@@ -58,12 +64,13 @@ export class UdpDatagram extends Packet {
   /** `__udp4_lib_rcv`: to the socket that fits best; if there is none, word goes back to the sender. */
   override receive(net: Net): void {
     const { src, sport, dst, dport, skb } = this;
-    const sk = net.udp.lookup(dst, dport, src, sport);
+    const table = this.#lite ? net.udplite : net.udp;
+    const sk = table.lookup(dst, dport, src, sport);
     if (sk === null) {
       const quoted = Math.min(skb.len, dst.isV4 ? QUOTED4 : QUOTED6);
       const payload = skb.slab.bytes.slice(skb.offset, skb.offset + quoted);
       net.skbs.free(skb);
-      net.deviceFor(src).xmit(new PortUnreachable(dst, dport, src, sport, payload));
+      net.deviceFor(src).xmit(new PortUnreachable(this.#lite, dst, dport, src, sport, payload));
       return;
     }
     skb.source = this;
@@ -75,12 +82,14 @@ export class UdpDatagram extends Packet {
 class PortUnreachable extends Packet {
   readonly src: InetAddr;
   readonly dst: InetAddr;
+  readonly #lite: boolean;
   readonly #deadPort: number;
   readonly #port: number;
   readonly #payload: Uint8Array;
 
-  constructor(src: InetAddr, deadPort: number, dst: InetAddr, port: number, payload: Uint8Array) {
+  constructor(lite: boolean, src: InetAddr, deadPort: number, dst: InetAddr, port: number, payload: Uint8Array) {
     super();
+    this.#lite = lite;
     this.src = src;
     this.dst = dst;
     this.#deadPort = deadPort;
@@ -94,7 +103,8 @@ class PortUnreachable extends Packet {
 
   override receive(net: Net): void {
     const to = { addr: this.src, port: this.#deadPort };
-    net.udp.lookup(this.dst, this.#port, this.src, this.#deadPort)?.portUnreachable({ to, payload: this.#payload });
+    const table = this.#lite ? net.udplite : net.udp;
+    table.lookup(this.dst, this.#port, this.src, this.#deadPort)?.portUnreachable({ to, payload: this.#payload });
   }
 
   override drop(): void {}

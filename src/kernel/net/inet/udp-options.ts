@@ -12,7 +12,7 @@ import { fetchOption, storeOption } from "../sockopt.ts";
 import type { UdpSock } from "./udp-sock.ts";
 
 /** `include/uapi/linux/udp.h`. */
-const UdpOpt = { CORK: 1, ENCAP: 100, NO_CHECK6_TX: 101, NO_CHECK6_RX: 102, SEGMENT: 103, GRO: 104 } as const;
+export const UdpOpt = { CORK: 1, ENCAP: 100, NO_CHECK6_TX: 101, NO_CHECK6_RX: 102, SEGMENT: 103, GRO: 104 } as const;
 const KNOWN: ReadonlySet<number> = new Set<number>(Object.values(UdpOpt));
 const SEGMENT_MAX = 0xffff;
 
@@ -24,10 +24,11 @@ export function udpSetsockopt(task: Task, sk: UdpSock, option: number, addr: num
   const value = view.getInt32(0, true);
   if (!KNOWN.has(option)) return -Errno.ENOPROTOOPT;
   if (option === UdpOpt.SEGMENT && (value < 0 || value > SEGMENT_MAX)) return -Errno.EINVAL;
-  const harmless = option === UdpOpt.NO_CHECK6_TX || option === UdpOpt.NO_CHECK6_RX;
+  const harmless = option === UdpOpt.NO_CHECK6_TX || option === UdpOpt.NO_CHECK6_RX || option === UdpOpt.CORK;
   if (value !== 0 && !harmless) throw new Unmodelled(`setsockopt(IPPROTO_UDP, ${option}) to ${value}`);
   sk.udpOptions ??= new Map();
   sk.udpOptions.set(option, Number(value !== 0));
+  if (option === UdpOpt.CORK && value === 0) sk.pushPendingFrames();
   return 0;
 }
 

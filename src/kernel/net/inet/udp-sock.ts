@@ -20,9 +20,11 @@ import { interruptedErrno, OUT3, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SkS
 import { type Endpoint, type InetAddr, sockaddrFamily, sockaddrOf } from "./addr.ts";
 import { InetSock } from "./inet-sock.ts";
 import { ipGetsockopt, ipSetsockopt, wantsErrors } from "./ip-options.ts";
+import { UdpCork } from "./udp-cork.ts";
 import { UdpDatagram } from "./udp-datagram.ts";
 import { type UdpError, udpRecvError } from "./udp-errors.ts";
-import { udpGetsockopt, udpSetsockopt } from "./udp-options.ts";
+import { UdpOpt, udpGetsockopt, udpSetsockopt } from "./udp-options.ts";
+import type { UdpTable } from "./udp-table.ts";
 
 const { ESTABLISHED, CLOSE } = SkState;
 const IN2 = Poll.IN | Poll.RDNORM;
@@ -48,10 +50,15 @@ export class UdpSock extends InetSock {
   readonly errors: UdpError[] = [];
   /** Options of level IPPROTO_UDP that are kept; null while all are as they were. */
   udpOptions: Map<number, number> | null = null;
+  /** `pending`: a datagram that is not complete yet. */
+  #cork: UdpCork | null = null;
+  /** IPPROTO_UDP or IPPROTO_UDPLITE, which differ in nothing but their ports. */
+  readonly #protocol: number;
 
-  constructor(net: Net, family: number, uid: number) {
+  constructor(net: Net, family: number, uid: number, protocol: number) {
     super(net, family, uid);
     this.maxAckBacklog = 0;
+    this.#protocol = protocol;
   }
 
   override get type(): number {
@@ -59,7 +66,12 @@ export class UdpSock extends InetSock {
   }
 
   override get protocol(): number {
-    return IPPROTO_UDP;
+    return this.#protocol;
+  }
+
+  /** `sk_prot->h.udp_table`. */
+  get table(): UdpTable {
+    return this.#protocol === IPPROTO_UDP ? this.net.udp : this.net.udplite;
   }
 
   override get rmem(): number {
@@ -95,7 +107,7 @@ export class UdpSock extends InetSock {
 
   /** `udp_lib_get_port`. */
   protected override getPort(port: number): boolean {
-    const { ports } = this.net.udp;
+    const { ports } = this.table;
     const found = port === 0 ? ports.findOpen((candidate) => ports.udpConflict(candidate, this)) : port;
     if (found === 0 || (port !== 0 && ports.udpConflict(port, this))) return false;
     this.num = found;
@@ -148,7 +160,7 @@ export class UdpSock extends InetSock {
   }
 
   #putPort(): void {
-    if (this.num !== 0) this.net.udp.ports.remove(this.num, this);
+    if (this.num !== 0) this.table.ports.remove(this.num, this);
     this.num = 0;
     this.sport = 0;
   }
@@ -166,12 +178,40 @@ export class UdpSock extends InetSock {
     if (autobound < 0) return autobound;
     if (this.family === Af.INET && from.count > 0xffff) return -Errno.EMSGSIZE;
     if ((flags & Msg.OOB) !== 0) return -Errno.EOPNOTSUPP;
-    if ((flags & Msg.MORE) !== 0) throw new Unmodelled("MSG_MORE on a UDP socket");
+    const corked = (flags & Msg.MORE) !== 0 || this.udpOptions?.get(UdpOpt.CORK) === 1;
+    if (this.#cork !== null) return this.#append(task, from, this.#cork, corked);
     const to = this.#destination(msg);
     if (typeof to === "number") return to;
     if (msg !== null && msg.control.length > 0) throw new Unmodelled("control data on a UDP socket");
-    if (from.count > (to.addr.isV4 ? MAX_PAYLOAD4 : MAX_PAYLOAD6)) return -Errno.EMSGSIZE;
-    return this.transmit(task, from, to, flags, msg, null);
+    if (from.count > maxPayload(to)) return -Errno.EMSGSIZE;
+    return this.transmit(task, from, to, corked ? flags | Msg.MORE : flags, msg, null);
+  }
+
+  #append(task: Task, from: IovIter, cork: UdpCork, corked: boolean): number {
+    const result = cork.append(this, task, from, maxPayload(cork.to));
+    if (result < 0) this.flushPendingFrames();
+    else if (!corked) this.pushPendingFrames();
+    return result;
+  }
+
+  /** `udp_push_pending_frames`: what has been put together is sent. */
+  pushPendingFrames(): void {
+    const cork = this.#cork;
+    if (cork === null) return;
+    this.#cork = null;
+    const skb = this.net.skbs.alloc(cork.length);
+    skb.truesize = cork.truesize;
+    cork.fill(skb);
+    this.#xmit(skb, cork.to);
+  }
+
+  /** `udp_flush_pending_frames`: it is thrown away. */
+  flushPendingFrames(): void {
+    const cork = this.#cork;
+    if (cork === null) return;
+    this.#cork = null;
+    this.wmemAlloc -= cork.truesize;
+    this.writeSpace();
   }
 
   #destination(msg: MsgHdr | null): Endpoint | number {
@@ -199,8 +239,7 @@ export class UdpSock extends InetSock {
   }
 
   /**
-   * `__ip_append_data`, `udp_send_skb`, and `loopback_xmit` as far as the sender's charge goes. A device that takes its time
-   * gives the charge back when the datagram has been sent.
+   * `__ip_append_data`, and `udp_send_skb` unless MSG_MORE says that the datagram is not complete.
    *
    * @param waiting - the call, if it has slept.
    */
@@ -223,19 +262,28 @@ export class UdpSock extends InetSock {
     this.charge(skb, truesize);
     const copied = from.slabFrom(skb.slab, skb.offset, length);
     skb.sk = null;
-    const device = net.deviceFor(to.addr);
-    const charged = device.lossy && copied === length;
-    if (!charged) {
+    if (copied < length) {
       this.wmemAlloc -= truesize;
       this.writeSpace();
-    }
-    if (copied < length) {
       net.skbs.free(skb);
       return task.process.mm.fault();
     }
-    const source = this.sourceFor(to.addr);
-    device.xmit(new UdpDatagram(source, this.num, to.addr, to.port, skb, charged ? this : null));
+    if ((flags & Msg.MORE) !== 0) {
+      this.#cork = new UdpCork(to, skb);
+      net.skbs.free(skb);
+    } else this.#xmit(skb, to);
     return length;
+  }
+
+  /** `udp_send_skb`. A device that takes its time gives the charge back when the datagram has been sent. */
+  #xmit(skb: SkBuff, to: Endpoint): void {
+    const device = this.net.deviceFor(to.addr);
+    if (!device.lossy) {
+      this.wmemAlloc -= skb.truesize;
+      this.writeSpace();
+    }
+    const source = this.sourceFor(to.addr);
+    device.xmit(new UdpDatagram(this.table, source, this.num, to, skb, device.lossy ? this : null));
   }
 
   /** `sock_alloc_send_pskb`, `sock_wait_for_wmem`. */
@@ -386,6 +434,7 @@ export class UdpSock extends InetSock {
   override release(): void {
     this.dead = true;
     this.file = null;
+    this.flushPendingFrames();
     this.#putPort();
     this.#splice();
     for (let skb = this.readerQueue.dequeue(); skb !== null; skb = this.readerQueue.dequeue()) {
@@ -411,6 +460,10 @@ export class UdpSock extends InetSock {
     if (level === IPPROTO_UDP) return udpGetsockopt(task, this, option, addr, lengthAddr);
     return ipGetsockopt(task, this, level, option, addr, lengthAddr);
   }
+}
+
+function maxPayload(to: Endpoint): number {
+  return to.addr.isV4 ? MAX_PAYLOAD4 : MAX_PAYLOAD6;
 }
 
 /** Charge of a datagram: one head, or a small head and fragments when it is longer than four pages. */

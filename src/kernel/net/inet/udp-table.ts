@@ -10,10 +10,13 @@ import { UdpSock } from "./udp-sock.ts";
 
 export class UdpTable {
   readonly ports: PortTable = new PortTable();
+  /** `udplite_table`. */
+  readonly lite: boolean;
   readonly #net: Net;
 
-  constructor(net: Net) {
+  constructor(net: Net, lite: boolean) {
     this.#net = net;
+    this.lite = lite;
   }
 
   /**
