@@ -79,7 +79,7 @@ async function shrinkNew(
 }
 
 /**
- * A divergence counts if it is there again each time, whatever the model chooses. Sleepers run on other processors, so now and
+ * A script counts as divergent if it diverges each time, whatever the model chooses. Sleepers run on other processors, so now and
  * then one is quicker than the model's, which wait for the end of the call that wakes them.
  */
 async function confirmed(
@@ -88,13 +88,11 @@ async function confirmed(
   options: CampaignOptions,
   worlds: Worlds,
 ): Promise<ScriptReport> {
-  const [kind] = kindsOf(report);
-  if (kind === undefined) return report;
-  for (let again = 0; again < CONFIRMATIONS; again += 1) {
-    const next = await judgeText(generateScript(index, options), report.file, worlds, true);
-    if (next !== null && kindsOf(next)[0] !== kind) return next;
+  let last = report;
+  for (let again = 0; again < CONFIRMATIONS && kindsOf(last).length > 0; again += 1) {
+    last = (await judgeText(generateScript(index, options), report.file, worlds, true)) ?? last;
   }
-  return report;
+  return last;
 }
 
 function* scripts(options: CampaignOptions): Generator<Script, void, undefined> {

@@ -10,6 +10,7 @@ import { PipeFile } from "../kernel/fs/pipe.ts";
 import { RegularFile } from "../kernel/fs/regular.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import { PAGE_SIZE } from "../kernel/mm/mm.ts";
+import { unshareFiles } from "../kernel/sched/exec.ts";
 import { SleepingCall, type Task } from "../kernel/sched/task.ts";
 import { finishTaskWork } from "../kernel/sched/task-work.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
@@ -133,8 +134,12 @@ export function sysCloseRange(task: Task, first: number, last: number, flags: nu
   const to = toUint(last);
   if ((wanted & ~(CloseRange.UNSHARE | CloseRange.CLOEXEC)) !== 0) return EINVAL;
   if (from > to) return EINVAL;
-  if ((wanted & CloseRange.UNSHARE) !== 0) throw new Unmodelled("close_range(CLOSE_RANGE_UNSHARE)");
-  const { files } = task.process;
+  const { process } = task;
+  if ((wanted & CloseRange.UNSHARE) !== 0) {
+    if (process.threads.length > 1) throw new Unmodelled("close_range(CLOSE_RANGE_UNSHARE) by one of several threads");
+    unshareFiles(process);
+  }
+  const { files } = process;
   const end = Math.min(to + 1, files.end);
   if ((wanted & CloseRange.CLOEXEC) === 0) files.closeMany(from, end, () => true);
   else for (let fd = files.nextOpen(from); fd < end; fd = files.nextOpen(fd + 1)) files.setCloexec(fd, true);

@@ -39,7 +39,7 @@ function unshareSighand(process: Process): void {
 }
 
 /** `unshare_files`: a table that other processes use, too, is copied. */
-function unshareFiles(process: Process): void {
+export function unshareFiles(process: Process): void {
   const { files } = process;
   if (files.users === 1) return;
   files.users -= 1;

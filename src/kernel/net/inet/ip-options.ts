@@ -98,6 +98,27 @@ const IPV6_OPTIONS: ReadonlyMap<number, Option> = new Map([
   [78, kept(0, flag)],
 ]);
 
+/** Numbers of the other options that Linux has: `[first, last]`. */
+const IP_OTHERS: readonly (readonly [number, number])[] = [
+  [1, 26],
+  [32, 52],
+  [64, 110],
+  [200, 215],
+];
+const IPV6_OTHERS: readonly (readonly [number, number])[] = [
+  [1, 37],
+  [42, 80],
+  [200, 215],
+];
+
+/** @throws Unmodelled for an option that Linux has. */
+function refuseOther(call: string, level: number, option: number): void {
+  const others = level === SOL_IP ? IP_OTHERS : IPV6_OTHERS;
+  if (others.some(([first, last]) => option >= first && option <= last)) {
+    throw new Unmodelled(`${call}(level ${level}, ${option})`);
+  }
+}
+
 function optionOf(level: number, option: number): Option | undefined {
   return (level === SOL_IP ? IP_OPTIONS : IPV6_OPTIONS).get(option);
 }
@@ -131,7 +152,11 @@ export function ipSetsockopt(
   const known = optionOf(level, option);
   const special = v6 && (option === IPV6_V6ONLY || option === IPV6_ADDRFORM);
   if (!v6 && option === IP_MTU) return -Errno.ENOPROTOOPT;
-  if (known === undefined && !special) throw new Unmodelled(`setsockopt(level ${level}, ${option})`);
+  if (known === undefined && !special) {
+    refuseOther("setsockopt", level, option);
+    const unread = v6 && addr !== 0 && length >= 4 && fetchOption(task, addr, 4) === null;
+    return unread ? -Errno.EFAULT : -Errno.ENOPROTOOPT;
+  }
   const size = length >= 4 ? 4 : v6 ? 0 : Math.min(length, 1);
   if (size === 0 && (v6 || !NO_VALUE.has(option))) return INVALID;
   const view = fetchOption(task, addr, size);
@@ -173,7 +198,7 @@ function addrform(sk: InetSock, family: number): number {
 /**
  * `ip_getsockopt`, `ipv6_getsockopt`. Level IPPROTO_IP answers with a byte where there is no room for a word.
  *
- * @errno ENOPROTOOPT, EOPNOTSUPP - the level. EFAULT - a pointer. EINVAL - a negative length. ENOTCONN - MTU and ADDRFORM of
+ * @errno ENOPROTOOPT, EOPNOTSUPP - the level. EFAULT - a pointer. EINVAL - a negative length, of IPv4. ENOTCONN - MTU and ADDRFORM of
  *   a socket that is not connected.
  */
 export function ipGetsockopt(
@@ -187,11 +212,12 @@ export function ipGetsockopt(
   if (!hasLevel(sk, level)) return sk.family === Af.INET ? -Errno.EOPNOTSUPP : -Errno.ENOPROTOOPT;
   const view = fetchOption(task, lengthAddr, 4);
   if (view === null) return -Errno.EFAULT;
-  const room = view.getInt32(0, true);
+  const v6 = level === SOL_IPV6;
+  const room = v6 ? Math.min(view.getUint32(0, true), 4) : view.getInt32(0, true);
   if (room < 0) return INVALID;
   const value = currentValue(sk, level, option);
   if (value < 0) return value;
-  const byte = level === SOL_IP && room > 0 && room < 4 && value <= 0xff;
+  const byte = !v6 && room > 0 && room < 4 && value <= 0xff;
   const word = new DataView(new ArrayBuffer(4));
   word.setInt32(0, value, true);
   return storeOption(task, addr, lengthAddr, new Uint8Array(word.buffer).subarray(0, byte ? 1 : Math.min(room, 4)));
@@ -205,5 +231,6 @@ function currentValue(sk: InetSock, level: number, option: number): number {
   const connected = sk.state === SkState.ESTABLISHED;
   if (v6 && option === IPV6_ADDRFORM) return connected ? sk.family : -Errno.ENOTCONN;
   if (option === (v6 ? IPV6_MTU : IP_MTU) && !connected) return -Errno.ENOTCONN;
-  throw new Unmodelled(`getsockopt(level ${level}, ${option})`);
+  refuseOther("getsockopt", level, option);
+  return -Errno.ENOPROTOOPT;
 }

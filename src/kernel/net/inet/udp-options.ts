@@ -14,6 +14,8 @@ import type { UdpSock } from "./udp-sock.ts";
 /** `include/uapi/linux/udp.h`. */
 export const UdpOpt = { CORK: 1, ENCAP: 100, NO_CHECK6_TX: 101, NO_CHECK6_RX: 102, SEGMENT: 103, GRO: 104 } as const;
 const KNOWN: ReadonlySet<number> = new Set<number>(Object.values(UdpOpt));
+/** UDPLITE_SEND_CSCOV and UDPLITE_RECV_CSCOV, which can be read of any UDP socket. */
+const COVERAGE: ReadonlySet<number> = new Set<number>([10, 11]);
 const SEGMENT_MAX = 0xffff;
 
 /** @errno EINVAL - too short, or a segment size that no packet has. EFAULT - the pointer. ENOPROTOOPT - unknown. */
@@ -38,7 +40,7 @@ export function udpGetsockopt(task: Task, sk: UdpSock, option: number, addr: num
   if (view === null) return -Errno.EFAULT;
   const room = view.getInt32(0, true);
   if (room < 0) return -Errno.EINVAL;
-  if (!KNOWN.has(option)) return -Errno.ENOPROTOOPT;
+  if (!KNOWN.has(option) && !COVERAGE.has(option)) return -Errno.ENOPROTOOPT;
   const word = new DataView(new ArrayBuffer(4));
   word.setInt32(0, sk.udpOptions?.get(option) ?? 0, true);
   return storeOption(task, addr, lengthAddr, new Uint8Array(word.buffer).subarray(0, Math.min(room, 4)));

@@ -29,6 +29,7 @@ import type { UdpTable } from "./udp-table.ts";
 const { ESTABLISHED, CLOSE } = SkState;
 const IN2 = Poll.IN | Poll.RDNORM;
 const IPPROTO_UDP = 17;
+const IPPROTO_UDPLITE = 136;
 /** Longest payload of an IPv4 packet; an IPv6 one may be 20 bytes longer. */
 const MAX_PAYLOAD4 = 65_507;
 const MAX_PAYLOAD6 = 65_527;
@@ -452,11 +453,13 @@ export class UdpSock extends InetSock {
   }
 
   override setsockopt(task: Task, level: number, option: number, addr: number, length: number): number {
+    if (level === IPPROTO_UDPLITE && level === this.#protocol) throw new Unmodelled("options of UDP-Lite");
     if (level === IPPROTO_UDP) return udpSetsockopt(task, this, option, addr, length);
     return ipSetsockopt(task, this, level, option, addr, length);
   }
 
   override getsockopt(task: Task, level: number, option: number, addr: number, lengthAddr: number): number {
+    if (level === IPPROTO_UDPLITE && level === this.#protocol) throw new Unmodelled("options of UDP-Lite");
     if (level === IPPROTO_UDP) return udpGetsockopt(task, this, option, addr, lengthAddr);
     return ipGetsockopt(task, this, level, option, addr, lengthAddr);
   }
