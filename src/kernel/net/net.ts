@@ -32,6 +32,8 @@ export class Net {
   readonly #creds = new WeakMap<Process, PeerCred>();
   /** Bound names of AF_UNIX. */
   readonly unix: UnixNames = new UnixNames();
+  /** `nl_table`: ids that route sockets have. */
+  readonly netlinkPorts: Set<number> = new Set();
   readonly addrs: InetAddrs;
   readonly tcp: TcpHash;
   readonly udp: UdpTable;

@@ -1,7 +1,7 @@
 /**
- * Route sockets, to the extent of asking for all network devices and finding an answer there.
+ * Route sockets, to the extent of asking for all devices, addresses, routes or neighbours and finding an answer there.
  *
- * Counterpart: `net/netlink/af_netlink.c` (`struct netlink_sock`), `net/core/rtnetlink.c` (`rtnl_getlink`).
+ * Counterpart: `net/netlink/af_netlink.c` (`struct netlink_sock`), `net/core/rtnetlink.c` (`rtnetlink_rcv_msg`).
  * The answer is queued inside the send. What it says is the machine's own affair, so reading it is `Unmodelled`, as are all
  * other messages.
  */
@@ -11,6 +11,7 @@ import type { Task } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { Poll } from "../../uapi/poll.ts";
 import { Af, Msg } from "../../uapi/socket.ts";
+import { sockaddrFamily } from "../inet/addr.ts";
 import type { MsgHdr } from "../msghdr.ts";
 import type { Net } from "../net.ts";
 import { OUT3, Sock } from "../sock.ts";
@@ -18,7 +19,8 @@ import { OUT3, Sock } from "../sock.ts";
 const SOCKADDR_NL_BYTES = 12;
 /** `struct nlmsghdr` and the address family behind it. */
 const NLMSG_HDRLEN = 16;
-const RTM_GETLINK = 18;
+/** RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH: questions that anybody may ask. */
+const RTM_GETS: ReadonlySet<number> = new Set([18, 22, 26, 30]);
 /** `NLM_F_REQUEST | NLM_F_DUMP`. */
 const REQUEST_DUMP = 0x301;
 /** `sizeof(struct rtgenmsg)` up to a whole `struct ifinfomsg`: the forms of the request that are known here. */
@@ -31,8 +33,9 @@ const view = new DataView(request.buffer);
 /** A `NETLINK_ROUTE` socket. */
 export class NetlinkSock extends Sock {
   readonly #type: number;
-  /** `portid`: 0 until the first message is sent. */
+  /** `portid`: 0 until the socket is bound, or sends its first message. */
   #portid = 0;
+  #groups = 0;
   /** An answer waits. */
   #answered = false;
 
@@ -63,21 +66,25 @@ export class NetlinkSock extends Sock {
   /**
    * `netlink_sendmsg`, `rtnetlink_rcv`.
    *
-   * @errno EOPNOTSUPP - MSG_OOB. EFAULT - the buffer.
-   * @throws Unmodelled for every message but the request for all devices.
+   * @errno EOPNOTSUPP - MSG_OOB. EINVAL - the address. EFAULT - the buffer.
+   * @throws Unmodelled for every message but the request for all of something.
    * @behaviour O-08
    */
   override sendmsg(task: Task, from: IovIter, flags: number, msg: MsgHdr | null): number {
     if ((flags & Msg.OOB) !== 0) return -Errno.EOPNOTSUPP;
-    const addressed = msg !== null && (msg.name.length > 0 || msg.control.length > 0);
+    if (msg !== null) {
+      if (msg.control.length > 0) throw new Unmodelled("control data on a netlink socket");
+      const err = msg.name.length > 0 ? toKernel(msg.name) : 0;
+      if (err < 0) return err;
+    }
     const length = from.count;
-    if (addressed || length <= NLMSG_HDRLEN || length > MAX_REQUEST) throw new Unmodelled("this netlink message");
+    if (length <= NLMSG_HDRLEN || length > MAX_REQUEST) throw new Unmodelled("this netlink message");
     if (from.copyFrom(request, 0, length) < length) return from.fault();
-    const asks = view.getUint16(4, true) === RTM_GETLINK && view.getUint16(6, true) === REQUEST_DUMP;
+    const asks = RTM_GETS.has(view.getUint16(4, true)) && view.getUint16(6, true) === REQUEST_DUMP;
     const whole = view.getUint32(0, true) === length && request[NLMSG_HDRLEN] === Af.UNSPEC;
     if (!asks || !whole) throw new Unmodelled("this netlink message");
     if (this.#answered) throw new Unmodelled("a netlink request before the answer to another is read");
-    if (this.#portid === 0) this.#portid = task.process.tgid;
+    if (this.#portid === 0) this.#autobind(task);
     this.#answered = true;
     this.dataReady();
     return length;
@@ -91,8 +98,36 @@ export class NetlinkSock extends Sock {
     return -Errno.EAGAIN;
   }
 
-  override bind(): number {
-    throw new Unmodelled("bind of a netlink socket");
+  /**
+   * `netlink_bind`: with id 0 the process's own.
+   *
+   * @errno EINVAL - the address, or another id than the socket has. EADDRINUSE - somebody else has the id.
+   */
+  override bind(task: Task, addr: Uint8Array): number {
+    if (addr.length < SOCKADDR_NL_BYTES || sockaddrFamily(addr) !== Af.NETLINK) return -Errno.EINVAL;
+    const fields = new DataView(addr.buffer, addr.byteOffset);
+    const wanted = fields.getUint32(4, true);
+    if (this.#portid !== 0 && wanted !== this.#portid) return -Errno.EINVAL;
+    if (this.#portid === 0) {
+      if (wanted === 0) this.#autobind(task);
+      else if (this.net.netlinkPorts.has(wanted)) return -Errno.EADDRINUSE;
+      else this.#insert(wanted);
+    }
+    this.#groups = fields.getUint32(8, true);
+    return 0;
+  }
+
+  /** `netlink_autobind`. @throws Unmodelled for the second of a process: its id would be random. */
+  #autobind(task: Task): void {
+    const { tgid } = task.process;
+    if (this.net.netlinkPorts.has(tgid)) throw new Unmodelled("a second netlink socket of a process");
+    this.#insert(tgid);
+  }
+
+  /** `netlink_insert`. */
+  #insert(portid: number): void {
+    this.#portid = portid;
+    this.net.netlinkPorts.add(portid);
   }
 
   override connect(): number {
@@ -109,7 +144,9 @@ export class NetlinkSock extends Sock {
     const name = new Uint8Array(SOCKADDR_NL_BYTES);
     const fields = new DataView(name.buffer);
     fields.setUint16(0, Af.NETLINK, true);
-    if (peer === 0) fields.setUint32(4, this.#portid, true);
+    if (peer !== 0) return name;
+    fields.setUint32(4, this.#portid, true);
+    fields.setUint32(8, this.#groups, true);
     return name;
   }
 
@@ -133,5 +170,16 @@ export class NetlinkSock extends Sock {
 
   override release(): void {
     this.dead = true;
+    if (this.#portid !== 0) this.net.netlinkPorts.delete(this.#portid);
   }
+}
+
+/** Whether an address is the kernel's. @errno EINVAL - of another family. */
+function toKernel(name: Uint8Array): number {
+  if (name.length < SOCKADDR_NL_BYTES || sockaddrFamily(name) !== Af.NETLINK) return -Errno.EINVAL;
+  const fields = new DataView(name.buffer, name.byteOffset);
+  if (fields.getUint32(4, true) !== 0 || fields.getUint32(8, true) !== 0) {
+    throw new Unmodelled("a netlink message to somebody else than the kernel");
+  }
+  return 0;
 }
