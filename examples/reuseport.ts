@@ -34,10 +34,12 @@ export const program = defineProgram({
     function serve(sys: Syscalls, worker: number): Program {
       const reactor = new Reactor(sys, { trigger: "level" });
       const buffer = sys.memory.alloc(4096);
+      // Asked for, the peer's port tells in a trace which client came to which worker.
+      const peer = sys.memory.sockaddrIn(0, 0);
       const acceptor = new Acceptor((own, fd) => {
         accepted[worker] = (accepted[worker] ?? 0) + 1;
         new Echo(reactor, buffer).open(own, fd);
-      });
+      }, peer);
       reactor.add(sys, listenTcp(sys, "127.0.0.1", PORT, { flags: Sock.NONBLOCK, reuseport: true }), acceptor);
       return reactor.loop(sys);
     }

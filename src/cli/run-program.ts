@@ -156,6 +156,8 @@ function traceOf(machine: Machine, session: Session, io: Io): LiveTrace {
   if (session.traces.length > 0 || machine.cluster !== null) {
     throw new UserError("run: --trace of a program with several machines", "let it use one, by its options");
   }
+  // Lines are printed when things happen: a replay need not search for their order.
+  io.out("#! order exact\n");
   const trace = new LiveTrace(machine.kernel.clock, (line) => io.out(`${printLine(line, { width: TRACE_WIDTH })}\n`));
   machine.tracer = trace;
   return trace;

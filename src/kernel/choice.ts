@@ -10,9 +10,10 @@ export interface Chooser {
    *
    * @param site - names the decision ("runqueue", "tcp.sndbuf") in a recorded schedule.
    * @param count - number of outcomes, at least 1.
+   * @param among - the objects that it is about, for who knows more of them: one for each outcome.
    * @returns an index in `[0, count)`.
    */
-  choose(site: string, count: number): number;
+  choose(site: string, count: number, among?: readonly object[]): number;
 }
 
 /** Always the first outcome: runnable tasks go in the order in which they became runnable. */

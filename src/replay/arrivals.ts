@@ -2,11 +2,14 @@
  * What has arrived at a descriptor, as the reads that come show it.
  */
 import type { File } from "../kernel/fs/file.ts";
+import { InetSock } from "../kernel/net/inet/inet-sock.ts";
+import { SocketFile } from "../kernel/net/socket.ts";
 import { evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
 import type { Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine } from "./machine.ts";
+import { noteEnds } from "./ports.ts";
 import { firstFd, NOTHING } from "./records.ts";
 import { UNKNOWN_BYTE } from "./user-area.ts";
 
@@ -42,6 +45,17 @@ export function* callsOn(
     if (fd === null || owner === undefined || owner.task.process.files.getRaw(fd) !== file) continue;
     if (event.call.name === "close") return;
     yield event.call;
+  }
+}
+
+/** The kernel has chosen a port for a socket that connects: the next note of the descriptor tells which. */
+export function learnPort(machine: Machine, future: Lookahead, file: File | null): void {
+  if (!(file instanceof SocketFile) || !(file.sk instanceof InetSock)) return;
+  for (const later of callsOn(machine, future, file, null)) {
+    const [arg] = later.args;
+    if (arg === undefined || noteEnds(arg) === null) continue;
+    machine.ports.know(arg, file.sk.num);
+    return;
   }
 }
 

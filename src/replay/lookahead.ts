@@ -11,7 +11,7 @@ import { CallJoiner, type CallRecord } from "../trace/pairs.ts";
 /** Events held back for one call that does not end: bounds the memory of a replay. */
 const WINDOW = 50_000;
 /** Events that are always held back, so that what comes can be asked for. */
-const HORIZON = 4_000;
+export const HORIZON = 12_000;
 
 export type TraceEvent =
   | { readonly kind: "enter"; readonly call: CallRecord; readonly ns: number | null }

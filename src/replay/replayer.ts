@@ -41,6 +41,7 @@ import {
   pathOf,
   softLimit,
 } from "./records.ts";
+import { ReuseportChooser } from "./reuseport.ts";
 import { followSignal, followSigreturn, learnInherited, leaveCallMask, noteLooked } from "./signals.ts";
 import { type ReplaySummary, Tally } from "./summary.ts";
 
@@ -74,6 +75,8 @@ export class Replayer {
   readonly #lookahead: Lookahead;
   #machine: Machine | null = null;
   #order: Order | null = null;
+  /** The recording says that its lines stand in the order of effects. */
+  #exact = false;
   /** Descriptions that took part in a call which the model does not know: what they do from then on is not predicted. */
   readonly #tainted = new WeakSet<File>();
   /** Descriptions that took part in a call whose other side is outside the recording. */
@@ -90,11 +93,14 @@ export class Replayer {
 
   /** @throws ParseError - the line cannot belong to this recording. */
   push(line: Line): void {
+    if (line.type === "directive" && line.word === "order" && line.rest === "exact") this.#exact = true;
     if (this.#machine === null && line.type !== "blank" && line.type !== "comment" && line.type !== "directive") {
       const epochNs = line.time?.form === "unix" ? line.time.ns : 0n;
-      this.#machine = new Machine(this.#options.profile, this.#options.chooser, epochNs);
+      const chooser = new ReuseportChooser(this.#options.chooser, this.#lookahead);
+      this.#machine = new Machine(this.#options.profile, chooser, epochNs);
+      chooser.machine = this.#machine;
       this.#machine.begunByExec = line.type === "call" && line.name.startsWith("execve");
-      this.#order = new Order(this.#machine, this.#lookahead);
+      this.#order = new Order(this.#machine, this.#lookahead, this.#exact);
       this.#options.watcher?.begin(this.#machine);
     }
     this.#lookahead.push(line);

@@ -59,7 +59,7 @@ export interface ParallelPart {
 }
 
 const BODY_DIRECTIVES = ["id", "fork", "thread", "dump", "par", "join"];
-const HEAD_DIRECTIVES = ["host", "kernel", "seed", "uid", "nofile", "sysctl", "needs", "model-only", "litmus"];
+const HEAD_DIRECTIVES = ["host", "kernel", "seed", "uid", "nofile", "sysctl", "needs", "model-only", "litmus", "order"];
 const NEEDS = ["root", "userfaultfd", "net"];
 
 /** Reads a script. @throws ParseError for the first thing that is wrong. */
@@ -331,6 +331,10 @@ class ScriptReader {
         return;
       case "model-only":
         this.#modelOnly = rest === "" ? this.#fail(line.line, text, word, "no reason", "'#! model-only REASON'") : rest;
+        return;
+      case "order":
+        // A script's calls take effect in their order in any case.
+        if (rest !== "exact") this.#fail(line.line, text, rest, `'${rest}'`, "'#! order exact'");
         return;
       default:
         this.#litmus = true;

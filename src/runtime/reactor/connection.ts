@@ -6,7 +6,7 @@ import { Errno } from "../../kernel/uapi/errno.ts";
 import { Msg, Sock } from "../../kernel/uapi/socket.ts";
 import { checked } from "../blocking.ts";
 import type { Syscalls } from "../syscalls.ts";
-import type { UserBuffer } from "../user-memory.ts";
+import type { SockaddrIn, UserBuffer } from "../user-memory.ts";
 import { type Reactor, Watcher } from "./reactor.ts";
 
 /** Bytes that did not fit the socket's buffer. */
@@ -143,15 +143,18 @@ export abstract class Connection extends Watcher {
 /** A listening socket that a reactor watches: accepts whatever has come. */
 export class Acceptor extends Watcher {
   readonly #accepted: (sys: Syscalls, fd: number) => void;
+  readonly #peer: SockaddrIn | null;
 
-  constructor(accepted: (sys: Syscalls, fd: number) => void) {
+  /** @param peer - receives the address of each peer; null does not ask for it. */
+  constructor(accepted: (sys: Syscalls, fd: number) => void, peer: SockaddrIn | null = null) {
     super();
     this.#accepted = accepted;
+    this.#peer = peer;
   }
 
   override ready(sys: Syscalls): void {
     for (;;) {
-      const fd = sys.accept4(this.fd, null, Sock.NONBLOCK | Sock.CLOEXEC);
+      const fd = sys.accept4(this.fd, this.#peer, Sock.NONBLOCK | Sock.CLOEXEC);
       if (fd === -Errno.EAGAIN) return;
       if (fd === -Errno.ECONNABORTED) continue;
       this.#accepted(sys, checked(fd, "accept4"));

@@ -143,7 +143,7 @@ export class TcpHash {
       } else if (score > 0 && score === bestScore && sk.reuseport) best.push(sk);
     }
     if (best.length <= 1) return best[0] ?? null;
-    return best[this.net.kernel.chooser.choose("tcp.reuseport", best.length)] ?? null;
+    return best[this.net.kernel.chooser.choose("tcp.reuseport", best.length, best)] ?? null;
   }
 
   /** `tcp_v4_rcv`. */

@@ -35,7 +35,7 @@ export class UdpTable {
       bestScore = score;
     }
     if (best.length <= 1) return best[0] ?? null;
-    return best[this.#net.kernel.chooser.choose("udp.reuseport", best.length)] ?? null;
+    return best[this.#net.kernel.chooser.choose("udp.reuseport", best.length, best)] ?? null;
   }
 }
 
