@@ -67,9 +67,9 @@ export class ActiveCall {
   readonly record: CallRecord;
   readonly owner: ReplayTask;
   /** What was recorded: errno, result, new descriptors in the order of their allocation. */
-  readonly errno: string | null;
-  readonly value: number | null;
-  readonly descriptors: readonly number[];
+  errno: string | null = null;
+  value: number | null = null;
+  descriptors: readonly number[] = [];
   progress: Progress = "idle";
   /** Result, meaningful once returned. */
   ret = 0;
@@ -92,13 +92,20 @@ export class ActiveCall {
   constructor(owner: ReplayTask, record: CallRecord, known: KnownCall, ports: PortMap) {
     this.owner = owner;
     this.record = record;
-    this.errno = record.result?.errnos[0] ?? null;
-    const [value] = record.result?.values ?? [];
-    this.value = value === undefined ? null : evalInt(value);
-    this.descriptors = newDescriptors(record);
     this.#ports = ports;
     this.#signature = known.signature;
     this.#run = known.run;
+    this.readResult();
+  }
+
+  /** A call that did not end for very long was entered before its result had been read. */
+  readResult(): void {
+    const { record } = this;
+    const [value] = record.result?.values ?? [];
+    this.errno = record.result?.errnos[0] ?? null;
+    this.value = value === undefined ? null : evalInt(value);
+    this.descriptors = newDescriptors(record);
+    this.#events = undefined;
   }
 
   /** The events of an epoll_wait as recorded; null where they were not. */

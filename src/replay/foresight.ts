@@ -6,12 +6,14 @@
  */
 import { EventfdCtx } from "../kernel/fs/eventfd.ts";
 import { CONTENDED, type File } from "../kernel/fs/file.ts";
+import { InotifyGroup } from "../kernel/fs/inotify.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { Poll } from "../kernel/uapi/poll.ts";
 import { Ioctl, Sock } from "../kernel/uapi/socket.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
+import { fittingBytes } from "./disk-watch.ts";
 import { ExternalFile } from "./external.ts";
 import type { ReplayTask } from "./machine.ts";
 import { firstFile, NOTHING } from "./records.ts";
@@ -118,6 +120,10 @@ function foreseeRead(owner: ReplayTask, call: ActiveCall, file: File): Foresight
     const view = new DataView(text.bytes.buffer, text.bytes.byteOffset);
     const low = file.semaphore ? 1 : file.low;
     return view.getUint32(0, true) === low && (file.semaphore || view.getUint32(4, true) === file.high) ? "yes" : "no";
+  }
+  if (file instanceof InotifyGroup) {
+    const room = evalInt(call.record.args[2] ?? NOTHING);
+    return room === null || value === fittingBytes(file, room) ? "yes" : "no";
   }
   const ready = readableBytes(owner, file);
   if (ready === null) return "yes"; // a record of fixed size: a signal, ticks

@@ -3,6 +3,7 @@
  */
 import type { Chooser } from "../kernel/choice.ts";
 import { FdTable } from "../kernel/fs/fdtable.ts";
+import { Inode } from "../kernel/fs/file.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { Mm } from "../kernel/mm/mm.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
@@ -11,6 +12,7 @@ import { doExit } from "../kernel/sched/exit.ts";
 import { Process } from "../kernel/sched/process.ts";
 import { Task } from "../kernel/sched/task.ts";
 import { ownSigmask } from "../kernel/signal/sigmask.ts";
+import { Mode } from "../kernel/uapi/fcntl.ts";
 import { evalBig } from "../trace/abi/evaluate.ts";
 import type { ExitLine, Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
@@ -27,6 +29,8 @@ import { type UserArea, UserSpace } from "./user-area.ts";
 export const NOFILE: number = 1 << 20;
 /** Nobody passes so many descriptors on: a higher number is a mistake. */
 const INHERITED_MAX = 4096;
+/** Watched paths that are kept: one beyond them counts as a new file each time. */
+const DISK_INODES_MAX = 100_000;
 const BOOT_NS = 1_000_000_000;
 const STDIO = ["stdin", "stdout", "stderr"];
 
@@ -60,6 +64,8 @@ export class Machine {
   readonly tasks: Map<string | null, ReplayTask> = new Map();
   /** Paths of the sockets and FIFOs that the recording has made. */
   readonly names: Set<string> = new Set();
+  /** What stands for the files of a disk that are watched, by the paths that the recording names them by. */
+  readonly #diskInodes = new Map<string, Inode>();
   /** Which of the model's ephemeral ports stands for which recorded one. */
   readonly ports: PortMap = new PortMap();
   /** Numbers of all tasks that the recording has shown, gone ones too. */
@@ -100,6 +106,18 @@ export class Machine {
     const task = this.tasks.get(id) ?? this.#root(id);
     task.shown = true;
     return task;
+  }
+
+  /** What stands for a file on a disk. */
+  diskInode(path: string): Inode {
+    return this.#diskInodes.get(path) ?? this.newDiskInode(path);
+  }
+
+  /** The path names another file from now on. */
+  newDiskInode(path: string): Inode {
+    const inode = new Inode(this.kernel.allocIno(), Mode.IFREG, 0);
+    if (this.#diskInodes.size < DISK_INODES_MAX || this.#diskInodes.has(path)) this.#diskInodes.set(path, inode);
+    return inode;
   }
 
   /** The recorded task that a simulated one stands for. */

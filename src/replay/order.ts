@@ -257,8 +257,8 @@ export class Order {
   #demand(call: ActiveCall): void {
     for (const related of [true, false]) {
       for (const other of [...this.#held]) {
-        if (!this.#held.has(other) || isRelated(call, other) !== related || foresee(other.owner, other) === "no")
-          continue;
+        if (!this.#held.has(other) || other.isPartial || isRelated(call, other) !== related) continue;
+        if (foresee(other.owner, other) === "no") continue;
         if (!related && !other.isConsumer && this.#mustWait(other)) continue;
         if (excludes(this.#machine, call, other)) continue;
         this.#begin(other);

@@ -11,6 +11,7 @@
  */
 import { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import type { File } from "../kernel/fs/file.ts";
+import { InotifyGroup } from "../kernel/fs/inotify.ts";
 import { rbNext } from "../kernel/lib/rbtree.ts";
 import { InetSock } from "../kernel/net/inet/inet-sock.ts";
 import { tcpSendAck } from "../kernel/net/inet/tcp-output.ts";
@@ -26,6 +27,7 @@ import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { sockaddrIn } from "./addresses.ts";
 import { callsOn, contentOf, nextArrival } from "./arrivals.ts";
+import { happenAt } from "./disk-watch.ts";
 import { known, readableBytes } from "./foresight.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
@@ -318,6 +320,7 @@ export class Outside {
 
   /** Bytes, the end of a stream, or a datagram arrive from outside. */
   #arrive(owner: ReplayTask, file: File, now: CallRecord | null, events = 0): boolean {
+    if (file instanceof InotifyGroup) return this.#happen(file, now);
     if (!(file instanceof SocketFile)) return false;
     if (file.sk instanceof UdpSock) return this.#datagrams(file, file.sk, now);
     const peer = peerOf(file);
@@ -337,6 +340,16 @@ export class Outside {
     if (arrival?.reset || (events & Epoll.ERR) !== 0) this.#host.close(peer, true);
     else if (arrival?.ended || (events & (Epoll.RDHUP | Epoll.HUP)) !== 0) this.#host.shutdown(peer);
     else return acted;
+    return true;
+  }
+
+  /** Something has happened to a file on the disk that is watched. */
+  #happen(group: InotifyGroup, now: CallRecord | null): boolean {
+    // what later reads find may have happened after this one
+    const [read = null] = nextArrival(this.#machine, this.#future, group, now)?.proofs ?? [];
+    if (!happenAt(group, read)) return false;
+    if (read !== null) this.proofs.add(read);
+    this.#machine.opaque = true;
     return true;
   }
 

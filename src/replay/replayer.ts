@@ -19,6 +19,7 @@ import type { CallRecord } from "../trace/pairs.ts";
 import { printExpr } from "../trace/printer.ts";
 import { ActiveCall, type Difference, knownCall } from "./active-call.ts";
 import { DiskTransfer } from "./disk-transfer.ts";
+import { WatchCall } from "./disk-watch.ts";
 import { ExternalFile, hasOwnContent } from "./external.ts";
 import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, NAMED_BY_PATH, OPENS, STAMP_ERROR_NS } from "./knowledge.ts";
 import { Lookahead, type TraceEvent } from "./lookahead.ts";
@@ -193,8 +194,8 @@ export class Replayer {
 
   #activeCall(machine: Machine, owner: ReplayTask, record: CallRecord): ActiveCall | null {
     if (OPENS.has(record.name) && isOnDisk(machine, record)) return new OpenCall(machine, owner, record);
-    const transfer = DiskTransfer.of(machine, owner, record);
-    if (transfer !== null) return transfer;
+    const onDisk = DiskTransfer.of(machine, owner, record) ?? WatchCall.of(machine, owner, record);
+    if (onDisk !== null) return onDisk;
     const known = knownCall(record.name);
     if (known === null && GIVES_FD.has(record.name)) return new NumberCall(machine, owner, record);
     if (known === null || this.#isContent(owner, record) || isAbsoluteMonotonic(owner, record)) return null;
@@ -213,6 +214,7 @@ export class Replayer {
       this.#passOver(machine, owner, record, ns);
       return;
     }
+    call.readResult();
     if (call.errno !== null && INTERRUPTED.has(call.errno) && call.progress !== "returned") {
       machine.advance(ns);
       this.#interrupted(machine, call);
@@ -292,7 +294,7 @@ export class Replayer {
       this.tally.count("assumed");
       return;
     }
-    if (call instanceof OpenCall && call.errno !== null) {
+    if ((call instanceof OpenCall && call.errno !== null) || (call instanceof WatchCall && call.isDisksAffair)) {
       this.tally.count("ignored");
       return;
     }

@@ -154,3 +154,41 @@ test("an epoll that has watched a sysctl file is predicted", () => {
 `);
   expect({ calls: divergences.map(({ line }) => line), unsupported }).toEqual({ calls: [7], unsupported: 0 });
 });
+
+describe("inotify on a disk", () => {
+  const WATCHED = `
+7 inotify_init1(IN_NONBLOCK) = 3
+7 epoll_create1(0) = 4
+7 epoll_ctl(4, EPOLL_CTL_ADD, 3, {events=EPOLLIN, data={u32=3, u64=3}}) = 0
+7 inotify_add_watch(3, "/tmp/a", IN_MODIFY|IN_DELETE_SELF) = 1
+7 inotify_add_watch(3, "/tmp/none", IN_MODIFY) = -1 ENOENT
+7 inotify_add_watch(3, "/tmp/b", IN_MODIFY) = 2
+7 inotify_add_watch(3, "/tmp/a", IN_MODIFY|IN_MASK_CREATE) = -1 EEXIST
+7 epoll_wait(4, [], 8, 0) = 0
+7 epoll_wait(4, [{events=EPOLLIN, data={u32=3, u64=3}}], 8, -1) = 1
+7 read(3, "\\1\\0\\0\\0\\2\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\1\\0\\0\\0\\0\\4\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\1\\0\\0\\0\\0\\200\\0\\0"..., 256) = 48
+7 inotify_rm_watch(3, 1) = -1 EINVAL
+7 inotify_rm_watch(3, 2) = 0
+7 epoll_wait(4, [{events=EPOLLIN, data={u32=3, u64=3}}], 8, -1) = 1
+7 read(3, "\\2\\0\\0\\0\\0\\200\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0", 256) = 16
+7 read(3, 0x7f00, 256) = -1 EAGAIN
+7 epoll_wait(4, [], 8, 0) = 0
+`;
+
+  test("events are what a read proves; numbers, removals and emptiness are predicted", () => {
+    const { diverged, assumed, unsupported, ignored } = replayText(WATCHED);
+    expect({ diverged, assumed, unsupported, ignored }).toEqual({
+      diverged: 0,
+      assumed: 2,
+      unsupported: 0,
+      ignored: 1,
+    });
+  });
+
+  test("a removal that nobody reports, and an event that is not there, are contradicted", () => {
+    const silent = WATCHED.replace(/read\(3, "\\2.*$/m, "read(3, 0x7f00, 256) = -1 EAGAIN");
+    expect(replayText(silent).divergences.map(({ call }) => call)).toContain("read");
+    const late = WATCHED.replace("epoll_wait(4, [], 8, 0) = 0\n7 epoll_wait(4, [{", "epoll_wait(4, [{");
+    expect(replayText(`${late}7 epoll_wait(4, [{events=EPOLLOUT, data={u32=3, u64=3}}], 8, 0) = 1\n`).diverged).toBe(1);
+  });
+});

@@ -20,21 +20,23 @@ import { File, type Inode, noopSeek, type PollTable } from "./file.ts";
 import type { FsnotifyMark } from "./fsnotify.ts";
 
 /** `struct inotify_event` without its name: wd, mask, cookie, len. */
-const EVENT_SIZE = 16;
+export const EVENT_SIZE = 16;
 const NO_WATCH = -1;
 /** What a watch reports without being asked. */
 const ALWAYS = In.UNMOUNT | In.IGNORED | In.Q_OVERFLOW;
 const REPORTED = IN_ALL_EVENTS | ALWAYS | In.ISDIR;
 const NONE = new Uint8Array(0);
 
-interface InotifyEvent {
+export interface InotifyEvent {
   readonly wd: number;
   readonly mask: number;
+  /** What the two halves of a rename have in common; 0 for all others. */
+  readonly cookie: number;
   readonly name: Uint8Array;
 }
 
 /** Bytes that an event takes: the name padded with zeros to a multiple of 16, at least one of them. */
-function eventSize({ name }: InotifyEvent): number {
+export function eventSize({ name }: InotifyEvent): number {
   return name.length === 0 ? EVENT_SIZE : EVENT_SIZE + Math.ceil((name.length + 1) / EVENT_SIZE) * EVENT_SIZE;
 }
 
@@ -121,11 +123,12 @@ export class InotifyGroup extends File {
 
   /** `fsnotify_insert_event`: a repetition of the newest event is dropped; a full queue takes one overflow. */
   queue(wd: number, mask: number, name: string | null): void {
-    let event: InotifyEvent = { wd, mask: (mask & REPORTED) >>> 0, name: name === null ? NONE : encoder(name) };
+    const shown = name === null ? NONE : encoder(name);
+    let event: InotifyEvent = { wd, mask: (mask & REPORTED) >>> 0, cookie: 0, name: shown };
     if (this.#events.length >= this.kernel.sysctl.get("fs.inotify.max_queued_events")) {
       if (this.#overflowed) return;
       this.#overflowed = true;
-      event = { wd: NO_WATCH, mask: In.Q_OVERFLOW, name: NONE };
+      event = { wd: NO_WATCH, mask: In.Q_OVERFLOW, cookie: 0, name: NONE };
     } else if (this.#repeats(event)) return;
     this.#events.push(event);
     this.wakeUp(this.notificationWaitq, 1, 0);
@@ -154,11 +157,43 @@ export class InotifyGroup extends File {
       return mark.wd;
     }
     this.#lastWd += 1;
-    const mark = new InotifyMark(this, inode, this.#lastWd, wanted);
+    return this.#attach(new InotifyMark(this, inode, this.#lastWd, wanted));
+  }
+
+  #attach(mark: InotifyMark): number {
+    const { inode } = mark;
     this.#marks.set(mark.wd, mark);
     inode.marks ??= new Set();
     inode.marks.add(mark);
     return mark.wd;
+  }
+
+  /** Events that wait to be read, the oldest first. */
+  get events(): readonly InotifyEvent[] {
+    return this.#events;
+  }
+
+  hasWatch(wd: number): boolean {
+    return this.#marks.has(wd);
+  }
+
+  /** A watch of this number on an inode that only its observer knows (a recording); the number may have been given before. */
+  watchAs(wd: number, inode: Inode, mask: number): void {
+    if (this.#marks.has(wd)) return;
+    this.#lastWd = Math.max(this.#lastWd, wd);
+    this.#attach(new InotifyMark(this, inode, wd, mask));
+  }
+
+  /** The watch ends without a word: the event that tells of it is known already. */
+  forgetWatch(wd: number): void {
+    const mark = this.#marks.get(wd);
+    if (mark !== undefined) this.#detach(mark);
+  }
+
+  /** Other events wait now: what has happened to inodes that only its observer knows (a recording). */
+  requeue(events: readonly InotifyEvent[]): void {
+    this.#events.splice(0, this.#events.length, ...events);
+    if (events.length > 0) this.wakeUp(this.notificationWaitq, 1, 0);
   }
 
   /** inotify_rm_watch. @errno EINVAL - no such watch. @behaviour I-05 */
@@ -204,11 +239,12 @@ function encoder(name: string): Uint8Array {
   return Uint8Array.from(name, (character) => character.charCodeAt(0));
 }
 
-function encode({ wd, mask, name }: InotifyEvent, size: number): Uint8Array {
+function encode({ wd, mask, cookie, name }: InotifyEvent, size: number): Uint8Array {
   const bytes = new Uint8Array(size);
   const view = new DataView(bytes.buffer);
   view.setInt32(0, wd, true);
   view.setUint32(4, mask, true);
+  view.setUint32(8, cookie, true);
   view.setUint32(12, size - EVENT_SIZE, true);
   bytes.set(name, EVENT_SIZE);
   return bytes;
