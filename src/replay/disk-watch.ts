@@ -11,9 +11,9 @@ import { In } from "../kernel/uapi/inotify.ts";
 import { evalInt, exitOf } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { ActiveCall, type KnownCall, knownCall } from "./active-call.ts";
-import { UNKNOWN_BYTE } from "./arguments.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 import { firstFile, NOTHING } from "./records.ts";
+import { UNKNOWN_BYTE } from "./user-area.ts";
 
 const PATH_MAX = 4096;
 /** What the disk says of a path. */
