@@ -260,7 +260,7 @@ export class Order {
         if (!this.#held.has(other) || other.isPartial || isRelated(call, other) !== related) continue;
         if (foresee(other.owner, other) === "no") continue;
         if (!related && !other.isConsumer && this.#mustWait(other)) continue;
-        if (excludes(this.#machine, call, other)) continue;
+        if (other.isConsumer ? this.#comesLater(other) : excludes(this.#machine, call, other)) continue;
         this.#begin(other);
         if (this.#retry(call)) return;
       }

@@ -10,9 +10,11 @@ import type { Kernel } from "../kernel/kernel.ts";
 import { Mm } from "../kernel/mm/mm.ts";
 import { sockaddrOf } from "../kernel/net/inet/addr.ts";
 import { InetSock } from "../kernel/net/inet/inet-sock.ts";
+import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { Process } from "../kernel/sched/process.ts";
 import { Task } from "../kernel/sched/task.ts";
+import { Errno } from "../kernel/uapi/errno.ts";
 import { Af, Msg, SOL_SOCKET, SOL_TCP, So, Sock } from "../kernel/uapi/socket.ts";
 import type { SyscallName } from "../kernel/uapi/unistd.ts";
 import { syscallTable } from "../syscalls/table.ts";
@@ -125,8 +127,26 @@ export class OutsideHost {
     const fd = wanted ?? this.#bound(Sock.STREAM, any);
     if (fd === null) return null;
     this.#noDelay(fd);
-    this.#call("connect", fd, this.#poke(to), to.length);
+    const ret = this.#call("connect", fd, this.#poke(to), to.length);
+    if (ret === -Errno.EADDRNOTAVAIL && this.#endFormer(fd, address, to)) {
+      this.#call("connect", fd, this.#poke(to), to.length);
+    }
     return this.#task.process.files.getRaw(fd);
+  }
+
+  /** A client whose port is used again to the same server has gone, although nothing has shown it. */
+  #endFormer(fd: number, from: Uint8Array, to: Uint8Array): boolean {
+    const file = this.#task.process.files.getRaw(fd);
+    if (!(file instanceof SocketFile) || !(file.sk instanceof InetSock)) return false;
+    const { tcp, addrs } = file.sk.net;
+    const [client, server] = [from, to].map((address) => addrs.endpoint(address[0] as number, address));
+    if (client === undefined || server === undefined || typeof client === "number" || typeof server === "number") {
+      return false;
+    }
+    const former = tcp.lookup(client.addr, client.port, server.addr, server.port);
+    if (!(former instanceof TcpSock) || former.file === null || !this.owns(former.file)) return false;
+    this.close(former.file, true);
+    return true;
   }
 
   /** Somebody is there for datagrams. */

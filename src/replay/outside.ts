@@ -337,8 +337,11 @@ export class Outside {
       this.#machine.opaque = true;
     }
     for (const record of arrival?.proofs ?? []) this.proofs.add(record);
-    if (arrival?.reset || (events & Epoll.ERR) !== 0) this.#host.close(peer, true);
-    else if (arrival?.ended || (events & (Epoll.RDHUP | Epoll.HUP)) !== 0) this.#host.shutdown(peer);
+    if (arrival?.reset || (events & Epoll.ERR) !== 0) {
+      // a reset behind the end of the stream is an answer to what was written since: reads find the end
+      if (arrival?.ended) this.#host.shutdown(peer);
+      this.#host.close(peer, true);
+    } else if (arrival?.ended || (events & (Epoll.RDHUP | Epoll.HUP)) !== 0) this.#host.shutdown(peer);
     else return acted;
     return true;
   }
