@@ -193,8 +193,10 @@ export class Order {
       const mayDiffer = this.#othersWait || call.isConsumer;
       if (mayDiffer && this.#foresee(call) === "no") this.#demand(call);
       if (call.progress === "idle" && mayDiffer && this.#foresee(call) === "no") {
-        if (fallsShort(call)) call.limit = call.value;
-        else if (isAvailable(call)) this.outside.explain(call); // else it first looks, and finds nothing
+        // who finds nothing first looks, and goes to sleep
+        if (!shortened(call) && isAvailable(call) && this.outside.explain(call) && this.#foresee(call) === "no") {
+          shortened(call);
+        }
       }
       this.#infer(call);
       this.#force(call);
@@ -331,6 +333,13 @@ export class Order {
       if (call.progress !== "sleeping") return;
     }
   }
+}
+
+/** Lets a read fall short, if what it did not find may have come later. */
+function shortened(call: ActiveCall): boolean {
+  if (!fallsShort(call)) return false;
+  call.limit = call.value;
+  return true;
 }
 
 /** Whether a wait lasted no longer than its time-out, as exactly as the recording's times are. */

@@ -11,6 +11,7 @@ import { Mm } from "../kernel/mm/mm.ts";
 import { sockaddrOf } from "../kernel/net/inet/addr.ts";
 import { InetSock } from "../kernel/net/inet/inet-sock.ts";
 import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
+import { SkState } from "../kernel/net/sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { Process } from "../kernel/sched/process.ts";
 import { Task } from "../kernel/sched/task.ts";
@@ -128,25 +129,33 @@ export class OutsideHost {
     if (fd === null) return null;
     this.#noDelay(fd);
     const ret = this.#call("connect", fd, this.#poke(to), to.length);
-    if (ret === -Errno.EADDRNOTAVAIL && this.#endFormer(fd, address, to)) {
+    if (ret === -Errno.EADDRNOTAVAIL && this.#endFormer(address, to)) {
       this.#call("connect", fd, this.#poke(to), to.length);
     }
     return this.#task.process.files.getRaw(fd);
   }
 
+  /** Whether the program still has its end of the connection between these two addresses. */
+  isConnected(from: Uint8Array, to: Uint8Array): boolean {
+    const sk = this.#lookup(to, from);
+    if (sk === null) return false;
+    return sk.file !== null || sk.state === SkState.ESTABLISHED || sk.state === SkState.CLOSE_WAIT;
+  }
+
   /** A client whose port is used again to the same server has gone, although nothing has shown it. */
-  #endFormer(fd: number, from: Uint8Array, to: Uint8Array): boolean {
-    const file = this.#task.process.files.getRaw(fd);
-    if (!(file instanceof SocketFile) || !(file.sk instanceof InetSock)) return false;
-    const { tcp, addrs } = file.sk.net;
-    const [client, server] = [from, to].map((address) => addrs.endpoint(address[0] as number, address));
-    if (client === undefined || server === undefined || typeof client === "number" || typeof server === "number") {
-      return false;
-    }
-    const former = tcp.lookup(client.addr, client.port, server.addr, server.port);
-    if (!(former instanceof TcpSock) || former.file === null || !this.owns(former.file)) return false;
-    this.close(former.file, true);
+  #endFormer(from: Uint8Array, to: Uint8Array): boolean {
+    const former = this.#lookup(from, to)?.file ?? null;
+    if (former === null || !this.owns(former)) return false;
+    this.close(former, true);
     return true;
+  }
+
+  #lookup(own: Uint8Array, other: Uint8Array): TcpSock | null {
+    const { tcp, addrs } = this.#task.kernel.net;
+    const [here, there] = [own, other].map((address) => addrs.endpoint(address[0] as number, address));
+    if (here === undefined || there === undefined || typeof here === "number" || typeof there === "number") return null;
+    const sk = tcp.lookup(here.addr, here.port, there.addr, there.port);
+    return sk instanceof TcpSock ? sk : null;
   }
 
   /** Somebody is there for datagrams. */

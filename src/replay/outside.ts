@@ -10,14 +10,14 @@
  * connected to; a client whose port no socket of the recording has.
  */
 import { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
+import type { Eventpoll } from "../kernel/fs/eventpoll/eventpoll.ts";
 import type { File } from "../kernel/fs/file.ts";
 import { InotifyGroup } from "../kernel/fs/inotify.ts";
 import { rbNext } from "../kernel/lib/rbtree.ts";
 import { InetSock } from "../kernel/net/inet/inet-sock.ts";
-import { tcpSendAck } from "../kernel/net/inet/tcp-output.ts";
 import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { UdpSock } from "../kernel/net/inet/udp-sock.ts";
-import { SkState, SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK } from "../kernel/net/sock.ts";
+import { SkState, SOCK_SNDBUF_LOCK } from "../kernel/net/sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
 import { Af } from "../kernel/uapi/socket.ts";
@@ -32,10 +32,12 @@ import { known, readableBytes } from "./foresight.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 import { addressOf, OUTSIDE, OutsideHost } from "./outside-host.ts";
+import { notWritable, polled } from "./polled.ts";
 import { noteEnds, portIn } from "./ports.ts";
 import { firstFile, isSymbol, NOTHING } from "./records.ts";
 import { peerOf } from "./relations.ts";
 import { RingRegistrations } from "./rings.ts";
+import { bringIn, edge, expandSndbuf, isFilling, isFlowing, makeRoom, tcpOf, widen } from "./tcp-flow.ts";
 
 const READS: ReadonlySet<string> = new Set("read readv recvfrom recvmsg".split(" "));
 /** So much of a stream has room in every send buffer whose size the program has not set, whoever reads. */
@@ -45,11 +47,6 @@ const WRITES: ReadonlySet<string> = new Set("write writev sendto sendmsg sendfil
 const LOOK = 4_000;
 const WAITS = /^epoll_p?wait|^p?poll$|select/;
 const IN = Epoll.IN | Epoll.RDNORM | Epoll.RDHUP;
-/** `tcp_rmem[2]`. */
-const RMEM_MAX = 6 * 1024 * 1024;
-/** Bytes on their way from which on a connection may take less than it was offered. */
-const FILLING = 100_000;
-const SNDBUF_MAX = 64 * 1024 * 1024;
 
 export class Outside {
   readonly #machine: Machine;
@@ -58,6 +55,8 @@ export class Outside {
   /** Sockets whose outside reader has stopped, and the send buffer that they had. */
   readonly #full = new Map<TcpSock, number>();
   readonly #servers: File[] = [];
+  /** Items whose edge has not come yet, although the model has it. */
+  readonly #late = new WeakSet<Epitem>();
   readonly #rings = new RingRegistrations();
   /** Calls whose results were taken from the recording to tell what had arrived. */
   readonly proofs: WeakSet<CallRecord> = new WeakSet();
@@ -163,8 +162,7 @@ export class Outside {
     if (value === null || value <= 0) return;
     this.#resume(sk);
     if (!isOutside && !isFilling(sk, file, value)) return;
-    const needed = sk.wmemQueued + value * 4;
-    if (sk.sndbuf < needed) sk.sndbuf = Math.min(needed, SNDBUF_MAX);
+    expandSndbuf(sk, value);
     const counted = call.record.name === "write" || call.record.name === "sendto";
     if (!isOutside && counted && wanted !== null && value < wanted) call.limit = value;
   }
@@ -179,6 +177,7 @@ export class Outside {
     if (this.#full.has(sk)) return;
     this.#full.set(sk, sk.sndbuf);
     sk.sndbuf = 0;
+    sk.tailLength = 0; // what still fits into the last buffer is taken without a look at the limit
     sk.nospace = true;
   }
 
@@ -229,22 +228,83 @@ export class Outside {
     if (errno !== null && errno !== "ECONNRESET") return false;
     const file = firstFile(owner, record);
     this.#host.provedBy(record);
+    if (this.#flows(call, file)) return true;
     let found = false;
     if (record.name.startsWith("accept")) found = file !== null && this.#connectClient(file, record);
     else if (READS.has(record.name)) found = file !== null && this.#arrive(owner, file, record);
     else if (value === null || value <= 0) return false;
-    else if (file?.epoll != null && WAITS.test(record.name)) {
-      this.#host.acts();
-      found = this.#rings.explain(call, file);
-      for (const { item, events } of this.#missing(call, file)) found = this.#act(owner, item, events) || found;
-    } else if (WAITS.test(record.name)) {
-      for (const { asked, events } of polled(owner, record)) {
-        const mask = asked.poll(owner.task, null);
-        if ((events & ~mask) !== 0) found = this.#act(owner, asked, events & ~mask) || found;
+    else if (WAITS.test(record.name)) {
+      if (file?.epoll != null) {
+        this.#host.acts();
+        found = this.#rings.explain(call, file);
       }
+      for (const { item, events } of this.#wanted(call, file)) found = this.#act(owner, item, events) || found;
     }
     if (found) call.learnt = true;
     return found;
+  }
+
+  /** Whether a connection inside the recording was further than the model has it. */
+  #flows(call: ActiveCall, file: File | null): boolean {
+    const { record, owner, value } = call;
+    if (value === null) return false;
+    if (READS.has(record.name)) return file !== null && bringIn(file, value);
+    let flowed = false;
+    for (const { item, events } of this.#wanted(call, file)) {
+      if ((events & IN) !== 0) flowed = bringIn(item, 1) || flowed;
+      if ((events & Epoll.OUT) !== 0) flowed = this.#makeRoom(item) || flowed;
+    }
+    if (file?.epoll != null && WAITS.test(record.name)) flowed = this.#edges(call, file.epoll) || flowed;
+    for (const asked of notWritable(owner, record)) flowed = this.#fill(asked) || flowed;
+    return flowed;
+  }
+
+  /** Edges of connections in full flow come when the recording says. */
+  #edges({ owner, events }: ActiveCall, epoll: Eventpoll): boolean {
+    let changed = false;
+    for (let node = epoll.rbr.leftmost; node !== null; node = rbNext(node)) {
+      const { owner: item } = node;
+      const wanted = events?.find((event) => item.dataLow >>> 0 === event.low && item.dataHigh >>> 0 === event.high);
+      if ((item.events & Epoll.ET) === 0 || (!this.#late.has(item) && !isFlowing(item))) continue;
+      if (wanted === undefined && item.rdllink.list === epoll.rdllist) {
+        if (epoll.itemPoll(owner.task, item, null) === 0) continue;
+        epoll.rdllist.remove(item.rdllink);
+        this.#late.add(item);
+        changed = true;
+      } else if (wanted !== undefined && edge(item, wanted.events)) {
+        this.#late.delete(item);
+        item.queuedBy = OUTSIDE;
+        changed = true;
+      }
+    }
+    return changed;
+  }
+
+  #makeRoom(file: File): boolean {
+    const sk = tcpOf(file);
+    const resumed = sk !== null && this.#resume(sk);
+    return makeRoom(file) || resumed;
+  }
+
+  /** The buffer of a connection that is in use was full. */
+  #fill(file: File): boolean {
+    const sk = tcpOf(file);
+    if (sk === null || !sk.writeable() || !isFilling(sk, file, 0)) return false;
+    this.#stop(sk);
+    return true;
+  }
+
+  /** What a wait was recorded with and the model does not have. */
+  #wanted(call: ActiveCall, file: File | null): { item: File; events: number }[] {
+    const { record, owner } = call;
+    if (!WAITS.test(record.name)) return [];
+    if (file?.epoll != null) return this.#missing(call, file);
+    const wanted: { item: File; events: number }[] = [];
+    for (const { asked, events } of polled(owner, record)) {
+      const missing = events & ~asked.poll(owner.task, null);
+      if (missing !== 0) wanted.push({ item: asked, events: missing });
+    }
+    return wanted;
   }
 
   /** The recorded events that the model does not have. */
@@ -296,6 +356,7 @@ export class Outside {
       if (port !== null && this.#machine.ports.isInside(port, listener.sk.num)) break;
       const from = to.slice();
       from.set([(port ?? 0) >> 8, (port ?? 0) & 0xff], 2);
+      if (port !== null && this.#host.isConnected(from, to)) break; // a later one that has the same port
       const client = this.#host.connect(from, to);
       if (client === null) break;
       const own = addressOf(client);
@@ -405,49 +466,8 @@ function sourceOf(record: CallRecord, sk: UdpSock): Uint8Array | null {
   return sk.daddr.isV4 ? bytes : null;
 }
 
-/** What a recorded poll says of each description. */
-function* polled(owner: ReplayTask, record: CallRecord): Generator<{ asked: File; events: number }, void, undefined> {
-  const shown = record.result?.output ?? null;
-  if (shown?.kind === "struct" && record.name.includes("select")) {
-    for (const part of shown.fields) {
-      const events = part.kind === "named" ? (part.name === "in" ? Epoll.IN : part.name === "out" ? Epoll.OUT : 0) : 0;
-      const set = part.kind === "named" ? part.value : null;
-      if (events === 0 || (set?.kind !== "array" && set?.kind !== "set")) continue;
-      for (const item of set.items) {
-        const file = owner.task.process.files.getRaw(evalInt(item) ?? -1);
-        if (file !== null) yield { asked: file, events };
-      }
-    }
-    return;
-  }
-  const [list] = shown?.kind === "struct" ? shown.fields : [];
-  const items = list?.kind === "array" ? list.items : [];
-  for (const item of items) {
-    const number = item.kind === "struct" ? field(item, "fd", 0) : null;
-    const mask = item.kind === "struct" ? field(item, "revents", 1) : null;
-    const file = owner.task.process.files.getRaw(number === null ? -1 : (evalInt(number) ?? -1));
-    const events = mask === null ? null : evalInt(mask);
-    if (file !== null && events !== null) yield { asked: file, events };
-  }
-}
-
 /** `[0]`. */
 function isZero(expr: Expr | undefined): boolean {
   const value = expr === undefined ? null : exitOf(expr);
   return value?.kind === "array" && value.items.length === 1 && evalInt(value.items[0] ?? NOTHING) === 0;
-}
-
-/** So much is on its way already that a buffer may be full. */
-function isFilling(sk: TcpSock, file: File, more: number): boolean {
-  const peer = peerOf(file);
-  const unread = peer instanceof SocketFile && peer.sk instanceof TcpSock ? peer.sk.unread : 0;
-  const pinned = (sk.opts.userlocks & SOCK_SNDBUF_LOCK) !== 0;
-  return sk.writeSeq - sk.sndUna + unread + more >= (pinned ? sk.sndbuf >> 2 : FILLING);
-}
-
-/** The kernel makes a receive buffer larger as the program reads (`tcp_rcv_space_adjust`): what was read at once fitted. */
-function widen(sk: TcpSock, bytes: number): void {
-  if (sk.receiveWindow >= bytes || (sk.opts.userlocks & SOCK_RCVBUF_LOCK) !== 0) return;
-  sk.rcvbuf = Math.max(sk.rcvbuf, Math.min(bytes * 4, RMEM_MAX));
-  tcpSendAck(sk);
 }

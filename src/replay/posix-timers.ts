@@ -27,9 +27,16 @@ export function namesForeignTimer({ task: { process } }: ReplayTask, { name, arg
   const [timer, flags] = args;
   if (!name.startsWith("timer_") || name === "timer_create" || timer === undefined) return false;
   const id = evalInt(timer) ?? -1;
+  const clock = process.posixTimers.get(id)?.clockId;
   const absolute = name === "timer_settime" && flags !== undefined && evalInt(flags) === TIMER_ABSTIME;
-  if (absolute && process.posixTimers.get(id)?.clockId !== ClockId.REALTIME) setForeign(process, id);
+  if ((absolute && clock !== ClockId.REALTIME) || isCpuClock(clock)) setForeign(process, id);
+  if (name === "timer_delete" && clock !== undefined) return false;
   return foreign.get(process)?.has(id) ?? false;
+}
+
+/** How much of the CPU a program has used is not told by its recording. */
+function isCpuClock(clock: number | undefined): boolean {
+  return clock === ClockId.PROCESS_CPUTIME_ID || clock === ClockId.THREAD_CPUTIME_ID || (clock ?? 0) < 0;
 }
 
 function setForeign(process: Process, id: number): void {

@@ -190,5 +190,32 @@ describe("inotify on a disk", () => {
     expect(replayText(silent).divergences.map(({ call }) => call)).toContain("read");
     const late = WATCHED.replace("epoll_wait(4, [], 8, 0) = 0\n7 epoll_wait(4, [{", "epoll_wait(4, [{");
     expect(replayText(`${late}7 epoll_wait(4, [{events=EPOLLOUT, data={u32=3, u64=3}}], 8, 0) = 1\n`).diverged).toBe(1);
+
+describe("an outside client's port", () => {
+  const LISTENING = `
+7 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
+7 bind(3, {sa_family=AF_INET, sin_port=htons(8080), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+7 listen(3, 8) = 0
+7 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
+`;
+  const accept = (fd: number): string =>
+    `7 accept4(3, {sa_family=AF_INET, sin_port=htons(40001), sin_addr=inet_addr("127.0.0.1")}, [16], SOCK_NONBLOCK) = ${fd}\n`;
+
+  test("may be used again when the program has closed its end", () => {
+    const { diverged } = replayText(`${LISTENING}${accept(4)}7 shutdown(4, SHUT_WR) = 0
+7 close(4) = 0
+${accept(4)}7 accept4(3, NULL, NULL, SOCK_NONBLOCK) = -1 EAGAIN
+`);
+    expect(diverged).toBe(0);
+  });
+
+  test("a reset behind the end of the stream", () => {
+    const { diverged } = replayText(`${LISTENING}${accept(4)}7 epoll_create1(0) = 5
+7 epoll_ctl(5, EPOLL_CTL_ADD, 4, {events=EPOLLIN|EPOLLRDHUP, data={u32=4, u64=4}}) = 0
+7 write(4, "answer", 6) = 6
+7 epoll_wait(5, [{events=EPOLLIN|EPOLLERR|EPOLLHUP|EPOLLRDHUP, data={u32=4, u64=4}}], 8, -1) = 1
+7 read(4, "", 100) = 0
+`);
+    expect(diverged).toBe(0);
   });
 });
