@@ -14,7 +14,7 @@ import { SUN_PATH_OFFSET } from "../kernel/net/unix/names.ts";
 import { UnixSock } from "../kernel/net/unix/unix-sock.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
 import { Af } from "../kernel/uapi/socket.ts";
-import { decodeEvent, decodeEvents, evalInt, field } from "../trace/abi/evaluate.ts";
+import { decodeEvent, decodeEvents, type EventValue, evalInt, field } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { tcpListenerOf } from "./addresses.ts";
@@ -289,8 +289,9 @@ class Subject {
   }
 }
 
-/** The events of a wait that had room for more; null for any other. */
-function allReported({ args, result }: CallRecord): readonly { readonly data: bigint }[] | null {
+/** The events of an epoll_wait that had room for more; null for any other call. */
+export function allReported({ name, args, result }: CallRecord): readonly EventValue[] | null {
+  if (!/^epoll_p?wait/.test(name)) return null;
   const [, array, room] = args;
   const value = evalInt(result?.values[0] ?? NOTHING);
   if ((result?.errnos[0] ?? null) !== null || value === null || array === undefined) return null;
@@ -298,7 +299,7 @@ function allReported({ args, result }: CallRecord): readonly { readonly data: bi
   return events === null || events.length >= (evalInt(room ?? NOTHING) ?? 0) ? null : events;
 }
 
-function dataOf({ dataHigh, dataLow }: Epitem): bigint {
+export function dataOf({ dataHigh, dataLow }: Epitem): bigint {
   return (BigInt(dataHigh >>> 0) << 32n) | BigInt(dataLow >>> 0);
 }
 

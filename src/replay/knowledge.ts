@@ -21,7 +21,7 @@ export const IGNORED: ReadonlySet<string> = new Set(
   setregid setresgid setresuid setreuid setsid setuid setxattr shmat shmctl shmdt shmget semctl semget semop
   stat statfs statx symlink symlinkat sync syncfs sysinfo syslog time times truncate umask umount2 uname
   unshare utime utimensat utimes ustat vhangup getitimer get_robust_list get_mempolicy migrate_pages move_pages
-  process_vm_readv process_vm_writev perf_event_open bpf`.split(/\s+/),
+  process_vm_readv process_vm_writev bpf`.split(/\s+/),
 );
 
 /** Calls that make or end tasks; the replay follows them, and their results are ids from outside. */

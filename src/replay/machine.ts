@@ -6,6 +6,8 @@ import { FdTable } from "../kernel/fs/fdtable.ts";
 import { Inode } from "../kernel/fs/file.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { Mm } from "../kernel/mm/mm.ts";
+import { InetSock } from "../kernel/net/inet/inet-sock.ts";
+import { SocketFile } from "../kernel/net/socket.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
 import { beginNewExec } from "../kernel/sched/exec.ts";
 import { doExit } from "../kernel/sched/exit.ts";
@@ -324,6 +326,9 @@ export class Machine {
     const file = files.getRaw(fd);
     const unnamed = file instanceof ExternalFile && (STDIO.includes(file.note) || file.note === "inherited");
     if (file === null || unnamed) this.putOutside(task, fd, expr.note, files.cloexec(fd));
+    else if (file instanceof SocketFile && file.sk instanceof InetSock && file.sk.num !== 0) {
+      this.ports.showOwn(expr, file, file.sk.num);
+    }
     this.see(task, fd);
   }
 
@@ -349,6 +354,8 @@ export class Machine {
   learnUsed(task: ReplayTask, record: CallRecord): void {
     if (record.result?.errnos[0] === "EBADF") return;
     const { files } = task.task.process;
+    // the event is read before the descriptor is looked up
+    if (record.name === "epoll_ctl" && record.result?.errnos[0] === "EFAULT") return;
     for (const fd of descriptorsNamed(record)) {
       if (fd < 0 || fd >= NOFILE || files.getRaw(fd) !== null || this.#seenOf(files).has(fd)) continue;
       this.putOutside(task, fd, "inherited", false);

@@ -69,7 +69,7 @@ export class Outside {
 
   /** A call that the model does not know is over. */
   unknown(owner: ReplayTask, record: CallRecord): void {
-    if (record.name === "io_uring_enter") this.#rings.entered(owner);
+    if (record.name === "io_uring_enter") this.#rings.entered(owner, this.#machine, this.#future);
   }
 
   /** Before a call takes effect: is its other end outside? */

@@ -61,7 +61,14 @@ export class PortMap {
     return port === null ? null : (this.#toModel.get(port) ?? port);
   }
 
-  /** A descriptor's note tells which port its socket has. @param port - the model's. */
+  /** The note of a descriptor shows which port its socket has: `3<UDP:[0.0.0.0:49981]>`. @param port - the model's. */
+  showOwn(expr: Expr, socket: object, port: number): void {
+    if (this.#shown.has(socket)) return;
+    const own = ownPort(expr);
+    if (own !== null) this.#show(own, port, socket);
+  }
+
+  /** The note of a connected socket tells more: the connection is one inside the recording. @param port - the model's. */
   know(expr: Expr, port: number): void {
     const ends = noteEnds(expr);
     if (ends === null) return;
@@ -155,6 +162,13 @@ function counterpart(child: Expr, others: readonly Expr[], index: number): Expr 
 export function portIn(expr: Expr): number | null {
   const found = childrenOf(expr).find(isPort);
   return found?.kind === "named" ? portOf(found) : null;
+}
+
+/** The first port of `7<TCP:[127.0.0.1:80]>`, `8<UDPv6:[[::1]:53->[::1]:4711]>`; null when the note tells none. */
+function ownPort(expr: Expr): number | null {
+  if (expr.kind !== "int" || expr.note === null) return null;
+  const found = /^(?:TCP|UDP)(?:v6)?:\[[^\]]*?(?:\]:|:)(\d+)(?:->|\]$)/u.exec(expr.note);
+  return found === null ? null : Number(found[1]);
 }
 
 /** The two ports of `7<TCP:[127.0.0.1:80->127.0.0.1:4711]>`; null when the note tells none. */

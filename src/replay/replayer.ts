@@ -286,10 +286,6 @@ export class Replayer {
       this.#unsupported(machine, owner, record);
       return;
     }
-    if (difference !== null && watchesDisk(record)) {
-      this.#unsupported(machine, owner, record);
-      return;
-    }
     if (difference !== null && isMachineFact(record)) {
       this.tally.count("assumed");
       return;
@@ -492,11 +488,6 @@ function isOthersRestart(owner: ReplayTask, record: CallRecord): boolean {
 
 function isFutex({ args }: CallRecord): boolean {
   return args[0]?.kind === "sym" && args[0].name.includes(" futex ");
-}
-
-/** An inotify watch on a path of the disk: what happens there is not followed, so the instance's events are not predicted. */
-function watchesDisk({ name, result }: CallRecord): boolean {
-  return name === "inotify_add_watch" && (result?.errnos[0] ?? null) === null;
 }
 
 /** Options whose values the kernel chooses by its own measure or by the machine's configuration. */

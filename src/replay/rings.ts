@@ -4,24 +4,75 @@
  * A ring lies in shared memory, so a recording does not show what is asked through it. A program that has entered a ring may
  * have added descriptors to its epolls, or changed what it asks of them: an event that the model does not have proves which.
  */
+import type { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import type { Eventpoll } from "../kernel/fs/eventpoll/eventpoll.ts";
 import type { File } from "../kernel/fs/file.ts";
 import { rbNext } from "../kernel/lib/rbtree.ts";
 import type { Process } from "../kernel/sched/process.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
+import { decodeEvents, evalInt } from "../trace/abi/evaluate.ts";
+import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall, WantedEvent } from "./active-call.ts";
+import { allReported, dataOf } from "./evidence.ts";
 import { known } from "./foresight.ts";
-import type { ReplayTask } from "./machine.ts";
+import type { Lookahead } from "./lookahead.ts";
+import type { Machine, ReplayTask } from "./machine.ts";
+import { firstFd, isSymbol, NOTHING } from "./records.ts";
 
+/** Higher data are no descriptors. */
+const FD_MAX = 1n << 20n;
 /** What a program asks for; ERR and HUP come unasked. */
 const ASKED = Epoll.IN | Epoll.OUT | Epoll.PRI | Epoll.RDHUP;
 
+/** Events that are looked at behind a submission. */
+const LOOK = 1000;
+
+/** Registrations that a call needs to have had its result: descriptors, and events that were reported. */
+function* usedBy({ name, args }: CallRecord): Generator<[number, number], void, undefined> {
+  if (name === "epoll_ctl") {
+    const fd = evalInt(args[2] ?? NOTHING);
+    if (fd !== null && !isSymbol(args[1], "EPOLL_CTL_ADD")) yield [fd, 0];
+  } else if (/^epoll_p?wait/.test(name) && args[1] !== undefined) {
+    for (const { events, data } of decodeEvents(args[1]) ?? []) if (data < FD_MAX) yield [Number(data), events];
+  }
+}
+
 export class RingRegistrations {
   readonly #users = new WeakSet<Process>();
+  /** Items that were registered through a ring. */
+  readonly #made = new WeakSet<Epitem>();
 
-  /** The process has submitted something through a ring. */
-  entered({ task }: ReplayTask): void {
-    this.#users.add(task.process);
+  /**
+   * The process has submitted something through a ring: registrations that the results up to its next submission need, and that
+   * no call has made.
+   */
+  entered(owner: ReplayTask, machine: Machine, future: Lookahead): void {
+    const { process } = owner.task;
+    this.#users.add(process);
+    const closed = new Set<number>();
+    let waited = false;
+    for (const event of future.ahead(LOOK)) {
+      if (event.kind !== "enter") continue;
+      const { call } = event;
+      const other = machine.tasks.get(call.task);
+      if (other === undefined || other.task.process.files !== process.files) continue;
+      if (call.name === "io_uring_enter") return;
+      const fd = firstFd(call);
+      if (call.name === "close" && fd !== null) closed.add(fd);
+      const epoll = fd === null || closed.has(fd) ? null : (process.files.getRaw(fd)?.epoll ?? null);
+      if (epoll === null || (call.result?.errnos[0] ?? null) !== null) continue;
+      for (const [watched, events] of usedBy(call)) {
+        if (!closed.has(watched)) this.#anticipate(owner, epoll, watched, events & ASKED);
+      }
+      const events = waited || call.task !== owner.id ? null : allReported(call);
+      if (events !== null) {
+        waited = true;
+        this.#silence(owner, epoll, (item) => {
+          return this.#made.has(item) ? (events.find(({ data }) => data === dataOf(item))?.events ?? 0) : -1;
+        });
+      }
+      if (call.name === "epoll_ctl") closed.add(evalInt(call.args[2] ?? NOTHING) ?? -1); // known from here on
+    }
   }
 
   /** @returns whether a registration was inferred or changed. */
@@ -31,20 +82,25 @@ export class RingRegistrations {
     if (epoll === null || events === null || !this.#users.has(owner.task.process)) return false;
     let changed = false;
     for (const event of events) changed = this.#register(owner, epoll, event) || changed;
-    return this.#silence(owner, epoll, events) || changed;
+    const reported = (item: Epitem): number => (events.some((event) => event.low === item.dataLow >>> 0) ? -1 : 0);
+    return this.#silence(owner, epoll, reported) || changed;
+  }
+
+  #anticipate(owner: ReplayTask, epoll: Eventpoll, fd: number, asked: number): void {
+    const file = watchable(owner, fd);
+    const item = file === null ? null : epoll.find(file, fd);
+    if (file !== null && item === null) this.#insert(owner, epoll, file, fd, asked);
+    else if (item !== null && item.dataLow >>> 0 === fd && (asked & ~item.events) !== 0) {
+      epoll.modify(owner.task, item, item.events | asked, item.dataLow, item.dataHigh);
+    }
   }
 
   #register(owner: ReplayTask, epoll: Eventpoll, event: WantedEvent): boolean {
-    const file = owner.task.process.files.getRaw(event.low);
-    // what cannot be asked cannot be watched, and an epoll among them might watch itself
-    if (file === null || file.epoll !== null || known(() => file.poll(owner.task, null), -1) === -1) return false;
+    const file = watchable(owner, event.low);
+    if (file === null) return false;
     const item = epoll.find(file, event.low);
     const asked = event.events & ASKED;
-    if (item === null) {
-      return (
-        epoll.insert(owner.task, file, event.low, asked | Epoll.ERR | Epoll.HUP, event.low, event.high, false) === 0
-      );
-    }
+    if (item === null) return this.#insert(owner, epoll, file, event.low, asked);
     if (item.dataLow >>> 0 !== event.low) return false;
     const mask = epoll.itemPoll(owner.task, item, null);
     if (mask >>> 0 === event.events && item.rdllink.list !== null) return false;
@@ -53,17 +109,31 @@ export class RingRegistrations {
     return epoll.modify(owner.task, item, wider, event.low, event.high) === 0;
   }
 
-  /** Items that would be reported as well, and were not, are no longer asked for. */
-  #silence(owner: ReplayTask, epoll: Eventpoll, events: readonly WantedEvent[]): boolean {
+  /** As libuv does, with the descriptor as datum. */
+  #insert(owner: ReplayTask, epoll: Eventpoll, file: File, fd: number, asked: number): boolean {
+    if (epoll.insert(owner.task, file, fd, asked | Epoll.ERR | Epoll.HUP, fd, 0, false) !== 0) return false;
+    const item = epoll.find(file, fd);
+    if (item !== null) this.#made.add(item);
+    return true;
+  }
+
+  /** What would be reported as well, and was not, is no longer asked for. @param reported - what of an item was. */
+  #silence(owner: ReplayTask, epoll: Eventpoll, reported: (item: Epitem) => number): boolean {
     let changed = false;
     for (let node = epoll.rbr.leftmost; node !== null; node = rbNext(node)) {
       const { owner: item } = node;
-      if (events.some((event) => event.low === item.dataLow >>> 0)) continue;
-      const mask = known(() => epoll.itemPoll(owner.task, item, null), 0);
+      const mask = known(() => epoll.itemPoll(owner.task, item, null), 0) & ~reported(item);
       if (mask === 0) continue;
       epoll.modify(owner.task, item, item.events & ~mask, item.dataLow, item.dataHigh);
       changed = true;
     }
     return changed;
   }
+}
+
+/** What cannot be asked cannot be watched, and an epoll that watches others might watch itself. */
+function watchable(owner: ReplayTask, fd: number): File | null {
+  const file = owner.task.process.files.getRaw(fd);
+  if (file === null || (file.epoll !== null && file.epoll.rbr.leftmost !== null)) return null;
+  return known(() => file.poll(owner.task, null), -1) === -1 ? null : file;
 }

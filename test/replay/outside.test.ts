@@ -190,6 +190,8 @@ describe("inotify on a disk", () => {
     expect(replayText(silent).divergences.map(({ call }) => call)).toContain("read");
     const late = WATCHED.replace("epoll_wait(4, [], 8, 0) = 0\n7 epoll_wait(4, [{", "epoll_wait(4, [{");
     expect(replayText(`${late}7 epoll_wait(4, [{events=EPOLLOUT, data={u32=3, u64=3}}], 8, 0) = 1\n`).diverged).toBe(1);
+  });
+});
 
 describe("an outside client's port", () => {
   const LISTENING = `
@@ -217,5 +219,31 @@ ${accept(4)}7 accept4(3, NULL, NULL, SOCK_NONBLOCK) = -1 EAGAIN
 7 read(4, "", 100) = 0
 `);
     expect(diverged).toBe(0);
+  });
+});
+
+describe("what a recording tells elsewhere", () => {
+  test("a note shows an ephemeral port before getsockname does", () => {
+    const { diverged, assumed } = replayText(`
+7 socket(AF_INET, SOCK_STREAM, IPPROTO_TCP) = 3
+7 bind(3, {sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+7 listen(3<TCP:[127.0.0.1:44031]>, 8) = 0
+7 getsockname(3<TCP:[127.0.0.1:44031]>, {sa_family=AF_INET, sin_port=htons(44031), sin_addr=inet_addr("127.0.0.1")}, [128 => 16]) = 0
+`);
+    expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 0 });
+  });
+
+  test("an event shows what was registered through a ring, and is then held to it", () => {
+    const SET_UP = `
+7 epoll_create1(0) = 3
+7 pipe2([4, 5], O_NONBLOCK) = 0
+7 io_uring_setup(256, {flags=0}) = 6
+7 io_uring_enter(6, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) = 1
+7 epoll_pwait(3, [], 8, 0, NULL, 8) = 0
+`;
+    const event = `7 epoll_pwait(3, [{events=EPOLLIN, data={u32=4, u64=4}}], 8, 0, NULL, 8) = 1\n`;
+    const { diverged, assumed } = replayText(`${SET_UP}7 write(5, "x", 1) = 1\n${event}`);
+    expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 0 });
+    expect(replayText(`${SET_UP}${event}`).diverged).toBe(1);
   });
 });
