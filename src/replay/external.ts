@@ -29,6 +29,11 @@ export class ExternalFile extends File {
     this.outside = outside;
   }
 
+  /** The model has one directory for all names that a recording makes. */
+  override namesBeginAt(task: Task): Inode {
+    return (this.flags & Open.DIRECTORY) === 0 ? this.inode : task.kernel.rootfs(task).cwd;
+  }
+
   override get link(): string {
     return this.note;
   }

@@ -78,7 +78,8 @@ function startOf(task: Task, dirfd: number, path: string): DirInode | number {
   if (fd === AT_FDCWD || path.startsWith("/")) return cwd;
   const file = task.process.files.getRaw(fd);
   if (file === null) return -Errno.EBADF;
-  return file.inode instanceof DirInode ? file.inode : -Errno.ENOTDIR;
+  const start = file.namesBeginAt(task);
+  return start instanceof DirInode ? start : -Errno.ENOTDIR;
 }
 
 /**

@@ -140,6 +140,11 @@ export abstract class File {
     throw new KernelBug("file: a description without an inode");
   }
 
+  /** What names relative to this description begin at, if it is a directory. */
+  namesBeginAt(_task: Task): Inode {
+    return this.inode;
+  }
+
   /** Text of the /proc/self/fd link. */
   abstract get link(): string;
 

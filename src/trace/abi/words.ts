@@ -9,6 +9,9 @@ import type { Word } from "./image.ts";
 import type { SymbolTable } from "./symbol-table.ts";
 import { fileTypes, modeBits, openAccessModes, openFlags, signals, socketFlags, socketTypes } from "./symbols.ts";
 
+/** Numbers beyond are not exact in a register of the model: of a narrow argument only its own bits count. */
+const INT64_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
+
 type Size = 1 | 2 | 4 | 8;
 
 /** A number in a cell of `size` bytes, printed by `print`. */
@@ -21,7 +24,10 @@ export function word(size: Size, signed: boolean, print: (value: bigint) => Expr
     signed,
     output: false,
     target: null,
-    toWord: (expr: Expr, enc: Encoder): Word => enc.word(entryOf(expr)),
+    toWord: (expr: Expr, enc: Encoder): Word => {
+      const given = enc.word(entryOf(expr));
+      return typeof given === "bigint" && size < 8 && (given > INT64_SAFE || given < -INT64_SAFE) ? truncate(given) : given;
+    },
     fromWord: (value: bigint, _dec: Decoder): Expr => print(truncate(value)),
   };
 }
