@@ -8,7 +8,7 @@ import { syscallTable } from "../syscalls/table.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { ActiveCall, type KnownCall } from "./active-call.ts";
-import { ExternalFile } from "./external.ts";
+import { ExternalFile, hasOwnContent } from "./external.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 import { NOTHING } from "./records.ts";
 
@@ -18,6 +18,8 @@ const TRANSFERS: ReadonlyMap<string, readonly [number, number, number]> = new Ma
   ["splice", [0, 2, 4]],
   ["copy_file_range", [0, 2, 4]],
 ]);
+/** What the side that the model knows may answer. */
+const MOVING: ReadonlySet<string> = new Set(["EAGAIN", "EPIPE", "EINTR"]);
 const PART = 1024 * 1024;
 const NO_BYTES = new Uint8Array(0);
 
@@ -27,10 +29,11 @@ export class DiskTransfer extends ActiveCall {
   readonly #count: number;
   readonly #reads: boolean;
 
-  /** @returns null for any other call, and between two files on disks. */
+  /** @returns null for any other call, between two files on disks, and for one that was refused whatever the two hold. */
   static of(machine: Machine, owner: ReplayTask, record: CallRecord): DiskTransfer | null {
     const places = TRANSFERS.get(record.name);
-    if (places === undefined) return null;
+    const errno = record.result?.errnos[0] ?? null;
+    if (places === undefined || (errno !== null && !MOVING.has(errno) && !errno.startsWith("ERESTART"))) return null;
     const [from, to, count] = places.map((index) => evalInt(record.args[index] ?? NOTHING) ?? -1) as [
       number,
       number,
@@ -82,5 +85,5 @@ export class DiskTransfer extends ActiveCall {
 
 function isOnDisk(owner: ReplayTask, fd: number): boolean {
   const file = owner.task.process.files.getRaw(fd);
-  return file instanceof ExternalFile && file.kind === "disk";
+  return file instanceof ExternalFile && hasOwnContent(file);
 }

@@ -58,6 +58,7 @@ function look(owner: ReplayTask, call: ActiveCall): Foresight {
   if (file === null) return "unknown";
   if (READS.has(name)) return foreseeRead(owner, call, file);
   if (WRITES.has(name)) return foreseeWrite(owner, call, file);
+  if (name === "splice" || name === "tee") return foreseeSplice(owner, call, file);
   return "unknown";
 }
 
@@ -131,6 +132,16 @@ function foreseeRead(owner: ReplayTask, call: ActiveCall, file: File): Foresight
     call.record.name === "read" || call.record.name === "recvfrom" ? evalInt(call.record.args[2] ?? NOTHING) : null;
   if (size === null) return value <= ready || isDatagram(file) ? "unknown" : "no";
   return value === Math.min(size, ready) ? "yes" : "no";
+}
+
+/** What was moved must have been there. */
+function foreseeSplice(owner: ReplayTask, call: ActiveCall, file: File): Foresight {
+  const { record, value } = call;
+  const ready = readableBytes(owner, file);
+  if (ready === null || call.errno !== null || value === null || value === 0) return "unknown";
+  const length = evalInt(record.args[record.name === "splice" ? 4 : 2] ?? NOTHING);
+  if (value > ready) return "no";
+  return length !== null && value === Math.min(length, ready) ? "yes" : "unknown";
 }
 
 function isDatagram(file: File): boolean {

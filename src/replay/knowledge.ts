@@ -66,7 +66,7 @@ export const CONTENT: ReadonlySet<string> = new Set(
 /** Calls that take from somebody else: they may sleep, and take what is there when they end rather than when they begin. */
 export const CONSUMERS: ReadonlySet<string> = new Set(
   `accept accept4 epoll_wait epoll_pwait epoll_pwait2 poll ppoll pselect6 read readv recvfrom recvmmsg recvmsg select
-  pause preadv preadv2 rt_sigsuspend rt_sigtimedwait wait4 waitid`.split(/\s+/),
+  pause preadv preadv2 rt_sigsuspend rt_sigtimedwait splice tee wait4 waitid`.split(/\s+/),
 );
 
 /**

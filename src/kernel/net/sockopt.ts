@@ -214,6 +214,8 @@ export function skSetsockopt(task: Task, sk: Sock, option: number, addr: number,
     case So.SELECT_ERR_QUEUE:
       sk.ownOptions().selectErrQueue = on;
       return 0;
+    case So.DETACH_FILTER:
+      return -Errno.ENOENT; // nobody can have attached one
     default:
       if (option < 1 || option > LAST_OPTION) return -Errno.ENOPROTOOPT;
       throw new Unmodelled(`setsockopt(SOL_SOCKET, ${option})`);
@@ -317,6 +319,8 @@ function value(sk: Sock, option: number): number {
       return putMeminfo(sk);
     case So.INCOMING_NAPI_ID:
       return putInt(0); // loopback has no queue of its own
+    case So.DETACH_FILTER:
+      return -Errno.ENOPROTOOPT;
     default:
       if (option < 1 || option > LAST_OPTION) return -Errno.ENOPROTOOPT;
       throw new Unmodelled(`getsockopt(SOL_SOCKET, ${option})`);

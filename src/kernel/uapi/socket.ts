@@ -60,6 +60,7 @@ export const So = {
   PRIORITY: 12,
   LINGER: 13,
   BSDCOMPAT: 14,
+  DETACH_FILTER: 27,
   REUSEPORT: 15,
   PASSCRED: 16,
   PEERCRED: 17,

@@ -150,7 +150,16 @@ function optionOut(arg: (index: number) => number | null): WordType {
     decode: (bytes) => str(bytes.slice()),
   };
   const sized = orBytes(block, (enc) => enc.argValue(4) ?? 0);
-  return pointer({ ...sized, extent: (dec) => Math.min(block.extent(dec), length(dec)) }, "out");
+  return pointer(
+    {
+      ...sized,
+      extent: (dec) => Math.min(block.extent(dec), length(dec)),
+      // a number that was cut off is shown as its bytes
+      decode: (bytes, dec) =>
+        length(dec) > 0 && length(dec) < 4 ? str(bytes.slice(0, length(dec))) : block.decode(bytes, dec),
+    },
+    "out",
+  );
 }
 
 /** The words behind recvmmsg's result: the time that is left. */

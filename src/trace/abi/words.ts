@@ -26,7 +26,9 @@ export function word(size: Size, signed: boolean, print: (value: bigint) => Expr
     target: null,
     toWord: (expr: Expr, enc: Encoder): Word => {
       const given = enc.word(entryOf(expr));
-      return typeof given === "bigint" && size < 8 && (given > INT64_SAFE || given < -INT64_SAFE) ? truncate(given) : given;
+      return typeof given === "bigint" && size < 8 && (given > INT64_SAFE || given < -INT64_SAFE)
+        ? truncate(given)
+        : given;
     },
     fromWord: (value: bigint, _dec: Decoder): Expr => print(truncate(value)),
   };

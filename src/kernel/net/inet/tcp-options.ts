@@ -72,6 +72,8 @@ export class TcpOptions {
   fastopen = 0;
   thinLinear = false;
   fastopenNoCookie = false;
+  /** Each receive tells how much is left. */
+  inq = false;
   txDelay = 0;
   /** Bytes; all bits set for no limit. */
   notsentLowat = 0xffff_ffff;
@@ -209,7 +211,7 @@ function setSwitch(sk: TcpSock, opts: TcpOptions, option: number, value: number)
       opts.fastopenNoCookie = on;
       return 0;
     case TcpOpt.INQ:
-      if (on) throw new Unmodelled("TCP_INQ");
+      opts.inq = on;
       return 0;
     default:
       return 0;
@@ -317,8 +319,9 @@ function tcpOptionValue(sk: TcpSock, option: number): number | null {
       return opts.txDelay;
     case TcpOpt.THIN_DUPACK:
     case TcpOpt.FASTOPEN_CONNECT:
-    case TcpOpt.INQ:
       return 0;
+    case TcpOpt.INQ:
+      return Number(opts.inq);
     default:
       if (option < 1 || option > LAST_OPTION) return null;
       throw new Unmodelled(`getsockopt(IPPROTO_TCP, ${option})`);

@@ -6,8 +6,9 @@
 import type { IovIter } from "../../mm/iov-iter.ts";
 import { type Task, TaskState } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
-import { Msg } from "../../uapi/socket.ts";
+import { Msg, SOL_TCP } from "../../uapi/socket.ts";
 import type { MsgHdr } from "../msghdr.ts";
+import { putCmsg } from "../scm.ts";
 import type { SkBuff } from "../skbuff.ts";
 import { interruptedErrno, RCV_SHUTDOWN, SkState, SockCall } from "../sock.ts";
 import { tcpCleanupRbuf } from "./tcp-output.ts";
@@ -18,6 +19,7 @@ import { tcpRecvError } from "./tcp-zerocopy.ts";
 const { CLOSE, LISTEN } = SkState;
 /** The loop has nothing to copy just now. */
 const NOTHING = -2;
+const TCP_CM_INQ = 36;
 const ONE_BYTE = new Uint8Array(1);
 
 /**
@@ -78,11 +80,20 @@ class RecvState extends SockCall {
 }
 
 function section(state: RecvState, task: Task): number {
-  const { sk } = state;
+  const { sk, msg } = state;
   sk.lock();
   const result = recvLocked(state, task);
   sk.unlock();
+  if (result >= 0 && msg !== null && sk.tcpOpts.inq) putInq(sk, task, msg);
   return result;
+}
+
+/** `tcp_inq_hint`: what is left to read, and 1 behind a FIN, so that the program goes on. */
+function putInq(sk: TcpSock, task: Task, msg: MsgHdr): void {
+  const left = sk.rcvNxt - sk.copiedSeq;
+  const data = new Uint8Array(4);
+  new DataView(data.buffer).setInt32(0, left === 0 && sk.done ? 1 : left, true);
+  putCmsg(task, msg, SOL_TCP, TCP_CM_INQ, data);
 }
 
 function recvLocked(state: RecvState, task: Task): number {
