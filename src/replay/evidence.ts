@@ -274,7 +274,8 @@ class Subject {
   #askWait(other: ReplayTask, watcher: File, record: CallRecord): Testimony {
     const events = allReported(record);
     if (events === null) return "nothing";
-    for (const file of [this.#file, this.#peer]) {
+    // what goes into a connection comes out at its other end
+    for (const file of this.#peer === null ? [this.#file] : [this.#peer]) {
       if (file === null || file.fEp === null) continue;
       for (const item of file.fEp) {
         if (item.ep.file !== watcher || !(item instanceof Epitem)) continue;

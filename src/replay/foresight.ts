@@ -52,7 +52,7 @@ function look(owner: ReplayTask, call: ActiveCall): Foresight {
   const file = firstFile(owner, call.record);
   if (file instanceof ExternalFile) return "unknown";
   if (ACCEPTS.has(name)) return file === null ? "yes" : foreseeTaking(owner, call, file);
-  if (descriptors.length > 0) return "yes";
+  if (descriptors.length > 0 && !READS.has(name)) return "yes";
   if (name.startsWith("epoll_")) return foreseeEpoll(owner, call, file);
   if (name === "close") return (file === null) === (call.errno === "EBADF") ? "yes" : "no";
   if (file === null) return "unknown";

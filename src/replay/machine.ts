@@ -21,6 +21,7 @@ import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { ExternalFile } from "./external.ts";
 import { InheritedNumbers } from "./inherited.ts";
+import { FileLimits } from "./limits.ts";
 import { endStatus, isDoomed } from "./pids.ts";
 import { PortMap } from "./ports.ts";
 import { descriptorsNamed } from "./records.ts";
@@ -45,6 +46,8 @@ export class ReplayTask {
   active: ActiveCall | null = null;
   /** Its exit_group, once entered: its process closes its descriptors from then on, at the latest when its end is shown. */
   exiting: CallRecord | null = null;
+  /** Its execve, once entered, until it has taken effect: close-on-exec descriptors go before it returns. */
+  execing: CallRecord | null = null;
   /** Some line is its own. A child that the tracer does not follow shows only in what its parent sees of it. */
   shown = false;
   /** A line has shown the signal mask, or the one that it was inherited from. */
@@ -72,6 +75,7 @@ export class Machine {
   readonly ports: PortMap = new PortMap();
   /** Numbers of all tasks that the recording has shown, gone ones too. */
   readonly pids: Set<number> = new Set();
+  readonly limits: FileLimits = new FileLimits(NOFILE);
   /** Signals whose action some line has shown, in a family of processes. */
   readonly #actionsKnown = new WeakMap<Process, Set<number>>();
   /** Some content of the recording is not known. */
@@ -170,6 +174,7 @@ export class Machine {
     const child = new Process(this.#pid(id), process, files, this.#space.mm, process.user);
     if (hasFlag(call.args, "CLONE_SIGHAND")) child.shareSighand(process);
     this.#actionsKnown.set(child, this.actionsKnown(parent));
+    this.limits.inherit(child, process);
     this.#inherit(this.#adopt(id, child), parent);
   }
 
@@ -186,7 +191,9 @@ export class Machine {
   }
 
   /** execve has succeeded: the table is the process's own, and close-on-exec descriptors are gone. */
-  exec(task: ReplayTask): void {
+  exec(task: ReplayTask, record: CallRecord): void {
+    if (task.execing === null && record.entryLine !== null) return; // has taken effect already
+    task.execing = null;
     const { process } = task.task;
     const before = process.files;
     beginNewExec(process);
@@ -203,11 +210,18 @@ export class Machine {
   }
 
   /**
-   * Lets a process that is about to end close its descriptors now.
+   * Lets a process that is about to end, or to become another program, close its descriptors now.
    *
    * @param asker - it is in a call, so its own process is still there. @returns whether there was one.
    */
   hurryExit(asker: ReplayTask): boolean {
+    for (const owner of this.tasks.values()) {
+      const { execing } = owner;
+      if (execing === null || execing.phase === "entered" || owner.task.process === asker.task.process) continue;
+      if ((execing.result?.errnos[0] ?? null) !== null) continue;
+      this.exec(owner, execing);
+      return true;
+    }
     let process: Process | null = null;
     let doomed = false;
     for (const owner of this.tasks.values()) {

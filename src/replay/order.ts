@@ -241,7 +241,7 @@ export class Order {
     const { record, descriptors, owner } = call;
     if (descriptors.length === 0) return;
     const from = record.name === "fcntl" ? (evalInt(record.args[2] ?? NOTHING) ?? 0) : 0;
-    if (call.progress !== "idle") this.#machine.allocated(owner, descriptors);
+    if (call.progress === "returned") this.#machine.allocated(owner, descriptors);
     else if (this.#machine.inferInherited(owner, record, descriptors, from)) call.inferred = true;
   }
 

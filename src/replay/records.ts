@@ -3,7 +3,7 @@
  */
 import type { File } from "../kernel/fs/file.ts";
 import { rbNext } from "../kernel/lib/rbtree.ts";
-import { evalInt, field } from "../trace/abi/evaluate.ts";
+import { evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
 import { signature } from "../trace/abi/index.ts";
 import type { Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
@@ -24,12 +24,6 @@ export function noteOf(expr: Expr): string | null {
 
 export function isSymbol(expr: Expr | undefined, name: string): boolean {
   return expr?.kind === "sym" && expr.name === name;
-}
-
-/** `rlim_cur` of `{rlim_cur=1024, rlim_max=4*1024}`; null for NULL and for no limit. */
-export function softLimit(expr: Expr | undefined): number | null {
-  const limit = expr?.kind === "struct" ? field(expr, "rlim_cur", 0) : null;
-  return limit === null ? null : evalInt(limit);
 }
 
 /** `O_CLOEXEC`, `SFD_CLOEXEC|SFD_NONBLOCK` ... */
@@ -96,6 +90,7 @@ export function newDescriptors(record: CallRecord): number[] {
   const value = result?.values[0];
   const ret = value === undefined ? null : evalInt(value);
   if (ret === null || ret < 0) return [];
+  if (name === "recvmsg") return descriptorsPassed(args[1]);
   if (name === "pipe" || name === "pipe2" || name === "socketpair") {
     const pair = args[name === "socketpair" ? 3 : 0];
     return pair?.kind === "array" ? pair.items.map((item) => evalInt(item) ?? 0) : [];
@@ -103,6 +98,19 @@ export function newDescriptors(record: CallRecord): number[] {
   const duplicates =
     name === "dup" || (name === "fcntl" && args[1]?.kind === "sym" && args[1].name.startsWith("F_DUPFD"));
   return duplicates || GIVES_FD.has(name) || OPENS.has(name) ? [ret] : [];
+}
+
+/** The numbers that SCM_RIGHTS gave in a `struct msghdr`. */
+function descriptorsPassed(header: Expr | undefined): number[] {
+  const message = header === undefined ? null : exitOf(header);
+  const control = message?.kind === "struct" ? field(message, "msg_control", -1) : null;
+  const fds: number[] = [];
+  for (const item of control?.kind === "array" ? control.items : []) {
+    const rights = item.kind === "struct" && isSymbol(field(item, "cmsg_type", -1) ?? undefined, "SCM_RIGHTS");
+    const data = rights ? field(item, "cmsg_data", -1) : null;
+    if (data?.kind === "array") fds.push(...data.items.map((fd) => evalInt(fd) ?? 0));
+  }
+  return fds;
 }
 
 /** The descriptors that a call names outside its arrays: its first argument, and what an epoll_ctl or a splice is about. */

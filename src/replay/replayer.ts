@@ -23,7 +23,7 @@ import { WatchCall } from "./disk-watch.ts";
 import { ExternalFile, hasOwnContent } from "./external.ts";
 import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, NAMED_BY_PATH, OPENS, STAMP_ERROR_NS } from "./knowledge.ts";
 import { Lookahead, type TraceEvent } from "./lookahead.ts";
-import { Machine, NOFILE, type ReplayTask } from "./machine.ts";
+import { Machine, type ReplayTask } from "./machine.ts";
 import { NumberCall } from "./number-call.ts";
 import { OpenCall } from "./open-call.ts";
 import { Order } from "./order.ts";
@@ -40,7 +40,6 @@ import {
   NOTHING,
   noteOf,
   pathOf,
-  softLimit,
 } from "./records.ts";
 import { ReuseportChooser } from "./reuseport.ts";
 import { followSignal, followSigreturn, learnInherited, leaveCallMask, noteLooked } from "./signals.ts";
@@ -84,6 +83,8 @@ export class Replayer {
   readonly #outside = new WeakSet<File>();
   /** Calls whose new numbers have shown inherited descriptors, and which were counted as assumed. */
   readonly #numbersAssumed = new WeakSet<CallRecord>();
+  /** What options of the recorded machine are, by option and by the model's value. */
+  readonly #facts = new Map<string, string>();
   /** The latest line of each process that shows a signal. */
   readonly #signalLines = new WeakMap<Process, number>();
 
@@ -172,12 +173,14 @@ export class Replayer {
     const owner = machine.task(record.task);
     const { name } = record;
     this.#explain(owner, false);
+    owner.execing = null;
     if (owner.active !== null) this.#order?.abandon(owner.active);
     owner.active = null;
     leaveCallMask(owner);
     if (LIFECYCLE.has(name)) {
       if (name.startsWith("clone") || name.endsWith("fork")) machine.spawn(owner, record);
       else if (name === "exit_group" || name === "exit") machine.beginExit(owner, record);
+      else if (name.startsWith("exec")) owner.execing = record;
       this.#order?.recheck();
       return;
     }
@@ -287,7 +290,7 @@ export class Replayer {
       return;
     }
     if (difference !== null && isMachineFact(record)) {
-      this.tally.count("assumed");
+      this.tally.count(this.#isKnownFact(record, difference) ? "agreed" : "assumed");
       return;
     }
     if (this.#guessed(owner, record) || (difference !== null && namesGroup(record))) {
@@ -338,6 +341,15 @@ export class Replayer {
     this.#keepNumber(machine, owner, record, outside);
   }
 
+  /** Whether an earlier line has shown that this machine has the recorded value where the model has its own. */
+  #isKnownFact({ args }: CallRecord, { recorded, predicted }: Difference): boolean {
+    const [, level, option] = args;
+    const key = `${level === undefined ? "" : printExpr(level)} ${option === undefined ? "" : printExpr(option)} ${predicted}`;
+    if (this.#facts.get(key) === recorded) return true;
+    this.#facts.set(key, recorded);
+    return false;
+  }
+
   /** F_GETFL of an inherited descriptor: its flags are a guess. */
   #guessed(owner: ReplayTask, record: CallRecord): boolean {
     if (record.name !== "fcntl" || !isSymbol(record.args[1], "F_GETFL")) return false;
@@ -366,12 +378,15 @@ export class Replayer {
     }
     followGroup(machine, owner, record);
     if (LIFECYCLE.has(name)) {
-      if (name.startsWith("exec") && (record.result?.errnos[0] ?? null) === null) machine.exec(owner);
+      if (name.startsWith("exec") && (record.result?.errnos[0] ?? null) === null) machine.exec(owner, record);
       this.tally.count("ignored");
       return;
     }
     if (LIMITS.has(name)) {
-      this.tally.count(this.#limit(owner, record));
+      const found = machine.limits.follow(owner.task.process, record);
+      if (found === null) this.tally.count("agreed");
+      else if (typeof found === "string") this.tally.count(found);
+      else this.#diverged(record, found);
       return;
     }
     if (IGNORED.has(name) || NAMED_BY_PATH.has(name) || this.#isContent(owner, record)) this.tally.count("ignored");
@@ -383,17 +398,6 @@ export class Replayer {
     if (difference === null) this.tally.count("agreed");
     else if (difference === "unknown") this.tally.count("assumed");
     else this.#diverged(record, difference);
-  }
-
-  /** RLIMIT_NOFILE decides about EMFILE: the recording tells the inherited limit, and each change of it. */
-  #limit(owner: ReplayTask, record: CallRecord): "assumed" | "ignored" {
-    const index = record.name === "prlimit64" ? 1 : 0;
-    const failed = (record.result?.errnos[0] ?? null) !== null;
-    if (failed || !isSymbol(record.args[index], "RLIMIT_NOFILE")) return "ignored";
-    const { files } = owner.task.process;
-    const limit = softLimit(record.args[index + 1]) ?? softLimit(record.args[index + 2]);
-    if (limit !== null) files.nofile = Math.min(limit, NOFILE);
-    return "assumed";
   }
 
   /** A descriptor that an unknown call gave still takes its number. */
