@@ -84,6 +84,8 @@ export class ActiveCall {
   learnt = false;
   /** A read that is to find no more than this: the rest had not arrived. */
   limit: number | null = null;
+  /** A write of an eventfd that is held until a read tells whether it has counted it. */
+  awaitsSum = false;
   /** It was given the recorded events although their order is not possible. */
   disorder = false;
   #encoded: EncodedCall | null = null;

@@ -12,6 +12,7 @@ import { TaskState } from "../kernel/sched/task.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { learnPort } from "./arrivals.ts";
+import { findSum, waitsForSum } from "./eventfd-sums.ts";
 import {
   excludes,
   isReportedFirst,
@@ -84,7 +85,10 @@ export class Order {
   }
 
   #mustWait(call: ActiveCall): boolean {
-    return mustWait(this.#machine, this.#future, call, [...this.#dozing, ...this.#held]);
+    const pending = [...this.#dozing, ...this.#held];
+    if (mustWait(this.#machine, this.#future, call, pending)) return true;
+    call.awaitsSum = waitsForSum(this.#machine, this.#future, call);
+    return call.awaitsSum;
   }
 
   /** Whether later results show that a call which takes has not taken yet. */
@@ -174,6 +178,7 @@ export class Order {
   /** One held call takes effect, if its time has come. */
   #release(): boolean {
     for (const call of [...this.#held]) {
+      if (call.awaitsSum) continue;
       const foresight = this.#foresee(call);
       if (foresight === "no" || (call.isConsumer && foresight === "unknown" && !call.isQuestion)) continue;
       if (call.isPartial) continue;
@@ -187,6 +192,7 @@ export class Order {
 
   /** A call ends: brings it there, if the model can. */
   finish(call: ActiveCall, ns: number | null): void {
+    if (call.progress === "idle" || call.progress === "sleeping") this.#addUp(call);
     const wasHeld = this.#held.delete(call);
     if (call.progress === "idle") {
       if (wasHeld && !call.isConsumer) this.#advance(ns);
@@ -212,6 +218,21 @@ export class Order {
     if (this.#isWrong(call) && this.outside.explain(call)) this.#retry(call);
     while (this.#isWrong(call) && this.#machine.hurryExit(call.owner)) this.#retry(call);
     this.#dozing.delete(call);
+    this.recheck();
+  }
+
+  /** An end of a read or a write of an eventfd may tell which writes the read has counted. */
+  #addUp(call: ActiveCall): void {
+    const found = findSum(this.#machine, call, this.#held);
+    if (found === null) return;
+    for (const write of found.writes) if (this.#held.delete(write)) this.start(write);
+    const { read } = found;
+    if (read.progress === "idle") {
+      this.#held.delete(read);
+      this.start(read);
+    } else read.settle();
+    for (const other of this.#held)
+      if (other.awaitsSum) other.awaitsSum = waitsForSum(this.#machine, this.#future, other);
     this.recheck();
   }
 
