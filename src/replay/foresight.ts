@@ -49,6 +49,7 @@ function look(owner: ReplayTask, call: ActiveCall): Foresight {
   const { descriptors } = call;
   // An accept that sleeps has its number already: Linux takes it before it waits.
   if (descriptors.length > 0 && call.progress !== "sleeping" && !areNext(owner, call, descriptors)) return "no";
+  if (name === "wait4") return foreseeWait(owner, call);
   const file = firstFile(owner, call.record);
   if (file instanceof ExternalFile) return "unknown";
   if (ACCEPTS.has(name)) return file === null ? "yes" : foreseeTaking(owner, call, file);
@@ -71,6 +72,14 @@ function areNext(owner: ReplayTask, call: ActiveCall, descriptors: readonly numb
     from = fd + 1;
   }
   return true;
+}
+
+/** A wait for any child finds the oldest that has ended. */
+function foreseeWait(owner: ReplayTask, call: ActiveCall): Foresight {
+  const { value, record } = call;
+  if (value === null || value <= 0 || evalInt(record.args[0] ?? NOTHING) !== -1) return "unknown";
+  for (const child of owner.task.process.children) if (child.zombie) return child.tgid === value ? "yes" : "no";
+  return "unknown";
 }
 
 function foreseeEpoll(owner: ReplayTask, call: ActiveCall, file: File | null): Foresight {

@@ -27,6 +27,7 @@ import { STAMP_ERROR_NS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 import { Outside } from "./outside.ts";
+import { standsBefore, standsBehind } from "./pipe-order.ts";
 import { QueueOrder } from "./queue-order.ts";
 import { filesAsked, firstFile, NOTHING } from "./records.ts";
 import { isWatchedBy, reaches } from "./relations.ts";
@@ -88,7 +89,7 @@ export class Order {
     const pending = [...this.#dozing, ...this.#held];
     if (mustWait(this.#machine, this.#future, call, pending)) return true;
     call.awaitsSum = waitsForSum(this.#machine, this.#future, call);
-    return call.awaitsSum;
+    return call.awaitsSum || standsBehind(this.#machine, this.#future, call);
   }
 
   /** Whether later results show that a call which takes has not taken yet. */
@@ -195,6 +196,7 @@ export class Order {
     if (call.progress === "idle" || call.progress === "sleeping") this.#addUp(call);
     const wasHeld = this.#held.delete(call);
     if (call.progress === "idle") {
+      if (wasHeld) this.#letWriteFirst(call);
       if (wasHeld && !call.isConsumer) this.#advance(ns);
       const mayDiffer = this.#othersWait || call.isConsumer;
       if (mayDiffer && this.#foresee(call) === "no") this.#demand(call);
@@ -219,6 +221,15 @@ export class Order {
     while (this.#isWrong(call) && this.#machine.hurryExit(call.owner)) this.#retry(call);
     this.#dozing.delete(call);
     this.recheck();
+  }
+
+  /** Writes into the same pipe whose bytes are read before those of this one. */
+  #letWriteFirst(call: ActiveCall): void {
+    let other = standsBefore(this.#machine, this.#future, call, this.#held);
+    while (other !== null) {
+      this.#begin(other);
+      other = standsBefore(this.#machine, this.#future, call, this.#held);
+    }
   }
 
   /** An end of a read or a write of an eventfd may tell which writes the read has counted. */
@@ -410,6 +421,7 @@ function isRelated(call: ActiveCall, other: ActiveCall): boolean {
 function isAvailable(call: ActiveCall): boolean {
   if (call.isQuestion) return false;
   const { owner } = call;
+  if (call.record.name === "wait4") return owner.task.process.children.some((child) => child.zombie);
   const file = firstFile(owner, call.record);
   if (file === null || owner.task.state !== TaskState.RUNNING) return false;
   if (file.epoll !== null) return hasEvents(owner, file.epoll);

@@ -186,3 +186,71 @@ describe("an eventfd that several write to while it is read", () => {
     expect(replayText(racing(4, 6)).divergences.map(({ call }) => call)).toEqual(["read"]);
   });
 });
+
+const FORK = "clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD, child_tidptr=0x7f00)";
+
+describe("writes into a pipe that overlap", () => {
+  const racing = (first: string, second: string): string => `
+1 pipe2([3, 4], 0) = 0
+1 ${FORK} = 2
+1 ${FORK} = 3
+2 write(4, "aa", 2 <unfinished ...>
+3 write(4, "bb", 2 <unfinished ...>
+2 <... write resumed>) = 2
+3 <... write resumed>) = 2
+1 read(3, "${first}", 2) = 2
+1 read(3, "${second}", 2) = 2
+`;
+
+  test("went in as they are read", () => {
+    expect(replayText(racing("aa", "bb")).diverged).toBe(0);
+    expect(replayText(racing("bb", "aa")).diverged).toBe(0);
+    expect(replayText(racing("bb", "bb")).divergences.map(({ call }) => call)).toEqual(["read"]);
+  });
+
+  test("a read that got less came before the other one", () => {
+    const { diverged } = replayText(`
+1 pipe2([3, 4], 0) = 0
+1 ${FORK} = 2
+1 ${FORK} = 3
+2 write(4, "aa", 2 <unfinished ...>
+3 write(4, "bb", 2 <unfinished ...>
+1 read(3,  <unfinished ...>
+2 <... write resumed>) = 2
+1 <... read resumed>"aa", 100) = 2
+3 <... write resumed>) = 2
+1 read(3, "bb", 100) = 2
+`);
+    expect(diverged).toBe(0);
+  });
+});
+
+describe("a wait for any child", () => {
+  const waits = (found: number): string => `
+1 ${FORK} = 2
+1 ${FORK} = 3
+3 exit_group(0) = ?
+3 +++ exited with 0 +++
+1 wait4(-1,  <unfinished ...>
+2 exit_group(0) = ?
+2 +++ exited with 0 +++
+1 <... wait4 resumed>NULL, WNOHANG, NULL) = ${found}
+1 wait4(-1, NULL, WNOHANG, NULL) = ${5 - found}
+`;
+
+  test("finds the oldest that has ended by then", () => {
+    expect(replayText(waits(2)).diverged).toBe(0);
+    expect(replayText(waits(3)).diverged).toBe(0);
+  });
+
+  test("finds no younger one when the older one had ended before", () => {
+    const { divergences } = replayText(`
+1 ${FORK} = 2
+1 ${FORK} = 3
+2 +++ exited with 0 +++
+3 +++ exited with 0 +++
+1 wait4(-1, NULL, WNOHANG, NULL) = 3
+`);
+    expect(divergences.map(({ call }) => call)).toEqual(["wait4"]);
+  });
+});

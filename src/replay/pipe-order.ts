@@ -1,0 +1,85 @@
+/**
+ * In which order did writes that overlap go into a pipe?
+ *
+ * What is read later tells: a write is held while other bytes are read at the place where its own would stand.
+ */
+import type { File } from "../kernel/fs/file.ts";
+import { PipeFile } from "../kernel/fs/pipe.ts";
+import { Open } from "../kernel/uapi/fcntl.ts";
+import { evalInt } from "../trace/abi/evaluate.ts";
+import type { CallRecord } from "../trace/pairs.ts";
+import type { ActiveCall } from "./active-call.ts";
+import { readableBytes } from "./foresight.ts";
+import type { Lookahead } from "./lookahead.ts";
+import type { Machine } from "./machine.ts";
+import { firstFile, NOTHING } from "./records.ts";
+
+const LOOK = 400;
+const READS_MAX = 8;
+
+/** Whether what is read at the place of this write, if it went into the pipe now, is somebody else's. */
+export function standsBehind(machine: Machine, future: Lookahead, call: ActiveCall): boolean {
+  const pipe = pipeOf(call);
+  const { value, record, owner } = call;
+  const [, text] = record.args;
+  if (pipe === null || value === null || value <= 0 || text?.kind !== "str") return false;
+  const unread = readableBytes(owner, pipe);
+  if (unread === null) return false;
+  let at = -unread;
+  const reads = [...readsOf(machine, future, pipe)];
+  // which of several readers came first is open itself
+  if (reads.some(({ task }) => task !== reads[0]?.task)) return false;
+  for (const read of reads) {
+    const length = evalInt(read.result?.values[0] ?? NOTHING);
+    const [, shown] = read.args;
+    if (length === null || length <= 0 || shown?.kind !== "str") continue;
+    for (let place = Math.max(0, -at); place < Math.min(length, shown.bytes.length) && at + place < value; place += 1) {
+      if (at + place >= text.bytes.length) break;
+      if (shown.bytes[place] !== text.bytes[at + place]) return true;
+    }
+    at += length;
+    // a read that got less than it asked for has emptied the pipe
+    const asked = evalInt(read.args[2] ?? NOTHING);
+    if (at <= 0 && asked !== null && length < asked && (pipe.flags & Open.DIRECT) === 0) return true;
+    if (at >= value) return false;
+  }
+  return false;
+}
+
+/** The pipe that a write goes into. */
+function pipeOf({ owner, record }: ActiveCall): File | null {
+  const file = record.name === "write" ? firstFile(owner, record) : null;
+  return file instanceof PipeFile ? file : null;
+}
+
+/** Reads of the pipe that have not taken their bytes yet: those under way, and those that come. */
+function* readsOf(machine: Machine, future: Lookahead, pipe: File): Generator<CallRecord, void, undefined> {
+  for (const { active } of machine.tasks.values()) {
+    if (active === null || active.record.name !== "read" || active.progress === "returned") continue;
+    if (firstFile(active.owner, active.record)?.inode === pipe.inode) yield active.record;
+  }
+  let count = 0;
+  for (const event of future.ahead(LOOK)) {
+    if (count === READS_MAX) return;
+    if (event.kind !== "enter" || event.call.name !== "read") continue;
+    const reader = machine.tasks.get(event.call.task);
+    if (reader === undefined || firstFile(reader, event.call)?.inode !== pipe.inode) continue;
+    count += 1;
+    yield event.call;
+  }
+}
+
+/** Of the calls that wait, a write into the same pipe whose bytes are read next. */
+export function standsBefore(
+  machine: Machine,
+  future: Lookahead,
+  call: ActiveCall,
+  held: Iterable<ActiveCall>,
+): ActiveCall | null {
+  const pipe = pipeOf(call);
+  if (pipe === null || !standsBehind(machine, future, call)) return null;
+  for (const other of held) {
+    if (other !== call && pipeOf(other)?.inode === pipe.inode && !standsBehind(machine, future, other)) return other;
+  }
+  return null;
+}
