@@ -19,6 +19,9 @@ const READS: ReadonlySet<string> = new Set("read readv recv recvfrom recvmsg".sp
 const WAITS = /^epoll_p?wait|^p?poll$|select/;
 const MSG_PEEK = 2;
 
+/** More than this does not wait in any receive buffer (`tcp_rmem[2]`): a longer read is a mistake. */
+const ARRIVAL_MAX = 6 * 1024 * 1024;
+
 /** Something that came in by one connection, all at once as far as anybody can tell. */
 export interface Arrival {
   readonly bytes: Uint8Array;
@@ -67,13 +70,14 @@ export function learnPort(machine: Machine, future: Lookahead, file: File | null
 export function nextArrival(machine: Machine, future: Lookahead, file: File, now: CallRecord | null): Arrival | null {
   const chunks: Uint8Array[] = [];
   const proofs: CallRecord[] = [];
+  let total = 0;
   let ended = false;
   let reset = false;
   for (const record of readsOn(machine, future, file, now)) {
     const errno = record.result?.errnos[0] ?? null;
     const length = evalInt(record.result?.values[0] ?? NOTHING);
     if (errno === "ECONNRESET") reset = true;
-    if (errno !== null || length === null) break;
+    if (errno !== null || length === null || total + length > ARRIVAL_MAX) break;
     if (isPeek(record)) {
       proofs.push(record);
       continue;
@@ -82,9 +86,10 @@ export function nextArrival(machine: Machine, future: Lookahead, file: File, now
     if (length === 0) ended = true;
     if (length <= 0) break;
     chunks.push(contentOf(record, length));
+    total += length;
   }
   if (chunks.length === 0 && !ended && !reset) return null;
-  const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
+  const bytes = new Uint8Array(total);
   let place = 0;
   for (const chunk of chunks) {
     bytes.set(chunk, place);

@@ -4,6 +4,7 @@
  * What the file holds, and where it ends, is the disk's affair. So is how much of the request was moved, unless the other side
  * had no room or nothing to give: what was moved must have fitted, or must have been there.
  */
+import { MAX_RW_COUNT } from "../kernel/uapi/fcntl.ts";
 import { syscallTable } from "../syscalls/table.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
@@ -21,6 +22,8 @@ const TRANSFERS: ReadonlyMap<string, readonly [number, number, number]> = new Ma
 /** What the side that the model knows may answer. */
 const MOVING: ReadonlySet<string> = new Set(["EAGAIN", "EPIPE", "EINTR"]);
 const PART = 1024 * 1024;
+/** Whoever has taken so much in one call reads as fast as it comes, and has taken the rest as well. */
+const MOVED_MAX = 8 * 1024 * 1024;
 const NO_BYTES = new Uint8Array(0);
 
 export class DiskTransfer extends ActiveCall {
@@ -74,11 +77,13 @@ export class DiskTransfer extends ActiveCall {
     this.#machine.opaque = true;
     const run = syscallTable[this.#reads ? "read" : "write"];
     if (run === undefined) return 0;
+    const wanted = Math.min(value ?? length, MAX_RW_COUNT);
     for (let done = 0; ; ) {
-      const ret = run(owner.task, this.#fd, addr, Math.min(length, (value ?? length) - done), 0, 0, 0);
+      const ret = run(owner.task, this.#fd, addr, Math.min(length, wanted - done), 0, 0, 0);
       if (ret <= 0) return done > 0 ? done : ret;
       done += ret;
-      if (done >= (value ?? length)) return done;
+      if (done >= wanted) return done;
+      if (done >= MOVED_MAX) return wanted;
     }
   }
 }

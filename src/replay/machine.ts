@@ -34,6 +34,10 @@ export const NOFILE: number = 1 << 20;
 const INHERITED_MAX = 4096;
 /** Watched paths that are kept: one beyond them counts as a new file each time. */
 const DISK_INODES_MAX = 100_000;
+/** From so many descriptors on a table is not copied unless there is room for it. */
+const LARGE_TABLE = 1024;
+/** Descriptors of all processes together. */
+const DESCRIPTORS_MAX = 1 << 22;
 const BOOT_NS = 1_000_000_000;
 const STDIO = ["stdin", "stdout", "stderr"];
 
@@ -168,7 +172,7 @@ export class Machine {
       return;
     }
     const shared = hasFlag(call.args, "CLONE_FILES");
-    const files = shared ? process.files : process.files.clone();
+    const files = shared ? process.files : this.#copyTable(process.files);
     if (shared) files.users += 1;
     else this.#seen.set(files, new Set(this.#seenOf(process.files)));
     const child = new Process(this.#pid(id), process, files, this.#space.mm, process.user);
@@ -176,6 +180,15 @@ export class Machine {
     this.#actionsKnown.set(child, this.actionsKnown(parent));
     this.limits.inherit(child, process);
     this.#inherit(this.#adopt(id, child), parent);
+  }
+
+  /** `dup_fd`. A recording with more descriptors than any machine has is damaged: then the child's show as it uses them. */
+  #copyTable(files: FdTable): FdTable {
+    if (files.count < LARGE_TABLE) return files.clone();
+    const tables = new Set([...this.tasks.values()].map(({ task }) => task.process.files));
+    let open = files.count;
+    for (const table of tables) open += table.count;
+    return open > DESCRIPTORS_MAX ? new FdTable(files.nofile) : files.clone();
   }
 
   #inherit(child: ReplayTask, parent: ReplayTask): void {

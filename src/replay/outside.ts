@@ -47,6 +47,8 @@ const WRITES: ReadonlySet<string> = new Set("write writev sendto sendmsg sendfil
 const LOOK = 4_000;
 const WAITS = /^epoll_p?wait|^p?poll$|select/;
 const IN = Epoll.IN | Epoll.RDNORM | Epoll.RDHUP;
+/** The longest datagram of IPv4 (65,507) and of IPv6. */
+const DATAGRAM_MAX = 65_527;
 
 export class Outside {
   readonly #machine: Machine;
@@ -54,7 +56,8 @@ export class Outside {
   readonly #host: OutsideHost;
   /** Sockets whose outside reader has stopped, and the send buffer that they had. */
   readonly #full = new Map<TcpSock, number>();
-  readonly #servers: File[] = [];
+  /** Servers by their addresses. */
+  readonly #servers = new Map<string, File>();
   /** Items whose edge has not come yet, although the model has it. */
   readonly #late = new WeakSet<Epitem>();
   readonly #rings = new RingRegistrations();
@@ -98,7 +101,7 @@ export class Outside {
     if (net.tcp.lookupListener(endpoint.addr, endpoint.port) !== null) return;
     if (errno !== null && !this.#connects(file) && !this.#isReported(owner, record)) return;
     const server = this.#host.listen(address);
-    if (server !== null) this.#servers.push(server);
+    if (server !== null) this.#servers.set(String(address), server);
   }
 
   /** What comes next shows that a connection has come about. */
@@ -196,8 +199,10 @@ export class Outside {
   after(call: ActiveCall): void {
     const { name } = call.record;
     this.#host.provedBy(call.record);
-    if (name === "connect") for (const server of this.#servers) this.#host.acceptAll(server);
-    else if (WRITES.has(name)) this.#afterWrite(call);
+    if (name === "connect") {
+      const server = this.#servers.get(String(sockaddrIn(call.record.args[1])));
+      if (server !== undefined) this.#host.acceptAll(server);
+    } else if (WRITES.has(name)) this.#afterWrite(call);
   }
 
   #afterWrite(call: ActiveCall): void {
@@ -433,7 +438,8 @@ export class Outside {
     for (const record of callsOn(this.#machine, this.#future, file, now)) {
       if (!READS.has(record.name)) continue;
       const length = evalInt(record.result?.values[0] ?? NOTHING);
-      if ((record.result?.errnos[0] ?? null) !== null || length === null || length < 0) return false;
+      if ((record.result?.errnos[0] ?? null) !== null || length === null || length < 0 || length > DATAGRAM_MAX)
+        return false;
       const from = sourceOf(record, sk);
       if (from === null || this.#machine.ports.isInside(((from[2] as number) << 8) | (from[3] as number), sk.num))
         return false;

@@ -70,19 +70,22 @@ export class QueueOrder {
     const idle = before.filter(({ item }) => known(() => ep.itemPoll(call.owner.task, item, null), 1) === 0);
     body();
     const reported = call.progress === "returned" && call.ret > 0 ? (call.events ?? []) : [];
-    const taken = before.filter(({ item }) => reported.some((event) => isDatum(item, event)));
+    const wanted = new DatumCounts(reported);
+    const taken = new Set<Epitem>();
+    for (const { item } of before) if (wanted.take(item)) taken.add(item);
+    const takenBy = new Set(before.filter(({ item }) => taken.has(item)).map(({ by }) => by));
+    const overlaps = (by: object | null): boolean => some(takenBy, (other) => mayChange(by, other));
     for (const { item, by } of idle) {
       if (by === null || item.rdllink.list === null || item.queuedBy !== by) continue;
-      if (taken.some((other) => mayChange(by, other.by))) this.#passedOver.set(item, by);
+      if (overlaps(by)) this.#passedOver.set(item, by);
     }
     for (const { item, by } of before) {
-      if (taken.some((other) => other.item === item)) {
+      if (taken.has(item)) {
         this.#noteTaken(item, call.record);
         continue;
       }
       if (item.rdllink.list !== null || !(by instanceof CallRecord)) continue;
-      const uncertain = taken.some((other) => mayChange(by, other.by));
-      this.#oldPlaces.set(item, { by, dropper: call.record, uncertain });
+      this.#oldPlaces.set(item, { by, dropper: call.record, uncertain: overlaps(by) });
     }
   }
 
@@ -167,6 +170,31 @@ export class QueueOrder {
     if (!old.uncertain && !mayChange(old.dropper, item.queuedBy)) return false;
     return mayChange(old.by, other.queuedBy) || (old.by.exitLine ?? 0) < (other.queuedBy.entryLine ?? 0);
   }
+}
+
+/** How often each datum stands among some events. */
+class DatumCounts {
+  readonly #counts = new Map<number, Map<number, number>>();
+
+  constructor(events: readonly WantedEvent[]) {
+    for (const { low, high } of events) {
+      const counts = this.#counts.get(low) ?? new Map<number, number>();
+      this.#counts.set(low, counts.set(high, (counts.get(high) ?? 0) + 1));
+    }
+  }
+
+  /** Takes the item's datum away once. @returns whether it was there. */
+  take({ dataLow, dataHigh }: Epitem): boolean {
+    const counts = this.#counts.get(dataLow >>> 0);
+    const count = counts?.get(dataHigh >>> 0) ?? 0;
+    if (count > 0) counts?.set(dataHigh >>> 0, count - 1);
+    return count > 0;
+  }
+}
+
+function some<T>(items: Iterable<T>, test: (item: T) => boolean): boolean {
+  for (const item of items) if (test(item)) return true;
+  return false;
 }
 
 /** Whether two things that were queued may stand in either order. */
