@@ -4,6 +4,7 @@
  *
  * Counterpart: `fs/file.c`, `fs/fcntl.c`, `fs/open.c`, `fs/stat.c`, `fs/sync.c`, `lseek` of `fs/read_write.c`.
  */
+import { FileOwner } from "../kernel/fs/fasync.ts";
 import { type File, NamedFile, SETFL_MASK } from "../kernel/fs/file.ts";
 import { fsnotifyInode } from "../kernel/fs/fsnotify.ts";
 import { PipeFile } from "../kernel/fs/pipe.ts";
@@ -18,6 +19,8 @@ import { CloseRange, Fcntl, FD_CLOEXEC, Mode, Open, Seek } from "../kernel/uapi/
 import { In } from "../kernel/uapi/inotify.ts";
 import { toInt, toLong, toUint } from "./registers.ts";
 
+const INT_MIN = -(2 ** 31);
+const SIGRTMAX = 64;
 const EBADF = -Errno.EBADF;
 const EINVAL = -Errno.EINVAL;
 const EOPNOTSUPP = -Errno.EOPNOTSUPP;
@@ -35,7 +38,7 @@ const PATH_COMMANDS: ReadonlySet<number> = new Set<number>([
 ]);
 /** Locks, leases, owners, hints: F_GETLK to F_GETOWNER_UIDS, F_SETLEASE to F_CREATED_QUERY, F_GET_RW_HINT on. */
 const UNMODELLED_COMMANDS: ReadonlySet<number> = new Set<number>([
-  5, 6, 7, 8, 10, 15, 16, 17, 36, 37, 38, 1024, 1025, 1026, 1028, 1035, 1036, 1037, 1038,
+  5, 6, 7, 15, 16, 17, 36, 37, 38, 1024, 1025, 1026, 1028, 1035, 1036, 1037, 1038,
 ]);
 
 /**
@@ -182,10 +185,17 @@ export function sysFcntl(task: Task, fd: number, cmd: number, arg: number): numb
     case Fcntl.GETFL:
       return file.flags;
     case Fcntl.SETFL:
-      return setfl(task, file, toInt(arg));
+      return setfl(task, file, number, toInt(arg));
+    case Fcntl.SETOWN:
+      return setOwner(task, file, toInt(arg));
     case Fcntl.GETOWN:
+      return file.fown?.pid?.task == null ? 0 : file.fown.pid.nr;
+    case Fcntl.SETSIG:
+      if (toInt(arg) < 0 || toInt(arg) > SIGRTMAX) return EINVAL;
+      owner(file).signum = toInt(arg);
+      return 0;
     case Fcntl.GETSIG:
-      return 0; // nobody can have set them
+      return file.fown?.signum ?? 0;
     case Fcntl.SETPIPE_SZ:
       return file instanceof PipeFile ? file.pipe.setSize(file, task.process, toUint(arg)) : EBADF;
     case Fcntl.GETPIPE_SZ:
@@ -200,28 +210,45 @@ export function sysFcntl(task: Task, fd: number, cmd: number, arg: number): numb
   }
 }
 
+function owner(file: File): FileOwner {
+  file.fown ??= new FileOwner();
+  return file.fown;
+}
+
+/** `f_setown`. @errno ESRCH - nobody has that id. EINVAL - INT_MIN. @throws Unmodelled for a process group. */
+function setOwner(task: Task, file: File, who: number): number {
+  if (who === INT_MIN) return EINVAL;
+  if (who < 0) throw new Unmodelled("fcntl(F_SETOWN) to a process group");
+  const pid = who === 0 ? null : (task.kernel.pids.get(who) ?? null);
+  if (who !== 0 && pid === null) return -Errno.ESRCH;
+  owner(file).set(task, pid, false);
+  return 0;
+}
+
 /** `memfd_add_seals` on a file that has none. */
 function addSealsElsewhere(file: File): number {
   return file.canWrite ? EINVAL : -Errno.EPERM;
 }
 
 /** `setfl`. @behaviour F-09 */
-function setfl(task: Task, file: File, flags: number): number {
+function setfl(task: Task, file: File, fd: number, flags: number): number {
   const { process } = task;
   const noatime = (flags & ~file.flags & Open.NOATIME) !== 0;
   if (noatime && !process.privileged && process.user.uid !== file.inode.uid) return -Errno.EPERM;
   const error = file.checkFlags(flags);
   if (error !== 0) return error;
-  setFasync(file, (flags & Open.ASYNC) !== 0);
+  setFasync(file, fd, (flags & Open.ASYNC) !== 0);
   file.flags = (flags & SETFL_MASK) | (file.flags & ~SETFL_MASK);
   return 0;
 }
 
-/** `->fasync` as far as a file without an owner shows it. @errno ENOTTY - the file has none. */
-export function setFasync(file: File, on: boolean): number {
+/** `->fasync`. @errno ENOTTY - the file has none. */
+export function setFasync(file: File, fd: number, on: boolean): number {
   if (on === ((file.flags & Open.ASYNC) !== 0)) return 0;
   if (!file.hasFasync) return -Errno.ENOTTY;
   file.flags ^= Open.ASYNC;
+  if (on) owner(file).fd = fd;
+  file.fasyncChanged(on);
   return 0;
 }
 

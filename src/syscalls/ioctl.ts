@@ -47,7 +47,7 @@ export function sysIoctl(task: Task, fd: number, cmd: number, arg: number): numb
       return 0;
     case Ioctl.FIOASYNC:
       if (mm.copyFromUser(word, 0, arg, 4) < 4) return mm.fault();
-      return setFasync(file, wordView.getInt32(0, true) !== 0);
+      return setFasync(file, number, wordView.getInt32(0, true) !== 0);
     case FIOQSIZE: {
       const type = file.inode.mode & Mode.IFMT;
       if (type === Mode.IFREG || type === Mode.IFDIR) throw new Unmodelled("ioctl(FIOQSIZE)");

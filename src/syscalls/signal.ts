@@ -250,6 +250,11 @@ function encodeSiginfo(info: SigInfo): void {
   view.setInt32(4, info.errno, true);
   view.setInt32(8, info.code, true);
   const { layout } = info;
+  if (layout === "poll") {
+    view.setInt32(16, info.band, true);
+    view.setInt32(24, info.fd, true);
+    return;
+  }
   view.setInt32(16, layout === "timer" ? info.timerId : info.pid, true);
   view.setInt32(20, layout === "timer" ? info.overrun : info.uid, true);
   if (layout === "child") view.setInt32(24, info.status, true);

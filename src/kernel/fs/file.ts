@@ -17,6 +17,7 @@ import { Errno } from "../uapi/errno.ts";
 import { Open, Seek } from "../uapi/fcntl.ts";
 import { In } from "../uapi/inotify.ts";
 import type { Eventpoll } from "./eventpoll/eventpoll.ts";
+import type { FileOwner } from "./fasync.ts";
 import { type Dentry, type FsnotifyMark, fsnotifyFile, fsnotifyInodeGone } from "./fsnotify.ts";
 
 /** `poll_table`: where a `poll` method names the wait queues that will announce a change. */
@@ -115,6 +116,8 @@ export abstract class File {
   refs: number;
   /** `f_ep`: the epoll items that watch this description, newest first; null when there never was one. */
   fEp: List<EpollHook> | null;
+  /** `f_owner`; null while nobody has set one. */
+  fown: FileOwner | null;
   /** The epoll instance that this description is; null for every other type (`is_file_epoll`). */
   epoll: Eventpoll | null;
 
@@ -127,6 +130,7 @@ export abstract class File {
     this.pos = 0;
     this.refs = 1;
     this.fEp = null;
+    this.fown = null;
     this.epoll = null;
   }
 
@@ -243,10 +247,13 @@ export abstract class File {
     return !this.hasPositions;
   }
 
-  /** Whether there is `->fasync`, which keeps the O_ASYNC flag. Without an owner (F_SETOWN) no SIGIO is ever sent. */
+  /** Whether there is `->fasync`, which keeps the O_ASYNC flag. */
   get hasFasync(): boolean {
     return false;
   }
+
+  /** `->fasync`: O_ASYNC was set or cleared. */
+  fasyncChanged(_on: boolean): void {}
 
   /** `->fsync`. @errno EINVAL - the file has none. */
   fsync(): number {
@@ -308,6 +315,7 @@ export abstract class File {
         if (mutex !== null) return mutex;
       }
     }
+    if ((this.flags & Open.ASYNC) !== 0) this.fasyncChanged(false);
     this.release();
     return null;
   }

@@ -23,6 +23,7 @@ import { Errno } from "../uapi/errno.ts";
 import { Mode, Open } from "../uapi/fcntl.ts";
 import { Poll } from "../uapi/poll.ts";
 import { Ioctl } from "../uapi/socket.ts";
+import { Band, killFasync } from "./fasync.ts";
 import { File, Inode, type PollTable } from "./file.ts";
 
 const EAGAIN = -Errno.EAGAIN;
@@ -88,6 +89,9 @@ export class PipeInodeInfo {
   pollUsage = false;
   /** The latest `take` freed a slot in a way that writers must hear of. */
   madeRoom = false;
+  /** `fasync_readers` and `fasync_writers`: descriptions whose owners get signals, the newest first; null for none. */
+  fasyncReaders: PipeFile[] | null = null;
+  fasyncWriters: PipeFile[] | null = null;
   /** A sleeping call that has ended and can be used again. */
   spareRead: PipeRead | null = null;
   spareWrite: PipeWrite | null = null;
@@ -370,6 +374,7 @@ export class PipeFile extends File {
     const { pipe } = this;
     if (pipe.madeRoom) this.wakeUp(pipe.wrWait, 1, OUT2);
     if (slept && !pipe.empty) this.wakeUp(pipe.rdWait, 1, IN2);
+    if (pipe.fasyncWriters !== null) tell(pipe.fasyncWriters, Band.OUT);
     return result;
   }
 
@@ -412,6 +417,7 @@ export class PipeFile extends File {
     if (task.signalPending) return this.#finishWrite(task, total === 0 ? -Errno.ERESTARTSYS : total, wasEmpty, slept);
     if (wasEmpty || (total > done && this.kernel.profile.pipeWriteWakes === "slot")) {
       this.wakeUp(pipe.rdWait, 1, IN2);
+      if (pipe.fasyncReaders !== null) tell(pipe.fasyncReaders, Band.IN);
     }
     const sleeping = call ?? PipeWrite.start(this);
     sleeping.done = total;
@@ -435,10 +441,19 @@ export class PipeFile extends File {
     const { pipe } = this;
     const { pipeWriteWakes } = this.kernel.profile;
     const wakes = pipeWriteWakes === "slot" ? result > 0 : wasEmpty || (pipeWriteWakes === "write" && pipe.pollUsage);
-    if (wakes && !slept) return wakeLast(this.kernel, task, this, pipe.rdWait, IN2, result);
+    if (wakes && !slept && pipe.fasyncReaders === null)
+      return wakeLast(this.kernel, task, this, pipe.rdWait, IN2, result);
     if (wakes) this.wakeUp(pipe.rdWait, 1, IN2);
+    if (pipe.fasyncReaders !== null) tell(pipe.fasyncReaders, Band.IN);
     if (slept && !pipe.full) this.wakeUp(pipe.wrWait, 1, OUT2);
     return result;
+  }
+
+  /** `pipe_fasync`. */
+  override fasyncChanged(on: boolean): void {
+    const { pipe } = this;
+    if (this.canRead) pipe.fasyncReaders = changed(pipe.fasyncReaders, this, on);
+    if (this.canWrite) pipe.fasyncWriters = changed(pipe.fasyncWriters, this, on);
   }
 
   /** `pipe_ioctl`. @errno EFAULT - the result's address. ENOTTY - another request. @behaviour P-15 */
@@ -456,9 +471,23 @@ export class PipeFile extends File {
     if ((pipe.readers === 0) !== (pipe.writers === 0)) {
       this.wakeUp(pipe.rdWait, 0, 0);
       this.wakeUp(pipe.wrWait, 0, 0);
+      if (pipe.fasyncReaders !== null) tell(pipe.fasyncReaders, Band.IN);
+      if (pipe.fasyncWriters !== null) tell(pipe.fasyncWriters, Band.OUT);
     }
     putPipeInfo(this.pipeInode, pipe);
   }
+}
+
+/** `fasync_helper`. */
+function changed(list: PipeFile[] | null, file: PipeFile, on: boolean): PipeFile[] | null {
+  const others = (list ?? []).filter((other) => other !== file);
+  if (on) return [file, ...others];
+  return others.length > 0 ? others : null;
+}
+
+/** `kill_fasync`. */
+function tell(files: readonly PipeFile[], band: number): void {
+  for (const file of files) killFasync(file, band);
 }
 
 /** `put_pipe_info`. */

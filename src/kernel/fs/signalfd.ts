@@ -20,7 +20,7 @@ import { File, noopSeek, type PollTable } from "./file.ts";
 const EPOLLIN = Poll.IN;
 /** `sizeof(struct signalfd_siginfo)`, and where its fields stand. */
 const RECORD_SIZE = 128;
-const At = { CODE: 8, PID: 12, UID: 16, TID: 24, OVERRUN: 32, STATUS: 40, INT: 44, PTR: 48 } as const;
+const At = { CODE: 8, PID: 12, FD: 20, BAND: 28, UID: 16, TID: 24, OVERRUN: 32, STATUS: 40, INT: 44, PTR: 48 } as const;
 /** Before 6.10 a read took one buffer at a time: F-24. */
 const READ_ITER_SINCE = 6010;
 
@@ -110,6 +110,11 @@ function encode(info: SigInfo): void {
   view.setInt32(4, info.errno, true);
   view.setInt32(At.CODE, info.code, true);
   const { layout } = info;
+  if (layout === "poll") {
+    view.setInt32(At.FD, info.fd, true);
+    view.setUint32(At.BAND, info.band, true);
+    return;
+  }
   if (layout === "timer") {
     view.setUint32(At.TID, info.timerId, true);
     view.setUint32(At.OVERRUN, info.overrun, true);

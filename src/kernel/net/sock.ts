@@ -7,9 +7,10 @@
  * `struct socket`.
  * Wake keys are part of the interface: 0 for a change of state, ERR for an error, RX4 for data, OUT3 for space.
  */
+import { Band, killFasync } from "../fs/fasync.ts";
 import { assert } from "../lib/assert.ts";
 import type { IovIter } from "../mm/iov-iter.ts";
-import { BLOCKED, SleepingCall, type Task } from "../sched/task.ts";
+import { BLOCKED, SleepingCall, type Task, TaskWaitEntry } from "../sched/task.ts";
 import { WaitQueueHead } from "../sched/wait.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Poll } from "../uapi/poll.ts";
@@ -120,6 +121,8 @@ export abstract class Sock extends SkBuffHead {
   readonly net: Net;
   /** `sk_socket`: null for an embryo, and again once the last descriptor is gone. */
   file: SocketFile | null;
+  /** `SOCK_FASYNC`: the file's owner gets signals. */
+  fasync: boolean;
   /** `SOCK_DEAD`. */
   dead: boolean;
   rcvbuf: number;
@@ -136,6 +139,7 @@ export abstract class Sock extends SkBuffHead {
     this.opts = DEFAULT_OPTIONS;
     this.net = net;
     this.file = null;
+    this.fasync = false;
     this.dead = false;
     this.rcvbuf = net.kernel.sysctl.get("net.core.rmem_default");
     this.maxAckBacklog = 0;
@@ -285,12 +289,43 @@ export abstract class Sock extends SkBuffHead {
 
   /** `sk_data_ready`: `sock_def_readable`. */
   dataReady(): void {
+    if (!this.fasync) {
+      this.wake(1, RX4);
+      return;
+    }
+    const awaited = this.readerSleeps();
     this.wake(1, RX4);
+    if (!awaited) this.wakeAsync(Band.IN);
+  }
+
+  /** `sk_wake_async(SOCK_WAKE_WAITD)`: not while somebody sleeps in a read (`SOCKWQ_ASYNC_WAITDATA`). */
+  wakeAsyncReader(band: number): void {
+    if (this.fasync && !this.readerSleeps()) this.wakeAsync(band);
+  }
+
+  /** `sk_wake_async(SOCK_WAKE_IO)`. */
+  wakeAsyncAny(band: number): void {
+    if (this.fasync) this.wakeAsync(band);
+  }
+
+  /** `sock_wake_async`. */
+  private wakeAsync(band: number): void {
+    if (this.file !== null) killFasync(this.file, band);
+  }
+
+  private readerSleeps(): boolean {
+    for (let node = this.wq.first; node !== null; node = node.next) {
+      const { owner } = node;
+      if (owner instanceof TaskWaitEntry && owner.task.call instanceof SockCall && owner.task.call.waitsForData)
+        return true;
+    }
+    return false;
   }
 
   /** `sk_error_report`: `sock_def_error_report`. */
   errorReport(): void {
     this.wake(1, Poll.ERR);
+    this.wakeAsyncAny(Band.ERR);
   }
 
   /** The wake of `sk_write_space`, once a protocol has found that there is space. */
@@ -367,6 +402,11 @@ export interface AcceptArg {
 export abstract class SockCall extends SleepingCall {
   /** Absolute ns, -1 for none. */
   deadlineNs = -1;
+
+  /** `SOCKWQ_ASYNC_WAITDATA`: it is a read from a stream. */
+  get waitsForData(): boolean {
+    return false;
+  }
 
   /** One atomic section. */
   protected abstract section(task: Task): number;

@@ -50,6 +50,10 @@ export class SocketFile extends File {
     return true;
   }
 
+  override fasyncChanged(on: boolean): void {
+    this.sk.fasync = on;
+  }
+
   /** `sock_read_iter`. A read of 0 bytes does not reach the protocol (F-18, U-43). */
   override read(task: Task, to: IovIter, nonblock: boolean): number {
     if (to.count === 0) return 0;

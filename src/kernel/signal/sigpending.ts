@@ -26,6 +26,9 @@ export class SigInfo {
   timer: PosixTimer | null = null;
   timerId = 0;
   overrun = 0;
+  /** What happened to a file, as a poll mask, and its descriptor. */
+  band = 0;
+  fd = 0;
 
   constructor(signo: number, code: number) {
     this.signo = signo;
@@ -38,8 +41,9 @@ export class SigInfo {
   }
 
   /** `siginfo_layout`: which of the fields mean something. */
-  get layout(): "kill" | "timer" | "child" | "queue" {
+  get layout(): "kill" | "timer" | "child" | "queue" | "poll" {
     if (this.code === Si.TIMER) return "timer";
+    if (this.band !== 0) return "poll";
     if (this.code < 0) return "queue";
     const fromChild = this.signo === Sig.CHLD && this.code >= Cld.EXITED && this.code <= Cld.CONTINUED;
     return fromChild ? "child" : "kill";

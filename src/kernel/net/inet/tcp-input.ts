@@ -5,8 +5,9 @@
  * The order of wakes is the kernel's: a FIN wakes with key 0 and then, as readable data, with RX4; a reset with key 0 and
  * then ERR; urgent data once for the byte and once for the queue.
  */
+import { Band, sendSigurg } from "../../fs/fasync.ts";
 import type { Net } from "../net.ts";
-import { RCV_SHUTDOWN, SEND_SHUTDOWN, SkState } from "../sock.ts";
+import { RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SkState } from "../sock.ts";
 import { tcpAckNow, tcpEventDataRecv } from "./tcp-ack.ts";
 import { tcpCloseState, tcpDone, tcpReset, tcpTimeWait } from "./tcp-done.ts";
 import { tcpConnRequest, tcpInitBufferSpace } from "./tcp-listen.ts";
@@ -142,6 +143,7 @@ function checkUrg(sk: TcpSock, pointer: number): void {
       sk.net.skbs.free(first);
     }
   }
+  if (sk.file !== null) sendSigurg(sk.file);
   sk.urgData = Urg.NOTYET;
   sk.urgSeq = pointer;
 }
@@ -235,7 +237,9 @@ function fin(sk: TcpSock): void {
     default:
       break;
   }
-  if (!sk.dead) sk.stateChange();
+  if (sk.dead) return;
+  sk.stateChange();
+  sk.wakeAsyncReader(sk.shutdown === SHUTDOWN_MASK || sk.state === CLOSE ? Band.HUP : Band.IN);
 }
 
 /** `tcp_rcv_synsent_state_process`. @returns whether the segment was in order; if not, it is answered with a reset. */
@@ -251,6 +255,7 @@ function rcvSynSent(sk: TcpSock, segment: TcpSegment): boolean {
     startReceiving(sk, segment);
     finishConnect(sk);
     sk.stateChange();
+    sk.wakeAsyncAny(Band.OUT);
     tcpSendAck(sk);
     dataSndCheck(sk);
     return true;

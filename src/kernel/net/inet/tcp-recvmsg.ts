@@ -57,6 +57,10 @@ class RecvState extends SockCall {
     this.seq = sk.copiedSeq + ((flags & Msg.PEEK) !== 0 ? Math.max(sk.opts.peekOff, 0) : 0);
   }
 
+  override get waitsForData(): boolean {
+    return true;
+  }
+
   get peeking(): boolean {
     return (this.flags & Msg.PEEK) !== 0;
   }

@@ -6,6 +6,7 @@
  * gives its charge back only when its last byte has been read (U-03, U-06). Nothing limits the receiver.
  * The path of a plain read or write allocates nothing once the pool of buffers is warm.
  */
+import { sendSigurg } from "../../fs/fasync.ts";
 import type { IovIter } from "../../mm/iov-iter.ts";
 import { BLOCKED, type Task, TaskState } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
@@ -240,7 +241,10 @@ export class UnixStreamSock extends UnixSock {
     other.receiveQueue.queueTail(skb);
     other.inq += size;
     other.noteEnqueued(size);
-    if (urgent) other.oobSkb = skb;
+    if (urgent) {
+      other.oobSkb = skb;
+      if (other.file !== null) sendSigurg(other.file);
+    }
     other.dataReady();
     return 0;
   }
@@ -473,6 +477,10 @@ class UnixStreamSend extends SockCall {
 
 /** A receive that waits for data. */
 class UnixStreamRecv extends SockCall {
+  override get waitsForData(): boolean {
+    return true;
+  }
+
   readonly sk: UnixStreamSock;
   readonly to: IovIter;
   readonly flags: number;

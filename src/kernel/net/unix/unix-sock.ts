@@ -8,6 +8,7 @@
  * Invariants: while connected, a stream's peer names it back; a listening socket queues embryos, each the sender of one
  * empty buffer.
  */
+import { Band } from "../../fs/fasync.ts";
 import type { Inode } from "../../fs/file.ts";
 import { doMknod, doUnlink, inodePermission, kernPath } from "../../fs/namei.ts";
 import type { Task } from "../../sched/task.ts";
@@ -217,8 +218,11 @@ export abstract class UnixSock extends Sock {
     this.stateChange();
     const { peer } = this;
     if (peer !== null && this.type !== SockType.DGRAM) {
-      peer.shutdown |= ((mode & RCV_SHUTDOWN) << 1) | ((mode & SEND_SHUTDOWN) >> 1);
+      const mirrored = ((mode & RCV_SHUTDOWN) << 1) | ((mode & SEND_SHUTDOWN) >> 1);
+      peer.shutdown |= mirrored;
       peer.stateChange();
+      if (mirrored === SHUTDOWN_MASK) peer.wakeAsyncReader(Band.HUP);
+      else if ((mirrored & RCV_SHUTDOWN) !== 0) peer.wakeAsyncReader(Band.IN);
     }
     return 0;
   }
@@ -249,6 +253,7 @@ export abstract class UnixSock extends Sock {
         peer.shutdown = SHUTDOWN_MASK;
         if (embryo || this.hasUnread()) peer.err = Errno.ECONNRESET;
         peer.stateChange();
+        peer.wakeAsyncReader(Band.HUP);
       }
       this.peerWakeDisconnect(peer);
     }
