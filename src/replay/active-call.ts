@@ -180,7 +180,9 @@ export class ActiveCall {
     const { owner } = this;
     // select answers in its own arguments, so that a second try must not start from the first one's answer
     if (this.isQuestion) this.#encoded = null;
-    this.#encoded ??= encodeCall(this.#signature, this.record.args, owner.area, this.#ports, this.errno === "EFAULT");
+    const { args, phase } = this.record;
+    const partial = phase === "entered";
+    this.#encoded ??= encodeCall(this.#signature, args, owner.area, this.#ports, this.errno === "EFAULT", partial);
     const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
     const { observer } = owner.task.kernel;
     if (observer !== null) observer.entered(owner.task, this.record, a);

@@ -51,6 +51,8 @@ function unflattenName(expr: Expr): Expr {
 /** A recorded argument that cannot be turned into a value: abbreviated, or of a form that nobody knows. */
 export class Unreadable extends Error {}
 
+const FRESH: AtExpr = { kind: "at", place: "fresh", offset: 0, content: null };
+
 /** A call in the model's terms. */
 export interface EncodedCall {
   readonly types: readonly WordType[];
@@ -63,6 +65,7 @@ export interface EncodedCall {
  * Puts the inputs of a call into `area`.
  *
  * @param faulted - the recording ended in EFAULT: addresses stay what they are, and point nowhere.
+ * @param partial - what strace prints when the call returns is not known yet: outputs get memory all the same.
  * @throws Unreadable
  */
 export function encodeCall(
@@ -71,6 +74,7 @@ export function encodeCall(
   area: UserArea,
   ports: PortMap,
   faulted: boolean,
+  partial: boolean,
 ): EncodedCall {
   area.reset();
   const pathIndex = NAMED_BY_PATH.get(signature.name);
@@ -84,7 +88,7 @@ export function encodeCall(
   const encoder = new TraceEncoder(prepared, signature, area, lengths);
   const types = paramTypes(signature, (index) => encoder.argValue(index));
   const registers = types.map((type, index) => {
-    const expr = prepared[index];
+    const expr = prepared[index] ?? (partial && type.output ? FRESH : undefined);
     const word = expr === undefined ? signature.params[index]?.missing : type.toWord(expr, encoder);
     if (word === undefined || word === null) throw new Unreadable(`${signature.name} without argument ${index + 1}`);
     if (typeof word === "number") return word;
@@ -98,7 +102,7 @@ export function encodeCall(
 /** Recorded addresses mean nothing here: an argument that shows only one gets fresh memory of the right size. */
 function relocate(expr: Expr): Expr {
   if (expr.kind !== "int" || expr.base !== 16 || expr.value < LOWEST_ADDRESS) return expr;
-  return { kind: "at", place: "fresh", offset: 0, content: null };
+  return FRESH;
 }
 
 /** Names of sockets as the model knows them. */
