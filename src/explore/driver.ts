@@ -2,6 +2,9 @@
  * Runs a script along a path of turns, and beyond its end along turns of its own choice: the scheduler, the chooser and the eye
  * at the preemption points of one exploration. The path is what remains between runs; machines are made anew.
  *
+ * States: where a race comes to a state in which it has been before, only those run who did not run then. That and the sleep
+ * sets together are Godefroid's (LNCS 1032, 1996, section 5.4): a state that is left remembers who slept all the time.
+ *
  * Sleep sets: a task of which everything has been explored at a node sleeps in the rest of that node's branches until something
  * runs that conflicts with it. What it would do now it has done before, in the same order as far as anybody can tell.
  */
@@ -13,6 +16,7 @@ import type { Task } from "../kernel/sched/task.ts";
 import type { RaceScheduler } from "../syscalls/race.ts";
 import { Footprint, Tracker } from "./footprint.ts";
 import { END, type Turn } from "./schedule.ts";
+import { StateReader } from "./state.ts";
 
 /** A branch that leads only to what has been seen. */
 export class Pruned extends Error {
@@ -33,12 +37,14 @@ interface Node extends Turn {
   readonly sleep: readonly Sleeper[];
   /** Explored in full. */
   readonly done: Sleeper[];
-  /** Who may not run next: it left the CPU of its own will, so that others can. */
+  /** Without pruning: who may not run next, because it was interrupted so that others can. */
   readonly excluded: number | null;
   task: number;
   choices: number[];
   /** How many alternatives each choice has. */
   counts: number[];
+  /** Who is to run here; null for everybody who may: the rest has run when the race was in this state before. */
+  readonly only: readonly number[] | null;
   /** Of the present choices; null before the section has run. */
   footprint: Footprint | null;
   /** Of all choices of this task so far. */
@@ -74,6 +80,10 @@ export class Driver implements Chooser, RaceScheduler, Exploration {
   #tasks: readonly Task[] = [];
   #kernel: Kernel | null = null;
   #tracker = new Tracker();
+  #race: object | null = null;
+  readonly #reader = new StateReader();
+  /** For each state in which the race has been, by the preemptions that it had taken: who has not run there. */
+  readonly #states = new Map<string, (readonly number[])[]>();
 
   constructor(options: DriverOptions) {
     this.#options = options;
@@ -94,8 +104,9 @@ export class Driver implements Chooser, RaceScheduler, Exploration {
 
   // what the race asks
 
-  begin(kernel: Kernel, tasks: readonly Task[]): void {
+  begin(kernel: Kernel, tasks: readonly Task[], race: object): void {
     this.#kernel = kernel;
+    this.#race = tasks.every((task) => task.kernel === kernel) ? race : null;
     this.#tasks = tasks;
     this.#tracker = new Tracker();
     this.#tracker.watch(tasks);
@@ -171,10 +182,15 @@ export class Driver implements Chooser, RaceScheduler, Exploration {
       known.preempted = false;
       return known;
     }
-    const sleep = before === undefined || !this.#options.prune ? [] : stillAsleep(before);
-    const excluded = before?.preempted === true ? before.task : null;
-    this.pruned += sleep.filter(({ task }) => enabled.includes(task)).length;
-    const task = enabled.find((other) => mayRun(other, sleep, excluded));
+    const { prune } = this.#options;
+    const excluded = before?.preempted === true && !prune ? before.task : null;
+    let sleep = before === undefined || !prune ? [] : stillAsleep(before);
+    const out = sleep.map(({ task }) => task);
+    const earlier = this.#visit(enabled, out);
+    const only = earlier?.filter((task) => !out.includes(task)) ?? null;
+    if (earlier !== null) sleep = sleep.filter(({ task }) => earlier.includes(task));
+    const task = enabled.find((other) => mayRun(other, sleep, excluded, only));
+    this.pruned += enabled.filter((other) => other !== excluded && !mayRun(other, sleep, excluded, only)).length;
     if (task === undefined) {
       this.#depth -= 1;
       throw PRUNED;
@@ -184,6 +200,7 @@ export class Driver implements Chooser, RaceScheduler, Exploration {
       sleep,
       done: [],
       excluded,
+      only,
       task,
       choices: [],
       counts: [],
@@ -193,6 +210,27 @@ export class Driver implements Chooser, RaceScheduler, Exploration {
     };
     this.#path.push(node);
     return node;
+  }
+
+  /**
+   * Looks whether the race has been in this state before.
+   *
+   * @param out - who will not run here.
+   * @returns who has not run here so far; null when it is new.
+   */
+  #visit(enabled: readonly number[], out: readonly number[]): readonly number[] | null {
+    if (!this.#options.prune || this.#race === null || this.#kernel === null || enabled[0] === END) return null;
+    const state = this.#reader.read(this.#race, this.#kernel);
+    if (state === null) return null;
+    const visits = this.#states.get(state) ?? [];
+    this.#states.set(state, visits);
+    let earlier: readonly number[] | null = null;
+    for (let count = 0; count <= this.#preemptions; count += 1) {
+      const left = visits[count]; // with fewer preemptions taken more are still possible: what was seen then is seen now
+      if (left !== undefined) earlier = earlier === null ? left : both(earlier, left);
+    }
+    visits[this.#preemptions] = earlier === null ? out : both(earlier, out);
+    return earlier;
   }
 
   /** Prepares the next run. @returns false when everything has been explored. */
@@ -214,7 +252,8 @@ export class Driver implements Chooser, RaceScheduler, Exploration {
     }
     node.done.push({ task: node.task, footprint: node.union });
     const task = node.enabled.find(
-      (other) => mayRun(other, node.sleep, node.excluded) && !node.done.some((explored) => explored.task === other),
+      (other) =>
+        mayRun(other, node.sleep, node.excluded, node.only) && !node.done.some((explored) => explored.task === other),
     );
     if (task === undefined) return false;
     node.task = task;
@@ -225,12 +264,25 @@ export class Driver implements Chooser, RaceScheduler, Exploration {
   }
 }
 
-function mayRun(task: number, sleep: readonly Sleeper[], excluded: number | null): boolean {
-  return task !== excluded && !sleep.some((sleeper) => sleeper.task === task);
+function both(some: readonly number[], others: readonly number[]): readonly number[] {
+  return some.filter((task) => others.includes(task));
 }
 
-/** Those who slept at a node, or were explored there, and do not mind what has run since. */
-function stillAsleep({ sleep, done, footprint }: Node): Sleeper[] {
+function mayRun(
+  task: number,
+  sleep: readonly Sleeper[],
+  excluded: number | null,
+  only: readonly number[] | null,
+): boolean {
+  return task !== excluded && (only === null || only.includes(task)) && !sleep.some((sleeper) => sleeper.task === task);
+}
+
+/**
+ * Those who slept at a node, or were explored there, and do not mind what has run since. Who was interrupted sleeps, too: what
+ * comes of it when it goes on at once has been explored as the section that was not interrupted.
+ */
+function stillAsleep({ sleep, done, footprint, preempted, task, union }: Node): Sleeper[] {
   assert(footprint !== null, "explore: a section without a footprint");
-  return [...sleep, ...done].filter((sleeper) => !sleeper.footprint.conflicts(footprint));
+  const left = [...sleep, ...done].filter((sleeper) => !sleeper.footprint.conflicts(footprint));
+  return preempted ? [...left, { task, footprint: union }] : left;
 }

@@ -167,7 +167,7 @@ export class Kernel {
     const sharesFiles = (flags & Clone.FILES) !== 0;
     if (sharesFiles) files.users += 1;
     const process = new Process(tid, parent.process, sharesFiles ? files : files.clone(), mm, user);
-    if ((flags & Clone.VM) !== 0) process.privateMemory = parent.process.privateMemory;
+    if ((flags & Clone.VM) !== 0) process.privateFutexes = parent.process.privateFutexes;
     if ((flags & Clone.SIGHAND) !== 0) process.shareSighand(parent.process);
     const task = this.#inherit(new Task(this, process, tid, comm), parent);
     const runsBeside = (flags & (Clone.VM | Clone.VFORK)) === Clone.VM;
@@ -301,5 +301,10 @@ export class Kernel {
   /** `send_sig(SIGPIPE, current, 0)`: a write to a stream that nobody can read. The call itself ends with EPIPE. */
   sigpipe(task: Task): void {
     sendToTask(task, Sig.PIPE, userInfo(task, Sig.PIPE));
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#nextIno, this.#nextPid, this.#rootfs, this.#users]; // a way to user mode is the call of its task while it has a state
   }
 }

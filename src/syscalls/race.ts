@@ -22,8 +22,8 @@ const EXPIRIES_MAX = 1000;
 export interface RaceScheduler {
   /** Time may run out while others can run. If false it stands still until nobody can, and `CLOCK` is never offered. */
   readonly timeRaces: boolean;
-  /** Before the first section. */
-  begin(kernel: Kernel, tasks: readonly Task[]): void;
+  /** Before the first section. @param race - what is under way, for whoever compares states. */
+  begin(kernel: Kernel, tasks: readonly Task[], race: object): void;
   /** Picks one. @param enabled - tasks by number, ascending; then `CLOCK`, then `WORKER`. @returns an index into `enabled` */
   pick(enabled: readonly number[]): number;
   /** Behind the last section: what follows has an order. */
@@ -80,7 +80,7 @@ export class Race {
   }
 
   run(scheduler: RaceScheduler): void {
-    scheduler.begin(this.#host.kernel, this.#host.tasks);
+    scheduler.begin(this.#host.kernel, this.#host.tasks, this);
     for (;;) {
       const enabled = this.#enabled(scheduler.timeRaces);
       if (enabled.length === 0 && this.#workFirst()) continue;
@@ -161,5 +161,10 @@ export class Race {
       if (read.op !== "peek" && read.op !== "peekSlot") return;
       this.results[lane.next] = this.#host.memory(read);
     }
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#host, this.#lanes, this.#expiries];
   }
 }

@@ -207,6 +207,11 @@ export class FdTable {
     }
     return copy;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#files, this.#cloexec, this.#levels];
+  }
 }
 
 /** Index of the lowest set bit of a non-zero word. */

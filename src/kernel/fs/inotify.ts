@@ -233,6 +233,11 @@ export class InotifyGroup extends File {
   override release(): void {
     for (const mark of [...this.#marks.values()]) this.#detach(mark);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  override privateFields(): unknown[] {
+    return [this.#events, this.#marks, this.#lastWd, this.#overflowed];
+  }
 }
 
 function encoder(name: string): Uint8Array {
@@ -262,5 +267,10 @@ class InotifyRead extends SleepingCall {
   override step(task: Task): number {
     task.finishWait();
     return this.#group.readLoop(task, task.iter, false, this);
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#group];
   }
 }

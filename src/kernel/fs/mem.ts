@@ -37,6 +37,11 @@ export class DeviceInode extends Inode {
   override open(_task: Task, flags: number, path: string): File {
     return this.#open(this, flags, path);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return []; // how it opens goes with its number
+  }
 }
 
 abstract class DeviceFile extends NamedFile {
@@ -166,6 +171,11 @@ class RandomFile extends DeviceFile {
   override seek(_offset: number, whence: number): number {
     return noopSeek(this.pos, whence);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  override privateFields(): unknown[] {
+    return [this.#state];
+  }
 }
 
 /** The `'R'` of `_IOR('R', ...)`. */
@@ -183,6 +193,11 @@ class PollableRandomFile extends RandomFile {
   override poll(_task: Task, pt: PollTable | null): number {
     if (pt !== null) pt.queue(this, this.#initWait);
     return IN2;
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  override privateFields(): unknown[] {
+    return [this.#initWait];
   }
 }
 
@@ -216,6 +231,11 @@ class UnattachedFile extends DeviceFile {
 
   override checkFlags(): number {
     throw new Unmodelled(`fcntl(F_SETFL) of ${this.path}`);
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  override privateFields(): unknown[] {
+    return [this.#wait];
   }
 }
 

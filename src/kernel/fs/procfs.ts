@@ -130,6 +130,11 @@ class ProcFile extends NamedFile {
   override fsync(): number {
     return this.proc.poll === ProcPoll.ATTRIBUTE ? 0 : -Errno.EINVAL;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  override privateFields(): unknown[] {
+    return [this.#changed];
+  }
 }
 
 /** /proc/self/fd: a link for each open descriptor, that leads to the file itself rather than to a name. */
@@ -194,6 +199,11 @@ class FdinfoFile extends ProcFile {
     this.text = text;
     return super.read(task, to);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  override privateFields(): unknown[] {
+    return [this.#fd];
+  }
 }
 
 /** A reader of fdinfo asleep behind a scan. */
@@ -207,6 +217,11 @@ class FdinfoRead extends SleepingCall {
 
   override step(task: Task): number {
     return this.#file.read(task, task.iter);
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#file];
   }
 }
 

@@ -166,6 +166,11 @@ abstract class LookingCall extends SleepingCall {
     timeView.setBigInt64(8, BigInt(fraction), true);
     return task.process.mm.copyToUser(this.#timeLeftAt, time, 0, TIME_SIZE) === TIME_SIZE;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#seconds, this.#nanoseconds, this.#startNs, this.#timeLeft, this.#timeLeftAt, this.#timedOut];
+  }
 }
 
 /** One poll or ppoll in progress. */
@@ -253,6 +258,11 @@ export class PollCall extends LookingCall {
   protected override recycle(task: Task): void {
     task.kernel.pollFree.push(this);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  override privateFields(): unknown[] {
+    return [this.#ufds, this.#nfds, this.#fds, this.#events, this.#revents, this.#restarts];
+  }
 }
 
 /** `do_restart_poll`: poll goes on with the time that is left. */
@@ -271,6 +281,11 @@ class PollRestart implements SyscallRegs {
     const call = task.kernel.pollFree.pop() ?? new PollCall();
     call.setDeadline(this.#deadlineNs);
     return call.start(task, this.#ufds, this.#nfds, true);
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#ufds, this.#nfds, this.#deadlineNs];
   }
 }
 
@@ -398,5 +413,10 @@ export class SelectCall extends LookingCall {
 
   protected override recycle(task: Task): void {
     task.kernel.selectFree.push(this);
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  override privateFields(): unknown[] {
+    return [this.#in, this.#out, this.#ex, this.#bytes, this.#max];
   }
 }

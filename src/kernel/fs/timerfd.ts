@@ -216,6 +216,11 @@ export class TimerfdCtx extends File {
       `it_value: ${pair(this.#remaining())}\nit_interval: ${pair(this.interval)}\n`
     );
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  override privateFields(): unknown[] {
+    return [this.#timer];
+  }
 }
 
 /** A reader asleep until the timer expires. */

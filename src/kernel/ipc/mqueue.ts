@@ -89,6 +89,11 @@ export class Mqueues {
     this.#bytes.set(user, bytes);
     return 0;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#byName, this.#bytes];
+  }
 }
 
 function mayOpen(task: Task, inode: Inode, flags: number): boolean {
@@ -207,6 +212,11 @@ abstract class MqWait extends SleepingCall {
     this.#queue.splice(this.#queue.indexOf(this), 1);
     return error;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#task, this.#queue, this.#deadlineNs, this.#served];
+  }
 }
 
 class MqSend extends MqWait {
@@ -232,6 +242,11 @@ class MqReceive extends MqWait {
 
   protected override finish(message: Message): number {
     return this.#store(message);
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  override privateFields(): unknown[] {
+    return [this.#store];
   }
 }
 
@@ -329,5 +344,10 @@ export class MqueueFile extends File {
 
   override fallocate(): number {
     throw new Unmodelled("fallocate of a message queue");
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  override privateFields(): unknown[] {
+    return [this.#queue, this.#link];
   }
 }

@@ -25,4 +25,9 @@ export class Ida {
     this.#used[id] = false;
     if (id < this.#lowest) this.#lowest = id;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#used, this.#lowest];
+  }
 }

@@ -153,4 +153,9 @@ export class IovIter {
       this.#skipUsed();
     }
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#bases, this.#lengths, this.#segments, this.#segment, this.#offset];
+  }
 }

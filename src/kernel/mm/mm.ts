@@ -7,6 +7,7 @@
  * number or a large double; `accessOk` refuses both.
  */
 import { assert, Unmodelled } from "../lib/assert.ts";
+import type { FutexBuckets } from "../sched/futex.ts";
 import { WaitQueueHead } from "../sched/wait.ts";
 import { Errno } from "../uapi/errno.ts";
 
@@ -127,6 +128,8 @@ export class Mm {
    * A copy that can sleep there asks for it.
    */
   missingAt = -1;
+  /** Sleepers on futexes that any process with this memory can name. */
+  readonly sharedFutexes: FutexBuckets = new Map();
   #last: Vma | null = null;
 
   /**
@@ -285,5 +288,10 @@ export class Mm {
     const vma = this.find(addr);
     if (vma === null || (vma.prot & Prot.WRITE) === 0) return null;
     return this.#reach(vma, addr, length) === length ? vma : null;
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#last];
   }
 }

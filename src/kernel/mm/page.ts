@@ -50,4 +50,9 @@ export class PageAllocator {
     this.#held -= 1;
     if (this.#free.length < FREE_MAX) this.#free.push(page);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#held]; // pages kept for reuse have no content
+  }
 }

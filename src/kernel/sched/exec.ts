@@ -12,7 +12,7 @@ import type { Task } from "./task.ts";
 export function beginNewExec(process: Process): void {
   const { posixTimers } = process;
   unshareFiles(process);
-  process.privateMemory = {};
+  process.privateFutexes = new Map();
   for (const task of process.threads) task.vforkDone?.complete();
   unshareSighand(process);
   const { files } = process;

@@ -17,19 +17,11 @@ const scratch = new Uint8Array(WORD);
 const view = new DataView(scratch.buffer);
 
 /** Sleepers by address, oldest first. */
-type Buckets = Map<number, FutexWait[]>;
-
-const bucketsOf: WeakMap<object, Buckets> = new WeakMap();
+export type FutexBuckets = Map<number, FutexWait[]>;
 
 /** `get_futex_key`: whose futexes an operation means. */
-function buckets(task: Task, shared: boolean): Buckets {
-  const owner = shared ? task.process.mm : task.process.privateMemory;
-  let found = bucketsOf.get(owner);
-  if (found === undefined) {
-    found = new Map();
-    bucketsOf.set(owner, found);
-  }
-  return found;
+function buckets({ process }: Task, shared: boolean): FutexBuckets {
+  return shared ? process.mm.sharedFutexes : process.privateFutexes;
 }
 
 /** @errno EINVAL - an address that is no multiple of 4. */
@@ -78,7 +70,7 @@ export class FutexWait extends SleepingCall implements SyscallRegs {
   }
 
   /** `futex_queue`, `requeue_futex`: it waits there from now on, behind the others. */
-  requeueTo(queues: Buckets, uaddr: number): void {
+  requeueTo(queues: FutexBuckets, uaddr: number): void {
     this.#queuedAt = uaddr;
     const queue = queues.get(uaddr);
     if (queue === undefined) queues.set(uaddr, [this]);
@@ -103,6 +95,11 @@ export class FutexWait extends SleepingCall implements SyscallRegs {
     const queues = buckets(task, this.#shared);
     const left = (queues.get(this.#queuedAt) ?? []).filter((other) => other !== this);
     setQueue(queues, this.#queuedAt, left);
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#uaddr, this.#val, this.#deadlineNs, this.#shared, this.#queuedAt];
   }
 }
 
@@ -157,7 +154,7 @@ function wake(waiter: FutexWait): void {
   waiter.task.wakeUp();
 }
 
-function setQueue(queues: Buckets, uaddr: number, queue: FutexWait[]): void {
+function setQueue(queues: FutexBuckets, uaddr: number, queue: FutexWait[]): void {
   if (queue.length === 0) queues.delete(uaddr);
   else queues.set(uaddr, queue);
 }

@@ -36,4 +36,9 @@ export class Mutex {
     this.#wait.wakeUp(0, 0);
     for (let node = this.#wait.head.first; node !== null; node = this.#wait.head.first) detach(node.owner); // awake already
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#wait];
+  }
 }

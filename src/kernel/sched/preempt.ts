@@ -63,4 +63,9 @@ class LateWake extends SleepingCall {
     this.#file.wakeUp(this.#queue, 1, this.#key);
     return this.#result;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#file, this.#queue, this.#key, this.#result];
+  }
 }

@@ -11,6 +11,7 @@ import type { Itimers } from "../signal/itimer.ts";
 import type { PosixTimer } from "../signal/posix-timer.ts";
 import { Sighand } from "../signal/sighand.ts";
 import { SigPending } from "../signal/sigpending.ts";
+import type { FutexBuckets } from "./futex.ts";
 import type { Task } from "./task.ts";
 import { WaitQueueHead } from "./wait.ts";
 
@@ -56,8 +57,8 @@ export class Process {
   readonly threads: Task[] = [];
   /** Another one after `shareSighand`, and after execve. */
   sighand: Sighand;
-  /** Whose private futexes it has: a process's own, or its parent's after `CLONE_VM`. */
-  privateMemory: object = {};
+  /** Sleepers on its private futexes, and on those of whoever has the same memory by `CLONE_VM`. */
+  privateFutexes: FutexBuckets = new Map();
   /** `shared_pending`: signals for the process as a whole. */
   readonly sharedPending: SigPending = new SigPending();
   /** `curr_target`: the thread that the latest signal for the process woke. */

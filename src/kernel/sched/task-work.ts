@@ -27,6 +27,11 @@ class WorkedCall extends SleepingCall {
     }
     return this.#result;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#works, this.#result, this.#next];
+  }
 }
 
 /** `task_work_run`, for a call that is about to return `result`. @returns that, or `BLOCKED`. */

@@ -37,4 +37,9 @@ export class VforkWait extends SleepingCall {
     this.#child.vforkDone = null;
     this.#parent.wakeUp();
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#parent, this.#child];
+  }
 }

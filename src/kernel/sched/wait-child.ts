@@ -90,6 +90,11 @@ export class WaitCall extends SleepingCall {
     if (!keep) child.stopState = StopState.NONE;
     return waited(child, Cld.CONTINUED, Sig.CONT, 0xffff);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#target, this.#options, this.#finish];
+  }
 }
 
 function waited(child: Process, cause: number, status: number, word: number): Waited {

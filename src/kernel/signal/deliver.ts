@@ -207,4 +207,9 @@ export class UserExit extends SleepingCall {
         this.#restart = true;
     }
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#result, this.#restart, this.#frames];
+  }
 }

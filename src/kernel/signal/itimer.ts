@@ -71,4 +71,9 @@ export class Itimers extends Hrtimer {
     const late = BigInt(this.#clock.nowNs) - this.#expires;
     this.#start(this.#expires + (late / this.#interval + 1n) * this.#interval);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#process, this.#clock, this.#expires, this.#set, this.#interval];
+  }
 }

@@ -147,4 +147,9 @@ export class PosixTimer extends Hrtimer {
     this.#ignored = false;
     this.process.posixTimers.delete(this.id);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#expires, this.#interval, this.#status, this.#overrun, this.#overrunLast, this.#stale, this.#ignored];
+  }
 }

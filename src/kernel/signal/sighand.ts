@@ -72,4 +72,9 @@ export class Sighand {
       action.mask.clear();
     }
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#actions];
+  }
 }

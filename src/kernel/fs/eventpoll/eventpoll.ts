@@ -331,4 +331,9 @@ class LookCall extends SleepingCall {
     this.#ep.mtx.unlock(task);
     return 0;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#ep, this.#epi, this.#cause];
+  }
 }

@@ -217,4 +217,20 @@ export class EpollWaitCall extends SleepingCall {
     this.#at = At.POLL;
     return contended.sleep(task, this);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [
+      this.#ep,
+      this.#events,
+      this.#maxevents,
+      this.#deadlineNs,
+      this.#timedOut,
+      this.#count,
+      this.#item,
+      this.#revents,
+      this.#at,
+      this.#entry,
+    ];
+  }
 }

@@ -73,6 +73,11 @@ export class DevptsDir extends DirInode {
     }
     if (tty.count === 0 && tty.link.count === 0) this.#numbers.free(tty.index);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#slaves, this.#numbers];
+  }
 }
 
 /** /dev/ptmx: every open makes a new pair. */
@@ -86,6 +91,11 @@ export class PtmxInode extends Inode {
 
   override open(task: Task, flags: number, path: string): File {
     return this.#devpts.openMaster(task, this, flags, path);
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#devpts];
   }
 }
 
@@ -107,5 +117,10 @@ class PtsInode extends Inode {
 
   override open(_task: Task, flags: number, path: string): File | number {
     return this.#devpts.openSlave(this, flags, path);
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#devpts];
   }
 }

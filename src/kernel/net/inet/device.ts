@@ -76,4 +76,9 @@ export class Loopback implements NetDevice {
     this.#waiting = 0;
     this.#receiving = false;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#net, this.#backlog, this.#waiting, this.#receiving];
+  }
 }

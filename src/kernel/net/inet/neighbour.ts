@@ -35,6 +35,11 @@ export class NoNeighbour implements NetDevice {
     }
     entry.queue(packet);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#net, this.#entries];
+  }
 }
 
 /** `NUD_INCOMPLETE`: an address being asked for, and what waits for it. */
@@ -70,5 +75,10 @@ class Incomplete extends Hrtimer {
     this.#bytes -= packet.wireBytes;
     packet.sent();
     packet.drop(this.#net);
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#net, this.#over, this.#waiting, this.#bytes];
   }
 }

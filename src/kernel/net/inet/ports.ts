@@ -106,6 +106,11 @@ export class PortTable {
     for (let port = LOW + 1; port <= HIGH; port += 2) if (take(port)) return port;
     return 0;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#buckets, this.#nextOdd, this.#nextEven];
+  }
 }
 
 /** `inet_bind_conflict`, both sockets on one address. */

@@ -124,6 +124,11 @@ class LingeringClose extends SockCall {
   protected override finish(_task: Task, result: number): number {
     return result;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#sk, this.#slept];
+  }
 }
 
 /**

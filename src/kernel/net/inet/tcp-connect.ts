@@ -165,4 +165,9 @@ class TcpConnect extends SockCall {
   protected override finish(_task: Task, result: number): number {
     return result;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#sk, this.#disconnects];
+  }
 }

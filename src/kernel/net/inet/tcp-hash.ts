@@ -185,6 +185,11 @@ export class TcpHash {
     tcpDoRcv(child, segment);
     request.listener.dataReady();
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#ehash, this.#entries, this.#listeners, this.#isn];
+  }
 }
 
 /** `compute_score`. @returns 0 for one that does not receive there. */

@@ -201,4 +201,9 @@ export class TcpRequest extends Hrtimer {
     listener.noteEnqueued(1);
     return child;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#sentNs, this.#timeouts];
+  }
 }

@@ -83,6 +83,11 @@ class RttEstimator {
   get rtoNs(): number {
     return this.srttNs === 0 ? TIMEOUT_INIT_NS : Math.min(toJiffies(this.srttNs + this.#rttvarNs), RTO_MAX_NS);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#mdevNs, this.#mdevMaxNs, this.#rttvarNs, this.#seq];
+  }
 }
 
 export class TcpRetransmit extends Hrtimer {
@@ -309,5 +314,25 @@ export class TcpRetransmit extends Hrtimer {
     tcpWriteWakeup(sk);
     if (!this.idle) return;
     this.#start(Pending.PROBE0, Math.min(Math.max(this.#rtoNs, RTO_MIN_NS) * 2 ** this.#backoff, RTO_MAX_NS));
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [
+      this.#sk,
+      this.#rtt,
+      this.#pending,
+      this.#dueNs,
+      this.#rtoNs,
+      this.#retransmits,
+      this.#backoff,
+      this.#probesOut,
+      this.#firstNs,
+      this.#timedSeq,
+      this.#timedNs,
+      this.#dupAcks,
+      this.#recoverSeq,
+      this.#resentSeq,
+    ];
   }
 }

@@ -266,4 +266,9 @@ class TcpSend extends SockCall {
   protected override finish(task: Task, result: number): number {
     return this.#msg === null ? result : this.#msg.finish(task, result);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#sk, this.#from, this.#flags, this.#msg];
+  }
 }

@@ -108,6 +108,11 @@ export class TcpTimer extends Hrtimer {
     const leftNs = userTimeout > 0 ? Math.max(patienceNs - (clock.nowNs - this.#synNs), 1e6) : this.#rtoNs;
     clock.start(this, clock.nowNs + Math.min(this.#rtoNs, leftNs));
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#sk, this.#retransmits, this.#rtoNs, this.#synNs, this.#delackNs];
+  }
 }
 
 /** The SYN is not answered; or two have crossed, and ours is not acknowledged. */

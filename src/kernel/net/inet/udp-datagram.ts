@@ -76,6 +76,11 @@ export class UdpDatagram extends Packet {
     skb.source = this;
     if (!sk.enqueue(skb)) net.skbs.free(skb);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#owner, this.#truesize];
+  }
 }
 
 /** `ICMP_PORT_UNREACH`, with the two ends of the datagram that it answers, and its first bytes. */
@@ -108,4 +113,9 @@ class PortUnreachable extends Packet {
   }
 
   override drop(): void {}
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#deadPort, this.#port, this.#payload];
+  }
 }

@@ -463,6 +463,11 @@ export class UdpSock extends InetSock {
     if (level === IPPROTO_UDP) return udpGetsockopt(task, this, option, addr, lengthAddr);
     return ipGetsockopt(task, this, level, option, addr, lengthAddr);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  override privateFields(): unknown[] {
+    return [this.#rmemAlloc, this.#forwardDeficit, this.#drops];
+  }
 }
 
 function maxPayload(to: Endpoint): number {
@@ -505,6 +510,11 @@ class UdpSend extends SockCall {
   protected override finish(task: Task, result: number): number {
     return this.#msg === null ? result : this.#msg.finish(task, result);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#sk, this.#from, this.#to, this.#flags, this.#msg];
+  }
 }
 
 /** A receive that waits for a datagram. */
@@ -529,5 +539,10 @@ class UdpRecv extends SockCall {
 
   protected override finish(task: Task, result: number): number {
     return this.#msg === null ? result : this.#msg.finish(task, result);
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#sk, this.#to, this.#flags, this.#msg];
   }
 }

@@ -37,6 +37,11 @@ export class UdpTable {
     if (best.length <= 1) return best[0] ?? null;
     return best[this.#net.kernel.chooser.choose("udp.reuseport", best.length, best)] ?? null;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#net];
+  }
 }
 
 /** @returns 0 for one that does not receive it. */

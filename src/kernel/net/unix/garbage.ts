@@ -172,6 +172,11 @@ export class Inflight {
   #successor({ successor }: UnixEdge): UnixVertex | null {
     return this.#vertices.get(successor.listener ?? successor) ?? null;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#receivers];
+  }
 }
 
 /** `unix_collect_skb`: empties the queue of one socket, or of the connections that wait for it. */

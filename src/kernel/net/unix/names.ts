@@ -73,4 +73,9 @@ export class UnixNames {
       if (this.findAbstract(type, addr) === null) return addr;
     }
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#abstract, this.#bound, this.#autobind];
+  }
 }
