@@ -175,7 +175,7 @@ export class Inflight {
 
   /** For whoever compares machines: see `src/explore/state.ts`. */
   privateFields(): unknown[] {
-    return [this.#receivers];
+    return [this.#edges, this.#vertices];
   }
 }
 
