@@ -4,14 +4,20 @@
  * Every object that can be reached is gone through, field by field, and numbered in the order in which it is met, so that the
  * shape counts and no address. Two states may get different texts although nobody could tell them apart (a counter, what is
  * left in an object that is over); that costs time and loses nothing. The other way round would lose outcomes, so whatever
- * cannot be looked into makes a state that equals no other: classes with private fields that they do not show in a method
- * `privateFields`, and functions but for the very same one. What remains is chance: the texts are 128 bits of a hash.
+ * cannot be looked into makes a state that equals no other: classes with a private field that their method `privateFields` does
+ * not name, and functions but for the very same one. What remains is chance: the texts are 128 bits of a hash.
  */
+import { EpollWaitCall } from "../kernel/fs/eventpoll/send-events.ts";
 import { FdTable } from "../kernel/fs/fdtable.ts";
+import { DeviceInode } from "../kernel/fs/mem.ts";
 import { ProcInode } from "../kernel/fs/procfs.ts";
 import { Kernel } from "../kernel/kernel.ts";
+import { PageAllocator } from "../kernel/mm/page.ts";
+import { Net } from "../kernel/net/net.ts";
+import { SkbPool } from "../kernel/net/skbuff.ts";
 import { Task } from "../kernel/sched/task.ts";
 import { Clock, Hrtimer } from "../kernel/time/hrtimer.ts";
+import { Race } from "../syscalls/race.ts";
 
 /**
  * Fields that say nothing of what will happen: constants; whoever drives and watches; objects that are over and kept for
@@ -21,11 +27,30 @@ import { Clock, Hrtimer } from "../kernel/time/hrtimer.ts";
 const LEFT_OUT: ReadonlyMap<object, readonly string[]> = new Map<object, readonly string[]>([
   [
     Kernel.prototype,
-    ["profile", "chooser", "exploring", "actor", "runqueue", "contended", "epollWaitFree", "pollFree", "selectFree"],
+    [
+      ...[
+        "profile",
+        "chooser",
+        "exploring",
+        "actor",
+        "runqueue",
+        "contended",
+        "epollWaitFree",
+        "pollFree",
+        "selectFree",
+      ],
+      ...["#observer", "#userExits"], // a way to user mode is its task's call while it has a state
+    ],
   ],
   [ProcInode.prototype, ["content"]], // goes with the place in the tree
+  [Race.prototype, ["#steps"]],
   [Task.prototype, ["body", "runLink"]],
-  [Clock.prototype, ["observer"]],
+  [Clock.prototype, ["observer", "#seq"]],
+  [PageAllocator.prototype, ["#free"]],
+  [SkbPool.prototype, ["#free", "#count"]],
+  [EpollWaitCall.prototype, ["#free"]],
+  [Net.prototype, ["#creds"]], // made from what a process is, when first asked for
+  [DeviceInode.prototype, ["#open"]], // goes with the device's number
   [Hrtimer.prototype, ["seq", "index"]],
   [FdTable.prototype, ["get", "getRaw", "take", "replace", "reserve", "setCloexec"]], // methods, which the tracker replaces
 ]);
@@ -34,7 +59,7 @@ const LEFT_OUT: ReadonlyMap<object, readonly string[]> = new Map<object, readonl
 const OF_CALL: readonly string[] = ["regs", "restartBlock", "iter", "timedOut"];
 
 /** A private field's declaration in the source text of a class. */
-const PRIVATE_FIELD = /[{;\n]\s*#[\w$]+\s*[=;]/u;
+const PRIVATE_FIELD = /[{;\n]\s*(#[\w$]+)\s*[=;]/gu;
 
 /** What is known of a class. */
 interface Kind {
@@ -230,13 +255,15 @@ function kindOf(object: object, prototype: object, number: number): Kind {
     leftOut.push(...(LEFT_OUT.get(at) ?? []));
     const method: unknown = Object.getOwnPropertyDescriptor(at, "privateFields")?.value;
     if (typeof method === "function") shown.push(method as () => unknown[]);
-    else if (keepsFields(at.constructor)) opaque = true;
+    if (!showsAll(at.constructor, typeof method === "function" ? String(method) : "", leftOut)) opaque = true;
   }
   const fields = prototype === Object.prototype ? null : Object.keys(object).filter((key) => !leftOut.includes(key));
   return { number, fields, shown, opaque };
 }
 
-function keepsFields(kind: object): boolean {
-  if (kind === WeakMap || kind === WeakSet || kind === WeakRef) return true;
-  return typeof kind === "function" && PRIVATE_FIELD.test(Function.prototype.toString.call(kind));
+/** Whether a class has no private field but those that the text of its method names, or that are left out. */
+function showsAll(kind: object, method: string, leftOut: readonly string[]): boolean {
+  if (kind === WeakMap || kind === WeakSet || kind === WeakRef) return false;
+  const names = [...Function.prototype.toString.call(kind).matchAll(PRIVATE_FIELD)].map(([, name = ""]) => name);
+  return names.every((name) => leftOut.includes(name) || method.includes(`this.${name}`));
 }

@@ -68,6 +68,11 @@ class CloseCall extends SleepingCall {
     const mutex = this.#file.finishPut();
     return mutex === null ? finishTaskWork(task, 0) : mutex.sleep(task, this);
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#file];
+  }
 }
 
 /**

@@ -222,9 +222,8 @@ class ProgramRun implements RaceHost {
     this.#slots[slot] = value;
   }
 
-  /** For whoever compares machines in a race: see `src/explore/state.ts`. */
-  privateFields(): unknown[] {
-    return [this.#returned, this.#slots];
+  shown(): unknown[] {
+    return [this.tasks, this.#returned, this.#slots];
   }
 
   #adopt(index: number, task: Task): void {

@@ -230,6 +230,11 @@ class RecvmsgHdr extends MsgHdr {
     if (!mm.putUser32(this.addr + FLAGS_OFFSET, this.flags)) return -Errno.EFAULT;
     return mm.putUser64(this.addr + CONTROLLEN_OFFSET, used, 0) ? result : -Errno.EFAULT;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#controlStart];
+  }
 }
 
 /** `___sys_recvmsg`, up to the protocol's answer. */
@@ -304,6 +309,11 @@ class SendBatch {
     if (err < 0) return this.#sent > 0 ? this.#sent : err;
     this.#sent += 1;
     return task.iter.count > 0 ? this.#sent : this.next(task);
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#sent];
   }
 }
 
@@ -387,6 +397,11 @@ class RecvBatch {
     const sec = Math.trunc(leftNs / 1e9);
     const stored = mm.putUser64(this.timeoutAddr, sec | 0, Math.trunc(sec / 2 ** 32));
     return stored && mm.putUser64(this.timeoutAddr + 8, leftNs % 1e9, 0) ? received : -Errno.EFAULT;
+  }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#received];
   }
 }
 

@@ -18,6 +18,11 @@ class Turn extends SleepingCall {
   override step(_task: Task): number {
     return this.#result;
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#result];
+  }
 }
 
 /** Puts a task that is in user mode behind all others that can run. Its body is resumed with `result`. */

@@ -241,6 +241,11 @@ class SigtimedwaitCall extends SleepingCall {
     encodeSiginfo(info);
     return mm.copyToUser(this.#uinfo, scratch, 0, SIGINFO_SIZE) === SIGINFO_SIZE ? info.signo : mm.fault();
   }
+
+  /** For whoever compares machines: see `src/explore/state.ts`. */
+  privateFields(): unknown[] {
+    return [this.#others, this.#uinfo, this.#deadline];
+  }
 }
 
 /** `copy_siginfo_to_user`: into `scratch`. */
