@@ -18,6 +18,9 @@ export interface Source {
 }
 
 const STDIN = "-";
+/** A script is read whole. */
+const SCRIPT_MAX = 64 * 1024 * 1024;
+const SMALL_MAX = 4 * 1024 * 1024;
 const NOT_SHOWN = /^NOT-SHOWN.*\.tsv$/;
 const SCRIPT = /\.strace(\.gz|\.zst)?$/;
 
@@ -37,15 +40,44 @@ export function expandScripts(names: readonly string[]): string[] {
   });
 }
 
-/** Scripts below a folder, sorted by path. */
+/**
+ * Scripts below a folder, sorted by path. What stands there under such a name and is a pipe, a socket or a device is left out: nobody
+ * has named it, and it may never end. Folders are not entered through symbolic links.
+ */
 export function scriptsBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .flatMap((entry) => {
       const path = join(folder, entry.name);
       if (entry.isDirectory()) return scriptsBelow(path);
-      return SCRIPT.test(entry.name) ? [path] : [];
+      return SCRIPT.test(entry.name) && !isStream(path) ? [path] : [];
     });
+}
+
+/** A name that cannot be looked at is none: reading it tells why. */
+function isStream(path: string): boolean {
+  try {
+    const info = statSync(path);
+    return !info.isFile() && !info.isDirectory();
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * A small file whose name is one of several things that an option may hold, or that stands beside a script.
+ *
+ * @throws UserError when it is no file, or too long to be one of these.
+ */
+export function readSmallFile(path: string): string {
+  try {
+    const info = statSync(path);
+    if (!info.isFile()) throw new UserError(`${path}: not a regular file`);
+    if (info.size > SMALL_MAX) throw new UserError(`${path}: ${info.size} bytes, expected at most ${SMALL_MAX}`);
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw error instanceof UserError ? error : unreadable(path, error);
+  }
 }
 
 /**
@@ -78,7 +110,7 @@ export function notShownBeside(scripts: readonly string[]): Map<string, string> 
   for (const folder of new Set(folders.flatMap((name) => [dirname(name), name]))) {
     for (const name of namesIn(folder).sort()) {
       if (!NOT_SHOWN.test(name)) continue;
-      for (const line of readFileSync(join(folder, name), "utf8").split("\n")) {
+      for (const line of readSmallFile(join(folder, name)).split("\n")) {
         const [row = "", reason = ""] = line.split("\t");
         if (row.trim() !== "" && !row.startsWith("#")) rows.set(row.trim(), reason.trim());
       }
@@ -99,7 +131,17 @@ function namesIn(folder: string): string[] {
 /** Reads a script; gzip is unpacked, `-` is standard input. @throws UserError when it cannot be read. */
 export async function readSource(name: string): Promise<Source> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of openChunks(name)) chunks.push(chunk);
+  let size = 0;
+  for await (const chunk of openChunks(name)) {
+    chunks.push(chunk);
+    size += chunk.length;
+    if (size > SCRIPT_MAX) {
+      throw new UserError(
+        `${inputName(name)}: more than ${SCRIPT_MAX} bytes of script`,
+        "replay reads recordings of any size",
+      );
+    }
+  }
   return { file: inputName(name), text: Buffer.concat(chunks).toString("utf8") };
 }
 

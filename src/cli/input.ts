@@ -76,8 +76,14 @@ async function rawChunks(
   if (path === "-") return counted(process.stdin, null, onProgress);
   const info = await stat(path);
   if (info.isDirectory()) throw new UserError(`${path}: ${PROBLEMS.EISDIR}`);
+  if (info.isCharacterDevice() && isEndless(info.rdev)) throw new UserError(`${path}: a device that never ends`);
   // a pipe or a device has no size to speak of
   return counted(createReadStream(path), info.isFile() ? info.size : null, onProgress);
+}
+
+/** Memory devices (major number 1) but /dev/null: zero, full, random, urandom, kmsg. */
+function isEndless(rdev: number): boolean {
+  return ((rdev >> 8) & 0xfff) === 1 && (rdev & 0xff) !== 3;
 }
 
 async function* counted(

@@ -1,7 +1,7 @@
 /**
  * `epollsim run`: what happens, step by step, and why?
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { type Command, Option } from "commander";
 import seedrandom from "seedrandom";
 import { POLICIES, type Policy, parseSchedule, policyScheduler, Replay, ScheduleError } from "../explore/index.ts";
@@ -14,7 +14,7 @@ import { printLine } from "../trace/printer.ts";
 import { kernelFits, parseScript, type Script } from "../trace/script.ts";
 import type { Lowered } from "../trace/source-map.ts";
 import { Exit, UserError } from "./errors.ts";
-import { expandScripts, readSource } from "./files.ts";
+import { expandScripts, readSmallFile, readSource } from "./files.ts";
 import type { Io } from "./io.ts";
 import { wholeNumber, worldOptions } from "./options.ts";
 import { programFile } from "./program-module.ts";
@@ -122,7 +122,7 @@ function schedulerFor(lowered: Lowered, options: RunOptions): RaceScheduler | nu
     return policyScheduler(policy, { random: seedrandom(seed ?? lowered.script.seed ?? ""), depth });
   }
   if (schedule === undefined) return null;
-  const text = existsSync(schedule) ? readFileSync(schedule, "utf8") : schedule;
+  const text = existsSync(schedule) ? readSmallFile(schedule) : schedule;
   return new Replay(parseSchedule(text, lowered.tasks), lowered.tasks);
 }
 
