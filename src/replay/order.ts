@@ -23,6 +23,7 @@ import {
   mustWait,
 } from "./evidence.ts";
 import { type Foresight, foresee, known, READABLE } from "./foresight.ts";
+import { INTERRUPTED, wouldWake } from "./interrupted.ts";
 import { STAMP_ERROR_NS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
@@ -45,6 +46,9 @@ export class Order {
 
   /** Sleepers that were recorded with a time-out. */
   readonly #dozing = new Set<ActiveCall>();
+
+  /** Sleepers that were recorded as interrupted. */
+  readonly #doomed = new Set<ActiveCall>();
 
   readonly #queues: QueueOrder;
   readonly outside: Outside;
@@ -87,7 +91,7 @@ export class Order {
 
   #mustWait(call: ActiveCall): boolean {
     const pending = [...this.#dozing, ...this.#held];
-    if (mustWait(this.#machine, this.#future, call, pending)) return true;
+    if (mustWait(this.#machine, this.#future, call, pending) || wouldWake(call, this.#doomed)) return true;
     call.awaitsSum = waitsForSum(this.#machine, this.#future, call);
     return call.awaitsSum || standsBehind(this.#machine, this.#future, call);
   }
@@ -123,7 +127,9 @@ export class Order {
     this.outside.after(call);
     if (call.record.name === "connect") learnPort(this.#machine, this.#future, firstFile(call.owner, call.record));
     if (call.opaque) this.#machine.opaque = true;
-    if (call.progress === "sleeping" && call.value === 0) this.#dozing.add(call);
+    if (call.progress !== "sleeping") return;
+    if (call.value === 0) this.#dozing.add(call);
+    if (call.errno !== null && INTERRUPTED.has(call.errno)) this.#doomed.add(call);
   }
 
   /** Something has changed: whoever waited for just that goes on. */
@@ -251,6 +257,7 @@ export class Order {
   abandon(call: ActiveCall): void {
     this.#held.delete(call);
     this.#dozing.delete(call);
+    this.#doomed.delete(call);
     call.interrupt();
     this.recheck();
   }

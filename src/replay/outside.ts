@@ -70,8 +70,14 @@ export class Outside {
     this.#host = new OutsideHost(machine.kernel);
   }
 
+  /** The process has a ring: what is done for it may interrupt a call without a signal. */
+  hasRing({ task }: ReplayTask): boolean {
+    return this.#rings.hasRing(task.process);
+  }
+
   /** A call that the model does not know is over. */
   unknown(owner: ReplayTask, record: CallRecord): void {
+    if (record.name === "io_uring_setup") this.#rings.madeBy(owner);
     if (record.name === "io_uring_enter") this.#rings.entered(owner, this.#machine, this.#future);
   }
 

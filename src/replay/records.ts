@@ -75,12 +75,24 @@ export function* filesAsked(owner: ReplayTask, record: CallRecord): Generator<Fi
   const file = firstFile(owner, record);
   if (file !== null) yield file;
   for (let node = file?.epoll?.rbr.leftmost ?? null; node !== null; node = rbNext(node)) yield node.owner.file;
+  if (record.name.includes("select")) yield* filesSelected(owner, record);
   const [set] = record.args;
   if (!record.name.endsWith("poll") || set?.kind !== "array") return;
   for (const item of set.items) {
     const number = item.kind === "struct" ? field(item, "fd", 0) : null;
     const polled = owner.task.process.files.getRaw(number === null ? -1 : (evalInt(number) ?? -1));
     if (polled !== null) yield polled;
+  }
+}
+
+function* filesSelected(owner: ReplayTask, { args }: CallRecord): Generator<File, void, undefined> {
+  for (const set of args.slice(1, 4)) {
+    const asked = set.kind === "change" ? set.from : set;
+    if (asked?.kind !== "array" && asked?.kind !== "set") continue;
+    for (const item of asked.items) {
+      const file = owner.task.process.files.getRaw(evalInt(item) ?? -1);
+      if (file !== null) yield file;
+    }
   }
 }
 

@@ -39,6 +39,7 @@ function* usedBy({ name, args }: CallRecord): Generator<[number, number], void, 
 
 export class RingRegistrations {
   readonly #users = new WeakSet<Process>();
+  readonly #owners = new WeakSet<Process>();
   /** Items that were registered through a ring. */
   readonly #made = new WeakSet<Epitem>();
 
@@ -73,6 +74,15 @@ export class RingRegistrations {
       }
       if (call.name === "epoll_ctl") closed.add(evalInt(call.args[2] ?? NOTHING) ?? -1); // known from here on
     }
+  }
+
+  /** The process has made a ring. */
+  madeBy({ task }: ReplayTask): void {
+    this.#owners.add(task.process);
+  }
+
+  hasRing(process: Process): boolean {
+    return this.#owners.has(process);
   }
 
   /** @returns whether a registration was inferred or changed. */

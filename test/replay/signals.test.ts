@@ -146,3 +146,28 @@ describe("execve", () => {
     expect(diverged).toBe(0);
   });
 });
+
+test("a write that overlaps with a sleeper whom a signal ends comes behind it", () => {
+  const { diverged, assumed } = replayText(`
+1 pipe2([3, 4], 0) = 0
+1 clone(child_stack=NULL, flags=CLONE_FILES|CLONE_THREAD|CLONE_SIGHAND|CLONE_VM) = 2
+1 pselect6(5, [3], NULL, NULL, {tv_sec=5, tv_nsec=0}, NULL <unfinished ...>
+2 write(4, "x", 1 <unfinished ...>
+1 <... pselect6 resumed>) = ? ERESTARTNOHAND (To be restarted if no handler)
+1 --- SIGCHLD {si_signo=SIGCHLD, si_code=SI_USER, si_pid=9, si_uid=0} ---
+2 <... write resumed>) = 1
+1 pselect6(5, [3], NULL, NULL, {tv_sec=4, tv_nsec=0}, NULL) = 1 (in [3], left {tv_sec=4, tv_nsec=0})
+`);
+  expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 1 });
+});
+
+test("what is done for a ring interrupts its owner without a signal", () => {
+  const text = (ring: string): string => `
+1 ${ring} = 3
+1 pipe2([4, 5], 0) = 0
+1 read(4, 0x7f00, 1) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)
+1 write(5, "x", 1) = 1
+`;
+  expect(replayText(text("io_uring_setup(8, {})")).diverged).toBe(0);
+  expect(replayText(text("eventfd2(0, 0)")).diverged).toBe(1);
+});
