@@ -4,6 +4,7 @@ import { kernelProfile } from "../../src/kernel/profile.ts";
 import { Replayer } from "../../src/replay/replayer.ts";
 import type { Divergence, ReplaySummary } from "../../src/replay/summary.ts";
 import { parseText } from "../../src/trace/reader.ts";
+import { replayText } from "../helpers/replay-text.ts";
 
 interface Replayed extends ReplaySummary {
   readonly divergences: readonly Divergence[];
