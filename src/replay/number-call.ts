@@ -1,27 +1,66 @@
 /**
- * A call that the model does not know and that gives a descriptor (`io_uring_setup`): its number is taken while the call is under
- * way, since others that overlap with it find the next one.
+ * Calls of which the model knows only that they give a descriptor, and which number that is (F-01). The number is taken while the
+ * call is under way, since others that overlap with it find the next one.
  */
+import { BLOCKED } from "../kernel/sched/task.ts";
+import type { Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
-import { ActiveCall } from "./active-call.ts";
+import { ActiveCall, type KnownCall } from "./active-call.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
-import { OUTSIDE_MODEL } from "./open-call.ts";
-import { noteOf } from "./records.ts";
+import { noteOf, openFlags, pathOf } from "./records.ts";
 
+const O_CLOEXEC = 0o2000000;
+/** Arguments and success are not the model's affair. */
+const OUTSIDE_MODEL: KnownCall = {
+  signature: { name: "open", params: [], describe: null, noReturn: false },
+  run: () => BLOCKED,
+};
+
+/** A call that the model does not know (`io_uring_setup`). */
 export class NumberCall extends ActiveCall {
-  readonly #machine: Machine;
+  protected readonly machine: Machine;
 
   constructor(machine: Machine, owner: ReplayTask, record: CallRecord) {
     super(owner, record, OUTSIDE_MODEL, machine.ports);
-    this.#machine = machine;
+    this.machine = machine;
   }
 
   override start(): void {
     this.progress = "refused";
-    const { owner, record, value } = this;
-    const [expr] = record.result?.values ?? [];
-    if (value === null || value < 0 || expr === undefined || this.errno !== null) return;
+    const given = this.given();
+    if (given === null) return;
     // where the number is not the next one, the recording is believed as for every unknown call
-    this.#machine.putExternal(owner, value, noteOf(expr) ?? `${record.name}()`, null, true);
+    this.machine.putExternal(this.owner, this.value as number, noteOf(given) ?? `${this.record.name}()`, null, true);
   }
+
+  /** The descriptor as the recording shows it; null when the call failed. */
+  protected given(): Expr | null {
+    const [expr] = this.record.result?.values ?? [];
+    return this.errno !== null || this.value === null || this.value < 0 ? null : (expr ?? null);
+  }
+}
+
+/** An open of a path on the disk: whether it can be opened is the disk's affair. */
+export class OpenCall extends NumberCall {
+  override start(): void {
+    this.progress = "returned";
+    const { owner, record, machine } = this;
+    const given = this.given();
+    if (given === null) return;
+    const flags = openFlags(record);
+    this.ret = owner.task.process.files.lowestFree();
+    machine.putExternal(
+      owner,
+      this.value as number,
+      noteOf(given) ?? absolutePath(record) ?? "/",
+      flags,
+      ((flags ?? 0) & O_CLOEXEC) !== 0,
+    );
+  }
+}
+
+/** Where the recording has no `-y` notes, an absolute path says as much. */
+function absolutePath(record: CallRecord): string | null {
+  const path = pathOf(record);
+  return path?.startsWith("/") === true ? path : null;
 }

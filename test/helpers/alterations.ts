@@ -159,10 +159,35 @@ const eagainForData: Alteration = ({ line }) => {
   return { ...line, args, result: failure("EAGAIN") };
 };
 
+/** How long a call was told to sleep at most, in ns; null where nobody knows. */
+function askedNs(line: ResultLine): number | null {
+  const index = line.name.includes("select")
+    ? 4
+    : line.name.startsWith("epoll")
+      ? 3
+      : line.name === "nanosleep"
+        ? 0
+        : 2;
+  const asked = line.args[index];
+  if (asked === undefined) return null;
+  const given = asked.kind === "change" ? asked.from : asked;
+  if (given === null) return null;
+  if (given.kind !== "struct") return (evalInt(given) ?? Number.NaN) * MS;
+  const seconds = field(given, "tv_sec", 0);
+  const fine = field(given, "tv_nsec", 1) ?? field(given, "tv_usec", 1);
+  if (seconds === null || fine === null) return null;
+  const unit = line.name === "select" ? 1e3 : 1;
+  return (evalInt(seconds) ?? Number.NaN) * 1e9 + (evalInt(fine) ?? Number.NaN) * unit;
+}
+
 const earlyTimeout: Alteration = ({ line }) => {
   const isWait = WAITS.test(line.name) || /^(poll|ppoll|select|pselect6|nanosleep|clock_nanosleep)$/.test(line.name);
   if (line.type !== "call" || !isWait || returned(line) !== 0 || line.durationNs === null) return null;
-  return line.durationNs < 20 * MS ? null : { ...line, durationNs: Math.round(line.durationNs * 0.4) };
+  const durationNs = Math.round(line.durationNs * 0.4);
+  const asked = askedNs(line);
+  // a sleep that lasted much longer than it was to is not too short yet
+  if (line.durationNs < 20 * MS || (asked !== null && durationNs >= asked - 2 * MS)) return null;
+  return { ...line, durationNs };
 };
 
 const openNumber: Alteration = ({ line }) => {
@@ -195,11 +220,81 @@ const successfulControl: Alteration = ({ line }) => {
 const otherErrno: Alteration = ({ line }) => {
   const errno = line.result?.errnos[0] ?? null;
   if (errno === null || errno.startsWith("ERESTART") || errno === "EINTR" || errno === "EFAULT") return null;
+  // it gives back what stood in a register when the handler began
+  if (line.name === "rt_sigreturn") return null;
   return { ...line, result: failure(errno === "EBADF" ? "EINVAL" : "EBADF") };
 };
 
 const interruption: Alteration = ({ line }) => {
   return WAITS.test(line.name) && returned(line) !== null ? { ...line, result: failure("EINTR") } : null;
+};
+
+const otherDatum: Alteration = ({ line }) => {
+  const events = eventsOf(line);
+  const [first, second, ...rest] = (events?.items ?? []) as readonly StructExpr[];
+  if (events === null || first === undefined || second === undefined) return null;
+  // two events with the same mask would only have changed places
+  if (datum(first) === datum(second) || maskText(first) === maskText(second)) return null;
+  return withEvents(line, events.index, [withDatumOf(first, second), withDatumOf(second, first), ...rest]);
+};
+
+function maskText(item: StructExpr): string {
+  const mask = field(item, "events", 0);
+  return mask === null ? "" : printExpr(mask);
+}
+
+function withDatumOf(item: StructExpr, other: StructExpr): StructExpr {
+  const data = field(other, "data", 1);
+  const replaced = (entry: Expr): Expr =>
+    data !== null && entry.kind === "named" && entry.name === "data" ? named("data", data) : entry;
+  return { ...item, fields: item.fields.map(replaced) };
+}
+
+const wrongRevents: Alteration = ({ line }) => {
+  const output = line.result?.output ?? null;
+  const value = returned(line);
+  if (!/^p?poll$/.test(line.name) || value === null || value < 1 || output?.kind !== "struct") return null;
+  const [list] = output.fields;
+  const [item, ...rest] = list?.kind === "array" ? list.items : [];
+  if (item?.kind !== "struct" || field(item, "revents", 1) === null) return null;
+  const mask = printExpr(field(item, "revents", 1) as Expr) === "POLLHUP" ? "POLLERR" : "POLLHUP";
+  const fields = item.fields.map((entry) =>
+    entry.kind === "named" && entry.name === "revents" ? named("revents", sym(mask)) : entry,
+  );
+  const shown = { ...output, fields: [array([{ ...item, fields }, ...rest]), ...output.fields.slice(1)] };
+  return { ...line, result: { ...(line.result as Result), output: shown } };
+};
+
+/** The number in a read of 8 bytes: what an eventfd counted, how often a timer has expired. */
+function countPlus(added: number, from: string): Alteration {
+  return ({ line, args }) => {
+    const buffer = bufferOf(line);
+    const [fd] = args;
+    if (line.name !== "read" || returned(line) !== 8 || buffer === null || buffer.bytes.length !== 8) return null;
+    if (fd?.kind !== "int" || fd.note === null || !fd.note.includes(from)) return null;
+    const bytes = buffer.bytes.slice();
+    new DataView(bytes.buffer).setUint8(2, (bytes[2] as number) + added);
+    return { ...line, args: line.args.map((arg, index) => (index === buffer.index ? str(bytes) : arg)) };
+  };
+}
+
+const otherChild: Alteration = ({ line }) => {
+  const pid = returned(line);
+  return line.name === "wait4" && pid !== null && pid > 1 ? { ...line, result: success(int(pid + 1)) } : null;
+};
+
+/** More than was offered. */
+const longerWrite: Alteration = ({ line, args }) => {
+  const length = returned(line);
+  const offered = args[2] === undefined ? null : evalInt(args[2]);
+  if (!/^(write|sendto)$/.test(line.name) || length === null || length < 1 || length !== offered) return null;
+  return { ...line, result: success(int(length + 1)) };
+};
+
+const moreReady: Alteration = ({ line }) => {
+  const value = returned(line);
+  const isQuestion = /^(p?poll|select|pselect6)$/.test(line.name);
+  return isQuestion && value !== null && value > 0 ? { ...line, result: success(int(value + 1)) } : null;
 };
 
 /** Every mistake, by name. */
@@ -220,6 +315,14 @@ export const ALTERATIONS: ReadonlyMap<string, Alteration> = new Map([
   ["epoll_ctl succeeded", successfulControl],
   ["another errno", otherErrno],
   ["an interruption", interruption],
+  ["data of events swapped", otherDatum],
+  ["an answer of poll", wrongRevents],
+  ["an eventfd's count", countPlus(3, "eventfd")],
+  // three 65,536ths: far beyond what a time stamp may be off, if the timer is no faster than 30 ns
+  ["a timer's ticks", countPlus(3, "timerfd")],
+  ["another child", otherChild],
+  ["a longer write", longerWrite],
+  ["one more is ready", moreReady],
 ]);
 
 /** The events that a line reports. */
