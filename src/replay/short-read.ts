@@ -8,6 +8,7 @@ import { SocketFile } from "../kernel/net/socket.ts";
 import { Sock } from "../kernel/uapi/socket.ts";
 import { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
+import { CONSUMERS } from "./knowledge.ts";
 import { firstFile } from "./records.ts";
 
 /** Whether the part that the call did not find may have come later. */
@@ -28,5 +29,6 @@ export function fallsShort(call: ActiveCall): boolean {
 /** Queued by a call that the read overlaps with, or by an earlier read of the same task, whose window update called for it. */
 function isOnTheWay(read: CallRecord, queuedBy: object | null): boolean {
   if (!(queuedBy instanceof CallRecord)) return false;
-  return queuedBy.task === read.task || (queuedBy.exitLine ?? Number.POSITIVE_INFINITY) >= (read.entryLine ?? 0);
+  if (queuedBy.task === read.task) return CONSUMERS.has(queuedBy.name);
+  return (queuedBy.exitLine ?? Number.POSITIVE_INFINITY) >= (read.entryLine ?? 0);
 }
