@@ -16,7 +16,7 @@ import { type EncodedCall, encodeCall, TraceDecoder, Unreadable, unflatten } fro
 import { CONSUMERS, STAMP_ERROR_NS } from "./knowledge.ts";
 import type { ReplayTask } from "./machine.ts";
 import { sameTimeLeft, USAGE, withoutSpeed } from "./outputs.ts";
-import type { PortMap } from "./ports.ts";
+import type { PortMap, PortSpace } from "./ports.ts";
 import { firstFile, newDescriptors } from "./records.ts";
 import { UNKNOWN_BYTE } from "./user-area.ts";
 
@@ -127,6 +127,10 @@ export class ActiveCall {
     });
   }
 
+  get #portSpace(): PortSpace {
+    return this.#ports.of(firstFile(this.owner, this.record));
+  }
+
   get isConsumer(): boolean {
     return CONSUMERS.has(this.record.name);
   }
@@ -182,7 +186,7 @@ export class ActiveCall {
     if (this.isQuestion) this.#encoded = null;
     const { args, phase } = this.record;
     const partial = phase === "entered";
-    this.#encoded ??= encodeCall(this.#signature, args, owner.area, this.#ports, this.errno === "EFAULT", partial);
+    this.#encoded ??= encodeCall(this.#signature, args, owner.area, this.#portSpace, this.errno === "EFAULT", partial);
     const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
     const { observer } = owner.task.kernel;
     if (observer !== null) observer.entered(owner.task, this.record, a);
@@ -254,8 +258,8 @@ export class ActiveCall {
       if (recorded === undefined || !type.output) continue;
       const expected = exitOf(recorded);
       const found = unflatten(type.fromWord(BigInt(encoded.registers[index] ?? 0), decoder));
-      if (this.#ports.learn(expected, found, socket)) this.learnt = true;
-      const actual = this.#ports.toRecorded(found);
+      if (this.#portSpace.learn(expected, found, socket)) this.learnt = true;
+      const actual = this.#portSpace.toRecorded(found);
       const { name } = this.#signature.params[index] as { readonly name: string };
       if (isAddress(expected) || name === USAGE || matches(withoutSpeed(expected), actual)) continue;
       if ((opaque && matchesKnown(expected, actual)) || sameTimeLeft(expected, actual, STAMP_ERROR_NS)) continue;

@@ -11,7 +11,7 @@ import type { AtExpr, Expr, StrExpr } from "../trace/ast.ts";
 import { hex } from "../trace/build.ts";
 import { printExpr } from "../trace/printer.ts";
 import { NAMED_BY_PATH } from "./knowledge.ts";
-import type { PortMap } from "./ports.ts";
+import type { PortSpace } from "./ports.ts";
 import { BUFFER_MAX, type UserArea } from "./user-area.ts";
 
 /** Below this an integer in hexadecimal is a number; above, an address in the recorded process. */
@@ -72,7 +72,7 @@ export function encodeCall(
   signature: Signature,
   args: readonly Expr[],
   area: UserArea,
-  ports: PortMap,
+  ports: PortSpace,
   faulted: boolean,
   partial: boolean,
 ): EncodedCall {

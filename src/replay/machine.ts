@@ -354,7 +354,7 @@ export class Machine {
     const unnamed = file instanceof ExternalFile && (STDIO.includes(file.note) || file.note === "inherited");
     if (file === null || unnamed) this.putOutside(task, fd, expr.note, files.cloexec(fd));
     else if (file instanceof SocketFile && file.sk instanceof InetSock && file.sk.num !== 0) {
-      this.ports.showOwn(expr, file, file.sk.num);
+      this.ports.of(file).showOwn(expr, file, file.sk.num);
     }
     this.see(task, fd);
   }

@@ -31,6 +31,7 @@ import { Outside } from "./outside.ts";
 import { standsBefore, standsBehind } from "./pipe-order.ts";
 import { QueueOrder } from "./queue-order.ts";
 import { filesAsked, firstFile, NOTHING } from "./records.ts";
+import { Regroup } from "./regroup.ts";
 import { isWatchedBy, reaches } from "./relations.ts";
 import { fallsShort } from "./short-read.ts";
 
@@ -51,6 +52,7 @@ export class Order {
   readonly #doomed = new Set<ActiveCall>();
 
   readonly #queues: QueueOrder;
+  readonly #groups: Regroup;
   readonly outside: Outside;
 
   /** @param exact - the lines stand in the order of effects. */
@@ -60,6 +62,7 @@ export class Order {
     this.#exact = exact;
     this.#queues = new QueueOrder(machine.ports);
     this.outside = new Outside(machine, future);
+    this.#groups = new Regroup(machine, future);
   }
 
   /** A call whose exit comes later has been entered. */
@@ -122,6 +125,7 @@ export class Order {
 
   /** Enters a call on the model. */
   start(call: ActiveCall): void {
+    this.#groups.beforeTaking(call);
     this.outside.before(call);
     this.#queues.around(call, () => call.start());
     this.outside.after(call);
@@ -208,7 +212,7 @@ export class Order {
       if (mayDiffer && this.#foresee(call) === "no") this.#demand(call);
       if (call.progress === "idle" && mayDiffer && this.#foresee(call) === "no") {
         // who finds nothing first looks, and goes to sleep
-        if (!shortened(call) && isAvailable(call) && this.outside.explain(call) && this.#foresee(call) === "no") {
+        if (!shortened(call) && isAvailable(call) && this.#explain(call) && this.#foresee(call) === "no") {
           shortened(call);
         }
       }
@@ -223,7 +227,7 @@ export class Order {
       if (call.progress === "sleeping") this.#passTime(call, ns);
     }
     if (this.#isWrong(call)) this.#demand(call);
-    if (this.#isWrong(call) && this.outside.explain(call)) this.#retry(call);
+    if (this.#isWrong(call) && this.#explain(call)) this.#retry(call);
     while (this.#isWrong(call) && this.#machine.hurryExit(call.owner)) this.#retry(call);
     this.#dozing.delete(call);
     this.recheck();
@@ -271,8 +275,13 @@ export class Order {
   #prepare(call: ActiveCall, ns: number | null): void {
     if (call.value === 0) this.#passTime(call, ns);
     if (call.progress === "sleeping") this.#demand(call);
-    if (call.progress === "sleeping" && this.#foresee(call) === "no") this.outside.explain(call);
+    if (call.progress === "sleeping" && this.#foresee(call) === "no") this.#explain(call);
     if (call.progress === "sleeping") this.#force(call);
+  }
+
+  /** @returns whether the queues, or something outside, were found to have been otherwise. */
+  #explain(call: ActiveCall): boolean {
+    return this.#groups.explain(call) || this.outside.explain(call);
   }
 
   /** Numbers that the process inherited are taken although no line has shown them. */

@@ -21,7 +21,7 @@ import { SkState, SOCK_SNDBUF_LOCK } from "../kernel/net/sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
 import { Af } from "../kernel/uapi/socket.ts";
-import { decodeEvent, decodeEvents, evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
+import { decodeEvent, decodeEvents, evalInt, exitOf } from "../trace/abi/evaluate.ts";
 import type { Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
@@ -35,6 +35,7 @@ import { addressOf, OUTSIDE, OutsideHost } from "./outside-host.ts";
 import { notWritable, polled } from "./polled.ts";
 import { noteEnds, portIn } from "./ports.ts";
 import { firstFile, isSymbol, NOTHING } from "./records.ts";
+import { sourceOf } from "./regroup.ts";
 import { peerOf } from "./relations.ts";
 import { RingRegistrations } from "./rings.ts";
 import { bringIn, edge, expandSndbuf, isFilling, isFlowing, makeRoom, tcpOf, widen } from "./tcp-flow.ts";
@@ -94,7 +95,7 @@ export class Outside {
     const file = firstFile(owner, record);
     if (!(file instanceof SocketFile) || !(file.sk instanceof InetSock)) return;
     if (errno !== null && errno !== "EINPROGRESS") return;
-    const address = sockaddrIn(record.args[1] === undefined ? undefined : this.#machine.ports.toModel(record.args[1]));
+    const address = sockaddrIn(this.#machine.ports.of(file).toModel(record.args[1] ?? NOTHING));
     if (address === null) return;
     const { net } = file.sk;
     const endpoint = net.addrs.endpoint(address[0] as number, address);
@@ -446,8 +447,8 @@ export class Outside {
       const length = evalInt(record.result?.values[0] ?? NOTHING);
       if ((record.result?.errnos[0] ?? null) !== null || length === null || length < 0 || length > DATAGRAM_MAX)
         return false;
-      const from = sourceOf(record, sk);
-      if (from === null || this.#machine.ports.isInside(((from[2] as number) << 8) | (from[3] as number), sk.num))
+      const from = senderOf(record, sk);
+      if (from === null || this.#machine.ports.of(file).isKnown(((from[2] as number) << 8) | (from[3] as number)))
         return false;
       const sender = this.#sender(from, sk);
       this.proofs.add(record);
@@ -466,11 +467,9 @@ export class Outside {
   }
 }
 
-function sourceOf(record: CallRecord, sk: UdpSock): Uint8Array | null {
-  const arg = record.name === "recvfrom" ? record.args[4] : record.args[1];
-  const expr = arg === undefined ? null : exitOf(arg);
-  const name = record.name === "recvmsg" && expr?.kind === "struct" ? field(expr, "msg_name", 0) : expr;
-  const shown = name === null ? null : sockaddrIn(exitOf(name));
+/** The address that a datagram came from: as shown, or whom the socket is connected to. */
+function senderOf(record: CallRecord, sk: UdpSock): Uint8Array | null {
+  const shown = sockaddrIn(sourceOf(record));
   if (shown !== null) return shown;
   if (sk.dport === 0) return null;
   const bytes = new Uint8Array(16);

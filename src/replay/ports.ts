@@ -2,6 +2,9 @@
  * Ephemeral ports: Linux picks them at random, so the model's are others than the recorded ones. Each recorded port stands for
  * one of the model's, from the first line that shows it on.
  */
+import type { File } from "../kernel/fs/file.ts";
+import { UdpSock } from "../kernel/net/inet/udp-sock.ts";
+import { SocketFile } from "../kernel/net/socket.ts";
 import { evalInt, exitOf } from "../trace/abi/evaluate.ts";
 import type { Expr, NamedExpr } from "../trace/ast.ts";
 import { call, int } from "../trace/build.ts";
@@ -12,7 +15,8 @@ const LOW = 32_768;
 const HIGH = 60_999;
 const PORTS = 65_536;
 
-export class PortMap {
+/** The ports of one protocol. */
+export class PortSpace {
   readonly #toModel = new Map<number, number>();
   readonly #toRecorded = new Map<number, number>();
   /** Connections that sockets of the recording have made: own port and the peer's. */
@@ -23,6 +27,11 @@ export class PortMap {
   /** Whether some socket of the recording has connected from this recorded port to that one, which is the model's. */
   isInside(port: number, to: number): boolean {
     return this.#inside.has(port * PORTS + (this.#toRecorded.get(to) ?? to));
+  }
+
+  /** Whether a socket of the recording has, or had, this recorded port. */
+  isKnown(port: number): boolean {
+    return this.#toModel.has(port);
   }
 
   /** An input as the model must see it. */
@@ -115,6 +124,16 @@ export class PortMap {
       default:
         return expr;
     }
+  }
+}
+
+/** Those of TCP, and of UDP, whose numbers have nothing to do with them. */
+export class PortMap extends PortSpace {
+  readonly #udp = new PortSpace();
+
+  /** The ports that calls on a description speak of. */
+  of(file: File | null): PortSpace {
+    return file instanceof SocketFile && file.sk instanceof UdpSock ? this.#udp : this;
   }
 }
 

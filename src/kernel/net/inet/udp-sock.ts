@@ -318,6 +318,14 @@ export class UdpSock extends InetSock {
     return true;
   }
 
+  /** A datagram that waits here goes to another socket of the same SO_REUSEPORT group, as if it had been chosen at once. */
+  passOn(skb: SkBuff, other: UdpSock): void {
+    skb.list?.unlink(skb);
+    this.noteDequeued(skb.len);
+    this.#release(skb.truesize);
+    if (!other.enqueue(skb)) this.net.skbs.free(skb);
+  }
+
   override purgeErrors(): void {
     this.errors.length = 0;
   }
