@@ -70,7 +70,7 @@ export function sysFutex(
   }
   if (!isWait && command !== Op.WAKE && command !== Op.WAKE_BITSET) throw new Unmodelled(`futex operation ${command}`);
   if (bitset === 0) return EINVAL;
-  const error = checkFutexAddress(uaddr);
+  const error = checkFutexAddress(task, uaddr, shared);
   if (error !== 0) return error;
   if (isWait) return new FutexWait(task, uaddr, toInt(val), deadlineNs, bitset, shared).execute(task);
   return futexWake(task, uaddr, toInt(val), bitset, shared);
@@ -87,7 +87,7 @@ function requeue(
   shared: boolean,
 ): number {
   if (wakeMax < 0 || requeueMax < 0) return EINVAL;
-  const error = checkFutexAddress(uaddr) || checkFutexAddress(uaddr2);
+  const error = checkFutexAddress(task, uaddr, shared) || checkFutexAddress(task, uaddr2, shared);
   if (error !== 0) return error;
   const differs = expected === null ? 0 : checkFutexValue(task, uaddr, expected);
   return differs === 0 ? futexRequeue(task, uaddr, uaddr2, wakeMax, requeueMax, shared) : differs;

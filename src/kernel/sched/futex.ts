@@ -5,6 +5,7 @@
  * Modelled: WAIT, WAKE and their BITSET forms, REQUEUE, CMP_REQUEUE. A private futex is one of its process (and of those made with
  * CLONE_VM), any other one of the memory.
  */
+import { accessOk } from "../mm/mm.ts";
 import { Errno } from "../uapi/errno.ts";
 import { SleepingCall, type SyscallRegs, type Task, TaskState } from "./task.ts";
 
@@ -24,9 +25,17 @@ function buckets({ process }: Task, shared: boolean): FutexBuckets {
   return shared ? process.mm.sharedFutexes : process.privateFutexes;
 }
 
-/** @errno EINVAL - an address that is no multiple of 4. */
-export function checkFutexAddress(uaddr: number): number {
-  return uaddr % WORD === 0 ? 0 : -Errno.EINVAL;
+/**
+ * The checks of `get_futex_key`. A private futex is its address; any other one needs the page behind it. That a private mapping
+ * which can only be read will not do has no place here: all memory of scripts is shared.
+ *
+ * @errno EINVAL - an address that is no multiple of 4. EFAULT - one above user space; for a shared futex one without memory.
+ */
+export function checkFutexAddress({ process: { mm } }: Task, uaddr: number, shared: boolean): number {
+  if (uaddr % WORD !== 0) return -Errno.EINVAL;
+  if (!accessOk(uaddr, WORD)) return -Errno.EFAULT;
+  if (!shared) return 0;
+  return mm.find(uaddr) === null ? -Errno.EFAULT : 0;
 }
 
 /** @errno EAGAIN - the word has another value. EFAULT - the address. */
