@@ -1,7 +1,7 @@
 /**
  * One recorded call between its entry and its exit, and how far the model has come with it.
  */
-import { Unmodelled } from "../kernel/lib/assert.ts";
+import { Elsewhere, Unmodelled } from "../kernel/lib/assert.ts";
 import { BLOCKED, type Task, TaskState } from "../kernel/sched/task.ts";
 import { errnoName } from "../kernel/uapi/errno.ts";
 import { type Syscall, syscallTable } from "../syscalls/table.ts";
@@ -73,6 +73,8 @@ export class ActiveCall {
   progress: Progress = "idle";
   /** Result, meaningful once returned. */
   ret = 0;
+  /** It was refused because its answer tells of the recorded machine. */
+  elsewhere = false;
   /** Why it was refused. */
   reason = "";
   readonly #signature: Signature;
@@ -175,6 +177,7 @@ export class ActiveCall {
     } catch (error) {
       if (!(error instanceof Unmodelled || error instanceof Unreadable)) throw error;
       this.progress = "refused";
+      this.elsewhere = error instanceof Elsewhere;
       this.reason = error.message;
     }
   }

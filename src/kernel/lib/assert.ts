@@ -21,6 +21,9 @@ export class Unmodelled extends Error {
   }
 }
 
+/** The answer tells of the machine, its devices and addresses: a recording of it knows, the model does not. */
+export class Elsewhere extends Unmodelled {}
+
 export function assert(condition: boolean, invariant: string): asserts condition {
   if (!condition) throw new KernelBug(invariant);
 }

@@ -6,6 +6,7 @@
  * is the `Sock`.
  */
 import { File, Inode, type PollTable } from "../fs/file.ts";
+import { Elsewhere } from "../lib/assert.ts";
 import type { IovIter } from "../mm/iov-iter.ts";
 import type { Task } from "../sched/task.ts";
 import { Mode, Open } from "../uapi/fcntl.ts";
@@ -14,6 +15,9 @@ import type { Sock } from "./sock.ts";
 
 /** Where every socket inode lives: sockfs. */
 const SOCKFS_DEV = 0x9;
+/** The first request about a network device, and the first one behind those. */
+const SIOCGIFNAME = 0x8910;
+const SIOCOUTQNSD = 0x894b;
 const { DONTWAIT: MSG_DONTWAIT, EOR: MSG_EOR } = Msg;
 
 export class SocketFile extends File {
@@ -67,7 +71,9 @@ export class SocketFile extends File {
     return sk.sendmsg(task, from, sk.type === SockType.SEQPACKET ? flags | MSG_EOR : flags, null);
   }
 
+  /** `sock_ioctl`. @throws Elsewhere for what network devices answer. */
   override ioctl(task: Task, request: number, arg: number): number {
+    if (request >= SIOCGIFNAME && request < SIOCOUTQNSD) throw new Elsewhere(`ioctl(0x${request.toString(16)})`);
     return this.sk.ioctl(task, request, arg);
   }
 

@@ -125,6 +125,9 @@ const epollParams: BlockType = struct(8, [
 
 const intIn = pointer(boxed(int), "in");
 const intOut = pointer(boxed(int), "out");
+/** `struct ifreq` and its like, which no model reads: see `SocketFile.ioctl`. */
+const deviceRequest: WordType = { ...address, toWord: () => 0n };
+const [FIRST_DEVICE_REQUEST, LAST_DEVICE_REQUEST] = [0x8910, 0x894a];
 const ioctlArg: Readonly<Record<number, WordType | null>> = {
   [Ioctl.FIONREAD]: intOut,
   [Ioctl.TIOCOUTQ]: intOut,
@@ -152,7 +155,9 @@ const ioctlRequest = word(4, false, (value) => {
 
 function ioctlType(arg: (index: number) => number | null): WordType | null {
   const known = ioctlArg[(arg(1) ?? 0) >>> 0];
-  return known === undefined ? address : known;
+  if (known !== undefined) return known;
+  const request = (arg(1) ?? 0) >>> 0;
+  return request >= FIRST_DEVICE_REQUEST && request <= LAST_DEVICE_REQUEST ? deviceRequest : address;
 }
 
 function positioned(vector: WordType): Param[] {

@@ -11,6 +11,7 @@ import type { BlockType, Decoder, Encoder, WordType } from "./context.ts";
 import { entryOf } from "./evaluate.ts";
 import { type Image, readWord } from "./image.ts";
 import { mmsghdrPointer, msghdrPointer, ucred } from "./msghdr.ts";
+import { putNetlinkRequest } from "./netlink.ts";
 import { declare, type Param, param, type ResultOutput, type Signature, values, words } from "./signature.ts";
 import { sockaddr } from "./sockaddr.ts";
 import type { SymbolTable } from "./symbol-table.ts";
@@ -33,7 +34,14 @@ import { timespec, timeval } from "./time.ts";
 import { enumeration, fd, flags, int, printedBy, socketType, uint, ulong } from "./words.ts";
 
 const family = enumeration(addressFamilies);
-const bytesIn = pointer(buffer({ arg: 2 }), "in");
+/** What is sent: bytes, or a request to the kernel. */
+const message: BlockType = {
+  ...buffer({ arg: 2 }),
+  encode(expr: Expr, image: Image, offset: number, enc: Encoder): void {
+    const inner = entryOf(expr);
+    if (!putNetlinkRequest(inner, image, offset)) buffer({ arg: 2 }).encode(inner, image, offset, enc);
+  },
+};
 const bytesOut = pointer(buffer({ arg: 2 }, "result"), "out");
 const sendFlags = flags(msgFlags);
 
@@ -197,7 +205,7 @@ export const socketCalls: readonly Signature[] = [
   declare("shutdown", [param("fd", fd), param("how", enumeration(shutdownModes))]),
   declare("sendto", [
     param("fd", fd),
-    param("buff", bytesIn),
+    param("buff", pointer(message, "in")),
     param("len", ulong),
     param("flags", sendFlags),
     param("addr", addressIn(5)),

@@ -5,7 +5,7 @@
  * The answer is queued inside the send. What it says is the machine's own affair, so reading it is `Unmodelled`, as are all
  * other messages.
  */
-import { Unmodelled } from "../../lib/assert.ts";
+import { Elsewhere, Unmodelled } from "../../lib/assert.ts";
 import type { IovIter } from "../../mm/iov-iter.ts";
 import type { Task } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
@@ -23,6 +23,8 @@ const NLMSG_HDRLEN = 16;
 const RTM_GETS: ReadonlySet<number> = new Set([18, 22, 26, 30]);
 /** `NLM_F_REQUEST | NLM_F_DUMP`. */
 const REQUEST_DUMP = 0x301;
+const NLM_F_ACK = 4;
+const FAMILIES: ReadonlySet<number> = new Set<number>([Af.UNSPEC, Af.INET, Af.INET6]);
 /** `sizeof(struct rtgenmsg)` up to a whole `struct ifinfomsg`: the forms of the request that are known here. */
 const MAX_REQUEST = NLMSG_HDRLEN + 16;
 const SOCKET_IOCTL_TYPE = 0x89;
@@ -38,6 +40,8 @@ export class NetlinkSock extends Sock {
   #groups = 0;
   /** An answer waits. */
   #answered = false;
+  /** It is being read. How long it is, only the machine knows; for a poll it counts as read, since programs read to its end. */
+  #begun = false;
 
   /** @param type - SOCK_RAW or SOCK_DGRAM, which are the same. */
   constructor(net: Net, type: number) {
@@ -60,7 +64,7 @@ export class NetlinkSock extends Sock {
 
   /** `datagram_poll`: what was sent is consumed at once, so there is always room. @behaviour O-08 */
   override poll(_task: Task): number {
-    return this.#answered ? OUT3 | Poll.IN | Poll.RDNORM : OUT3;
+    return this.#answered && !this.#begun ? OUT3 | Poll.IN | Poll.RDNORM : OUT3;
   }
 
   /**
@@ -80,20 +84,25 @@ export class NetlinkSock extends Sock {
     const length = from.count;
     if (length <= NLMSG_HDRLEN || length > MAX_REQUEST) throw new Unmodelled("this netlink message");
     if (from.copyFrom(request, 0, length) < length) return from.fault();
-    const asks = RTM_GETS.has(view.getUint16(4, true)) && view.getUint16(6, true) === REQUEST_DUMP;
-    const whole = view.getUint32(0, true) === length && request[NLMSG_HDRLEN] === Af.UNSPEC;
+    const asks = RTM_GETS.has(view.getUint16(4, true)) && (view.getUint16(6, true) & ~NLM_F_ACK) === REQUEST_DUMP;
+    const whole = view.getUint32(0, true) === length && FAMILIES.has(request[NLMSG_HDRLEN] as number);
     if (!asks || !whole) throw new Unmodelled("this netlink message");
-    if (this.#answered) throw new Unmodelled("a netlink request before the answer to another is read");
+    if (this.#answered && !this.#begun) throw new Unmodelled("a netlink request before the answer to another is read");
     if (this.#portid === 0) this.#autobind(task);
     this.#answered = true;
+    this.#begun = false;
     this.dataReady();
     return length;
   }
 
-  /** `netlink_recvmsg`. @errno EOPNOTSUPP - MSG_OOB. EAGAIN - no answer. @throws Unmodelled for an answer, or to wait. */
+  /** `netlink_recvmsg`. @errno EOPNOTSUPP - MSG_OOB. EAGAIN - no answer. @throws Elsewhere for an answer; Unmodelled to wait. */
   override recvmsg(_task: Task, _to: IovIter, flags: number, _msg: MsgHdr | null): number {
     if ((flags & Msg.OOB) !== 0) return -Errno.EOPNOTSUPP;
-    if (this.#answered || (flags & Msg.ERRQUEUE) !== 0) throw new Unmodelled("the content of a netlink answer");
+    if ((flags & Msg.ERRQUEUE) !== 0) throw new Unmodelled("the error queue of a netlink socket");
+    if (this.#answered) {
+      this.#begun ||= (flags & Msg.PEEK) === 0;
+      throw new Elsewhere("the content of a netlink answer");
+    }
     if ((flags & Msg.DONTWAIT) === 0) throw new Unmodelled("waiting for a netlink message");
     return -Errno.EAGAIN;
   }
