@@ -266,7 +266,7 @@ export class Replayer {
   #judge(machine: Machine, owner: ReplayTask, call: ActiveCall): void {
     const { record } = call;
     if (call.progress === "refused") {
-      if (call.elsewhere) this.tally.count("assumed");
+      if (call.elsewhere) this.tally.count("ignored");
       else this.#unsupported(machine, owner, record);
       return;
     }
