@@ -3,6 +3,7 @@
  *
  * See docs/language.md, "Directives". Loops are expanded as text, so that `{i}` may stand anywhere.
  */
+import { Sysctls } from "../kernel/sysctl.ts";
 import type { HostSetup } from "../syscalls/port.ts";
 import type { DirectiveLine, Line } from "./ast.ts";
 import { CLONE_FLAGS_FORM, cloneFlags } from "./clone-flags.ts";
@@ -320,6 +321,12 @@ class ScriptReader {
         if (name === undefined || value === undefined) {
           this.#fail(line.line, text, word, `'${rest}'`, "'#! sysctl NAME=VALUE'");
         }
+        const { values } = new Sysctls();
+        if (!values.has(name)) {
+          this.#fail(line.line, text, name, `the unknown sysctl '${name}'`, `one of ${[...values.keys()].join(", ")}`);
+        }
+        if (!/^\d{1,15}$/u.test(value))
+          this.#fail(line.line, text, value, `'${value}'`, "a whole number of at least 0");
         this.#sysctls.set(name, value);
         return;
       }

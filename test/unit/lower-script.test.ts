@@ -57,6 +57,11 @@ describe("directives", () => {
     ["#! kernel 6.1", "s:1:4: found '6.1', expected '#! kernel >= 6.15'"],
     ["#! needs cake", "s:1:10: found 'cake', expected one of root, userfaultfd, net"],
     ["#! sysctl fs.nr", "s:1:4: found 'fs.nr', expected '#! sysctl NAME=VALUE'"],
+    [
+      "#! sysctl __proto__=1",
+      "s:1:11: found the unknown sysctl '__proto__', expected one of fs.epoll.max_user_watches",
+    ],
+    ["#! sysctl fs.nr_open=-1", "s:1:22: found '-1', expected a whole number of at least 0"],
     ["#! fork B", "s:1:4: found 'B', expected '#! fork NEW PARENT'"],
     ["#! thread B A CLONE_VM", "s:1:4: found 'B A CLONE_VM', expected '#! thread NEW PARENT'"],
     [
