@@ -11,6 +11,7 @@ export interface HttpBasic {
 const BIG_BYTES = 200_000;
 const EACH = 5;
 const MAX_IDLE = 4;
+const SHUTDOWN_NS = 2e9;
 
 export function httpbasic({ seq, par }: HttpBasic): GoMain {
   return function* main(rt) {
@@ -51,7 +52,9 @@ export function httpbasic({ seq, par }: HttpBasic): GoMain {
     }
     yield* wg.wait();
     yield* client.closeIdle();
-    yield* server.shutdown();
+    const ctx = rt.background.withTimeout(SHUTDOWN_NS);
+    const err = yield* server.shutdown(ctx);
+    if (err !== null) return rt.panic(err.text);
     yield* rt.println(`total ${total} serve: ${yield* served.recv()}`);
   };
 }

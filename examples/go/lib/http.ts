@@ -9,6 +9,7 @@ import {
   type Chan,
   type Cond,
   type Conn,
+  type Context,
   EOF,
   type Go,
   GoError,
@@ -17,9 +18,12 @@ import {
   RecvCase,
   type Runtime,
   textOf,
+  type WaitGroup,
 } from "epollsim/go";
 
 const BUFFER_BYTES = 4096;
+/** What `io.Copy` to `io.Discard` reads at once. */
+const COPY_BYTES = 8192;
 const CRLF = "\r\n";
 const HEADERS_END = "\r\n\r\n";
 /** A body up to this size is sent with its length, a bigger one in chunks (`bufferBeforeChunkingSize`). */
@@ -27,6 +31,9 @@ const CHUNKING_BYTES = 2048;
 export const ErrServerClosed: GoError = new GoError("http: Server closed");
 const ErrMalformed: GoError = new GoError("malformed HTTP message");
 const HEADERS_MAX = 1 << 16;
+/** How long `Shutdown` waits before it looks again. */
+const POLL_MIN_NS = 1_000_000;
+const POLL_MAX_NS = 500_000_000;
 
 export interface Request {
   readonly method: string;
@@ -36,19 +43,22 @@ export interface Request {
 
 export type Handler = (request: Request) => Uint8Array;
 
-/** Bytes of a connection, read in pieces of 4 KiB. */
+/** `bufio.Reader`: one read at a time, into its buffer of 4 KiB or, when that is empty, straight into a larger one of the caller's. */
 class Reader {
   readonly #conn: Conn;
   readonly #buf: Uint8Array = new Uint8Array(BUFFER_BYTES);
+  readonly #big: Uint8Array = new Uint8Array(COPY_BYTES);
+  /** What is in the buffer. */
   #text = "";
 
   constructor(conn: Conn) {
     this.#conn = conn;
   }
 
-  /** @returns null, or why there is nothing more. */
+  /** Reads into what is free of the buffer. @returns null, or why there is nothing more. */
   *#fill(): Go<GoError | null> {
-    const { n, err } = yield* this.#conn.read(this.#buf);
+    const room = this.#text.length < BUFFER_BYTES ? BUFFER_BYTES - this.#text.length : BUFFER_BYTES;
+    const { n, err } = yield* this.#conn.read(this.#buf.subarray(0, room));
     this.#text += textOf(this.#buf, 0, n);
     return err;
   }
@@ -78,14 +88,72 @@ class Reader {
     }
   }
 
-  *take(length: number): Go<string | GoError> {
-    while (this.#text.length < length) {
-      const err = yield* this.#fill();
-      if (err !== null) return err;
+  /** `Read`: up to `length` bytes of what is there; an error instead. */
+  *some(length: number): Go<string | GoError> {
+    if (this.#text.length === 0 && length >= BUFFER_BYTES) {
+      const { n, err } = yield* this.#conn.read(this.#big.subarray(0, length));
+      return err ?? textOf(this.#big, 0, n);
     }
+    const err = yield* this.peek();
+    if (err !== null) return err;
     const part = this.#text.slice(0, length);
     this.#text = this.#text.slice(length);
     return part;
+  }
+
+  /** `length` bytes, as `io.Copy` to nowhere asks for them: 8 KiB at a time. */
+  *take(length: number): Go<string | GoError> {
+    const parts: string[] = [];
+    let room = COPY_BYTES;
+    for (let left = length; left > 0; ) {
+      const part = yield* this.some(Math.min(room, left));
+      if (typeof part !== "string") return part;
+      parts.push(part);
+      left -= part.length;
+      room -= part.length;
+      if (room === 0) room = COPY_BYTES;
+    }
+    return parts.join("");
+  }
+}
+
+/** `bufio.Writer`: small pieces are collected, up to 4 KiB; what does not fit an empty buffer goes out as it is. */
+class Writer {
+  readonly #conn: Conn;
+  readonly #buf: Uint8Array = new Uint8Array(BUFFER_BYTES);
+  #used = 0;
+
+  constructor(conn: Conn) {
+    this.#conn = conn;
+  }
+
+  *write(bytes: Uint8Array): Go<GoError | null> {
+    let rest = bytes;
+    while (rest.length > BUFFER_BYTES - this.#used) {
+      if (this.#used === 0) {
+        const { err } = yield* this.#conn.write(rest);
+        return err;
+      }
+      const part = rest.subarray(0, BUFFER_BYTES - this.#used);
+      this.#keep(part);
+      rest = rest.subarray(part.length);
+      const err = yield* this.flush();
+      if (err !== null) return err;
+    }
+    this.#keep(rest);
+    return null;
+  }
+
+  #keep(part: Uint8Array): void {
+    this.#buf.set(part, this.#used);
+    this.#used += part.length;
+  }
+
+  *flush(): Go<GoError | null> {
+    if (this.#used === 0) return null;
+    const { err } = yield* this.#conn.write(this.#buf.subarray(0, this.#used));
+    this.#used = 0;
+    return err;
   }
 }
 
@@ -178,23 +246,38 @@ function* readChunks(reader: Reader): Go<string | GoError> {
 export class Server {
   readonly #rt: Runtime;
   readonly #handlers: ReadonlyMap<string, Handler>;
+  /** Held around the lists below, and by `Shutdown` while it closes what is in them. */
+  readonly #mu: Mutex;
   readonly #conns: Map<Conn, "new" | "active" | "idle"> = new Map();
   #listener: Listener | null = null;
+  /** `Serve` is under way. */
+  readonly #serving: WaitGroup;
   #shutdown = false;
   requests = 0;
 
   constructor(rt: Runtime, handlers: ReadonlyMap<string, Handler>) {
     this.#rt = rt;
+    this.#mu = rt.mutex();
+    this.#serving = rt.waitGroup();
     this.#handlers = handlers;
   }
 
   /** `Serve`: a goroutine for each connection, until `shutdown`. */
   *serve(ln: Listener): Go<GoError> {
-    this.#listener = ln;
+    yield* this.#locked(() => {
+      this.#listener = ln;
+      this.#serving.add(1);
+    });
     for (;;) {
       const { value: conn, err } = yield* ln.accept();
-      if (err !== null) return this.#shutdown ? ErrServerClosed : err;
-      this.#conns.set(conn, "new");
+      if (err !== null) {
+        yield* this.#locked(() => {
+          this.#listener = null;
+          this.#serving.done();
+        });
+        return this.#shutdown ? ErrServerClosed : err;
+      }
+      yield* this.#locked(() => this.#conns.set(conn, "new"));
       this.#rt.go("net/http.(*conn).serve", () => this.#serveConn(conn));
     }
   }
@@ -217,8 +300,14 @@ export class Server {
       this.#conns.set(conn, "idle");
       if (this.#shutdown) break;
     }
-    this.#conns.delete(conn);
     yield* conn.close();
+    yield* this.#locked(() => this.#conns.delete(conn));
+  }
+
+  *#locked(change: () => void): Go<void> {
+    yield* this.#mu.lock();
+    change();
+    yield* this.#mu.unlock();
   }
 
   *#respond(conn: Conn, request: Request): Go<boolean> {
@@ -232,23 +321,44 @@ export class Server {
       return (yield* conn.write(join(bytesOf(head + HEADERS_END), body))).err === null;
     }
     const head = [`HTTP/1.1 ${status}`, date, "Content-Type: application/octet-stream", "Transfer-Encoding: chunked"];
-    const start = bytesOf(`${head.join(CRLF)}${HEADERS_END}${body.length.toString(16)}${CRLF}`);
-    return (yield* conn.write(join(start, body, bytesOf(`${CRLF}0${HEADERS_END}`)))).err === null;
+    const out = new Writer(conn);
+    for (const part of [
+      bytesOf(`${head.join(CRLF)}${HEADERS_END}${body.length.toString(16)}${CRLF}`),
+      body,
+      bytesOf(`${CRLF}0${HEADERS_END}`),
+    ]) {
+      if ((yield* out.write(part)) !== null) return false;
+    }
+    return (yield* out.flush()) === null;
   }
 
-  /** `Shutdown`: no new connections; waits until those that work are idle, and closes them. */
-  *shutdown(): Go<void> {
+  /** `Shutdown`: no new connections; waits until `serve` is over and those that work are idle, or the context is over, and closes them. */
+  *shutdown(ctx: Context): Go<GoError | null> {
+    const rt = this.#rt;
     this.#shutdown = true;
+    yield* this.#mu.lock();
     if (this.#listener !== null) yield* this.#listener.close();
-    for (let wait = 1_000_000; ; wait = Math.min(2 * wait, 500_000_000)) {
+    // What has registered to hear of it: net/http's own HTTP/2 has.
+    rt.go("net/http.(*http2serverInternalState).startGracefulShutdown", function* () {});
+    yield* this.#mu.unlock();
+    yield* this.#serving.wait();
+    const timer = rt.newTimer(POLL_MIN_NS);
+    const cases = [new RecvCase(timer.c), ...(ctx.done === null ? [] : [new RecvCase(ctx.done)])];
+    for (let wait = 2 * POLL_MIN_NS; ; wait = Math.min(2 * wait, POLL_MAX_NS)) {
+      yield* this.#mu.lock();
       for (const [conn, state] of this.#conns) {
         if (state === "active") continue;
         this.#conns.delete(conn);
         yield* conn.close();
       }
-      if (this.#conns.size === 0) return;
-      yield* this.#rt.sleep(wait);
+      const over = this.#conns.size === 0;
+      yield* this.#mu.unlock();
+      if (over) break;
+      if ((yield* rt.select(cases)) === 1) break;
+      timer.reset(wait);
     }
+    timer.stop();
+    return ctx.err;
   }
 }
 

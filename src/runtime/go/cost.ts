@@ -29,7 +29,7 @@ export const defaultCosts: CostModel = {
   step: 200,
   schedule: 200,
   syscall: 300,
-  byte: 1,
+  byte: 0.25,
   calls: {
     accept4: 20_000,
     bind: 2_000,

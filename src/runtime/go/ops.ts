@@ -32,7 +32,7 @@ export function mayGoOn(sched: Sched): boolean {
 export function leave(sched: Sched, name: string, result: number, bytes = 0): boolean {
   const { m } = sched;
   sched.chargeCall(name);
-  if (bytes > 0) sched.charge(bytes * sched.costs.byte);
+  if (bytes > 0) sched.charge(Math.ceil(bytes * sched.costs.byte));
   if (result === BLOCKED) {
     m.trap = Trap.BLOCKED;
     return false;

@@ -192,12 +192,14 @@ export function newm(sched: Sched, p: P, spinning: boolean): void {
 export function wakep(sched: Sched): void {
   const { stats } = sched;
   stats.wakep += 1;
+  // The newest looks at the spinners first.
+  if (sched.npidle === 0 && !sched.version.needspinning) return;
   if (sched.nmspinning !== 0) {
     stats.wakepSpinner += 1;
     return;
   }
   if (sched.npidle === 0) {
-    if (sched.version.needspinning) pidlegetSpinning(sched);
+    pidlegetSpinning(sched);
     return;
   }
   stats.wakepStartm += 1;

@@ -4,7 +4,7 @@
  * Counterpart: `runtime/proc.go` (`stealWork`, `randomOrder`; R-046 to R-053).
  */
 import { Grab, runqget, runqsteal, takeTail } from "./runq.ts";
-import { type G, type M, type P, Pstatus } from "./runtime2.ts";
+import type { G, M, P } from "./runtime2.ts";
 import type { Sched } from "./sched.ts";
 import { checkTimers, type TimerCheck, wakeTime } from "./time-heap.ts";
 
@@ -58,7 +58,7 @@ export function stealWork(sched: Sched, m: M): Steal {
         m.ranTimer = true;
       }
     }
-    if (victim.idle || victim.status === Pstatus.IDLE) {
+    if (victim.idle) {
       slept = false;
       continue;
     }
