@@ -82,10 +82,10 @@ function recorder(machine: Machine, calls: GoCall[]): CallTracer {
   };
 }
 
-/** The run's calls as strace would print them. */
+/** The run's calls as `run --trace` prints them. */
 export function traceGo(main: GoMain, options: GoTestOptions = {}): string {
   const machine = new Machine({});
-  let text = "";
+  let text = "#! order exact\n";
   const trace = new LiveTrace(machine.kernel.clock, (line) => {
     text += `${printLine(line)}\n`;
   });
