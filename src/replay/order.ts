@@ -126,7 +126,7 @@ export class Order {
   /** Enters a call on the model. */
   start(call: ActiveCall): void {
     this.#groups.beforeTaking(call);
-    this.outside.before(call);
+    if (!this.#exact) this.outside.before(call); // else nobody is outside, and buffers are the model's own
     this.#queues.around(call, () => call.start());
     this.outside.after(call);
     if (call.record.name === "connect") learnPort(this.#machine, this.#future, firstFile(call.owner, call.record));
