@@ -4,12 +4,15 @@
  * What is sent crosses to the reader piece by piece, on another CPU. A read that overlaps with the sending finds what has
  * arrived so far; and what a window update of the reader calls forth comes after the read that has made room.
  */
+import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { Sock } from "../kernel/uapi/socket.ts";
 import { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { CONSUMERS } from "./knowledge.ts";
 import { firstFile } from "./records.ts";
+import { peerOf } from "./relations.ts";
+import { isFilling, tcpOf } from "./tcp-flow.ts";
 
 /** Whether the part that the call did not find may have come later. */
 export function fallsShort(call: ActiveCall): boolean {
@@ -17,6 +20,11 @@ export function fallsShort(call: ActiveCall): boolean {
   if (value === null || value <= 0 || (record.name !== "read" && record.name !== "recvfrom")) return false;
   const file = firstFile(owner, record);
   if (!(file instanceof SocketFile) || file.sk.type !== Sock.STREAM) return false;
+  const peer = peerOf(file);
+  const sender = tcpOf(peer);
+  if (file.sk instanceof TcpSock && peer !== null && sender !== null && isFilling(sender, peer, 0)) {
+    return file.sk.unread > value; // a long burst crosses in pieces
+  }
   let bytes = 0;
   for (let skb = file.sk.receiveQueue.first; skb !== null; skb = skb.next) {
     bytes += skb.len - skb.consumed;

@@ -61,3 +61,16 @@ ${report}${report}`),
     ).toBe(1);
   });
 });
+
+test("TCP and UDP have ports of their own", () => {
+  const { diverged, assumed } = replayText(`
+7 socket(AF_INET, SOCK_DGRAM, 0) = 3
+7 bind(3, {sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+7 getsockname(3<UDP:[127.0.0.1:40001]>, {sa_family=AF_INET, sin_port=htons(40001), sin_addr=inet_addr("127.0.0.1")}, [16]) = 0
+7 socket(AF_INET, SOCK_STREAM, 0) = 4
+7 bind(4, {sa_family=AF_INET, sin_port=htons(0), sin_addr=inet_addr("127.0.0.1")}, 16) = 0
+7 getsockname(4<TCP:[127.0.0.1:40002]>, {sa_family=AF_INET, sin_port=htons(40002), sin_addr=inet_addr("127.0.0.1")}, [16]) = 0
+7 getsockname(3<UDP:[127.0.0.1:40001]>, {sa_family=AF_INET, sin_port=htons(40001), sin_addr=inet_addr("127.0.0.1")}, [16]) = 0
+`);
+  expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 0 });
+});
