@@ -2,10 +2,12 @@
  * One recorded call between its entry and its exit, and how far the model has come with it.
  */
 import { Elsewhere, Unmodelled } from "../kernel/lib/assert.ts";
+import { UdpSock } from "../kernel/net/inet/udp-sock.ts";
+import { SocketFile } from "../kernel/net/socket.ts";
 import { BLOCKED, type Task, TaskState } from "../kernel/sched/task.ts";
 import { errnoName } from "../kernel/uapi/errno.ts";
 import { type Syscall, syscallTable } from "../syscalls/table.ts";
-import { decodeEvents, evalBig, evalInt, exitOf } from "../trace/abi/evaluate.ts";
+import { decodeEvents, evalBig, evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
 import { signature } from "../trace/abi/index.ts";
 import { declare, type Signature } from "../trace/abi/signature.ts";
 import type { Expr } from "../trace/ast.ts";
@@ -16,7 +18,7 @@ import { type EncodedCall, encodeCall, TraceDecoder, Unreadable, unflatten } fro
 import { CONSUMERS, STAMP_ERROR_NS } from "./knowledge.ts";
 import type { ReplayTask } from "./machine.ts";
 import { sameTimeLeft, USAGE, withoutSpeed } from "./outputs.ts";
-import type { PortMap, PortSpace } from "./ports.ts";
+import { type PortMap, type PortSpace, portIn } from "./ports.ts";
 import { firstFile, newDescriptors } from "./records.ts";
 import { UNKNOWN_BYTE } from "./user-area.ts";
 
@@ -261,7 +263,7 @@ export class ActiveCall {
       if (recorded === undefined || !type.output) continue;
       const expected = exitOf(recorded);
       const found = unflatten(type.fromWord(BigInt(encoded.registers[index] ?? 0), decoder));
-      if (this.#portSpace.learn(expected, found, socket)) this.learnt = true;
+      if (this.#portSpace.learn(expected, found, socket ?? senderOf(owner, this.record, found))) this.learnt = true;
       const actual = this.#portSpace.toRecorded(found);
       const { name } = this.#signature.params[index] as { readonly name: string };
       if (isAddress(expected) || name === USAGE || matches(withoutSpeed(expected), actual)) continue;
@@ -278,6 +280,17 @@ export class ActiveCall {
     }
     return null;
   }
+}
+
+/** The UDP socket on this machine that a received datagram has come from. */
+function senderOf(owner: ReplayTask, record: CallRecord, found: Expr): object | null {
+  if (record.name !== "recvfrom" && record.name !== "recvmsg") return null;
+  const receiver = firstFile(owner, record);
+  if (!(receiver instanceof SocketFile) || !(receiver.sk instanceof UdpSock)) return null;
+  const address = found.kind === "struct" ? (field(found, "msg_name", 0) ?? found) : found;
+  const port = portIn(exitOf(address));
+  const { net } = receiver.sk;
+  return port === null ? null : (net.udp.lookup(net.addrs.loopback4, port, net.addrs.loopback4, 0)?.file ?? null);
 }
 
 /** An output that strace did not decode, or an address in place of one that was not written. */

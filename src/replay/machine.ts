@@ -371,7 +371,19 @@ export class Machine {
 
   /** A number that no table can have is a mistake of the recording. */
   #put({ task }: ReplayTask, fd: number, file: ExternalFile, cloexec: boolean): void {
-    if (fd >= 0 && fd < NOFILE) task.process.files.replace(fd, file, cloexec)?.put();
+    if (fd < 0 || fd >= NOFILE) return;
+    if (task.process.files.isReserved(fd)) this.#giveUpNumbers(task.process.files);
+    task.process.files.replace(fd, file, cloexec)?.put();
+  }
+
+  /** A sleeping accept has taken a number that somebody else was given: it makes its call again when it ends. */
+  #giveUpNumbers(files: FdTable): void {
+    for (const { active, task } of this.tasks.values()) {
+      if (active === null || active.progress !== "sleeping" || task.process.files !== files) continue;
+      if (!active.record.name.startsWith("accept")) continue;
+      active.interrupt();
+      active.progress = "idle";
+    }
   }
 
   /**

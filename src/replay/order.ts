@@ -9,7 +9,7 @@
  */
 import type { Eventpoll } from "../kernel/fs/eventpoll/eventpoll.ts";
 import { TaskState } from "../kernel/sched/task.ts";
-import { evalInt } from "../trace/abi/evaluate.ts";
+import { evalInt, field } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { learnPort } from "./arrivals.ts";
 import { findSum, waitsForSum } from "./eventfd-sums.ts";
@@ -30,7 +30,7 @@ import type { Machine, ReplayTask } from "./machine.ts";
 import { Outside } from "./outside.ts";
 import { standsBefore, standsBehind } from "./pipe-order.ts";
 import { QueueOrder } from "./queue-order.ts";
-import { filesAsked, firstFile, NOTHING } from "./records.ts";
+import { filesAsked, firstFile, isSymbol, NOTHING } from "./records.ts";
 import { Regroup } from "./regroup.ts";
 import { isWatchedBy, reaches } from "./relations.ts";
 import { fallsShort } from "./short-read.ts";
@@ -77,7 +77,7 @@ export class Order {
     }
     const foresight = this.#foresee(call);
     if (call.isConsumer) {
-      if (this.#comesLater(call)) return;
+      if (this.#comesLater(call) || wouldTakeOther(call)) return;
       if (foresight === "yes" ? !this.#leaves(call) : !isAvailable(call)) this.#begin(call);
     } else if (foresight !== "no" && !this.#mustWait(call)) this.#begin(call);
   }
@@ -129,11 +129,19 @@ export class Order {
     if (!this.#exact) this.outside.before(call); // else nobody is outside, and buffers are the model's own
     this.#queues.around(call, () => call.start());
     this.outside.after(call);
-    if (call.record.name === "connect") learnPort(this.#machine, this.#future, firstFile(call.owner, call.record));
+    if (call.record.name === "connect") this.#connected(call);
     if (call.opaque) this.#machine.opaque = true;
     if (call.progress !== "sleeping") return;
     if (call.value === 0) this.#dozing.add(call);
     if (call.errno !== null && INTERRUPTED.has(call.errno)) this.#doomed.add(call);
+  }
+
+  #connected({ owner, record }: ActiveCall): void {
+    const file = firstFile(owner, record);
+    const [, address] = record.args;
+    const family = address?.kind === "struct" ? field(address, "sa_family", 0) : null;
+    if (file !== null && isSymbol(family ?? undefined, "AF_UNSPEC")) this.#machine.ports.of(file).lost(file);
+    else learnPort(this.#machine, this.#future, file);
   }
 
   /** Something has changed: whoever waited for just that goes on. */
@@ -431,6 +439,12 @@ function isRelated(call: ActiveCall, other: ActiveCall): boolean {
   if (!call.isQuestion) return false;
   for (const asked of filesAsked(call.owner, call.record)) if (reaches(file, asked)) return true;
   return false;
+}
+
+/** An accept takes its number before it sleeps: it has to wait for those who were given the lower ones. */
+function wouldTakeOther({ record, owner, descriptors }: ActiveCall): boolean {
+  const [fd] = descriptors;
+  return record.name.startsWith("accept") && fd !== undefined && owner.task.process.files.lowestFree() < fd;
 }
 
 /** Whether a call that takes would find something now. poll and select change nothing, so they may always be tried. */

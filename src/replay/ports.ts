@@ -21,8 +21,16 @@ export class PortSpace {
   readonly #toRecorded = new Map<number, number>();
   /** Connections that sockets of the recording have made: own port and the peer's. */
   readonly #inside = new Set<number>();
-  /** Sockets whose own port a line has shown. */
-  readonly #shown = new WeakSet<object>();
+  /** The model's port of sockets whose own port a line has shown; a socket may get another one later. */
+  readonly #shown = new WeakMap<object, number>();
+
+  /** Sockets that have given up their port, and have not shown the next one. */
+  readonly #moved = new WeakSet<object>();
+
+  /** A disconnected socket gets another port when it needs one. Notes may still tell the former one. */
+  lost(socket: object): void {
+    this.#moved.add(socket);
+  }
 
   /** Whether some socket of the recording has connected from this recorded port to that one, which is the model's. */
   isInside(port: number, to: number): boolean {
@@ -72,7 +80,7 @@ export class PortSpace {
 
   /** The note of a descriptor shows which port its socket has: `3<UDP:[0.0.0.0:49981]>`. @param port - the model's. */
   showOwn(expr: Expr, socket: object, port: number): void {
-    if (this.#shown.has(socket)) return;
+    if (this.#shown.get(socket) === port || this.#moved.has(socket)) return;
     const own = ownPort(expr);
     if (own !== null) this.#show(own, port, socket);
   }
@@ -86,11 +94,15 @@ export class PortSpace {
   }
 
   #show(recorded: number | null, model: number | null, socket: object | null): boolean {
-    if (socket !== null && !this.#shown.has(socket) && recorded !== null && model !== null) {
-      this.#shown.add(socket);
+    if (socket !== null && recorded !== null && model !== null && this.#isNew(socket, model)) {
+      this.#shown.set(socket, model);
       if (this.#toModel.get(recorded) !== model) this.#forget(recorded, model);
     }
     return this.pair(recorded, model);
+  }
+
+  #isNew(socket: object, model: number): boolean {
+    return this.#moved.delete(socket) || this.#shown.get(socket) !== model;
   }
 
   /** Earlier sockets had these numbers. */
