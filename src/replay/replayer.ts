@@ -263,6 +263,18 @@ export class Replayer {
     else this.#diverged(record, { field: "result", recorded: interruption(record), predicted: "no signal came" });
   }
 
+  /** A signal has ended a transfer that had come as far as recorded: one that was on its way, or one that the next line shows. */
+  #wasCutShort(machine: Machine, call: ActiveCall): boolean {
+    const { owner } = call;
+    if (call.progress !== "sleeping" || call.value === null || call.value <= 0) return false;
+    const wasSent = hasUnblockedSignal(owner.task);
+    call.interrupt();
+    if (call.difference(machine.opaque) !== null) return false;
+    if (wasSent) this.tally.count("agreed");
+    else owner.unexplained = call.record;
+    return true;
+  }
+
   #judge(machine: Machine, owner: ReplayTask, call: ActiveCall): void {
     const { record } = call;
     if (call.progress === "refused") {
@@ -271,6 +283,7 @@ export class Replayer {
       return;
     }
     let difference = call.difference(machine.opaque);
+    if (difference !== null && this.#wasCutShort(machine, call)) return;
     if (call.progress === "sleeping") call.interrupt();
     if (difference !== null && learnInherited(machine, owner, record)) {
       call.start();

@@ -154,3 +154,33 @@ describe.skipIf(recordings.length === 0)("shared recordings end in a summary", (
     expect(agreed).toBeGreaterThan(0);
   });
 });
+
+test("an accept that sleeps has not taken a number that another call was given", () => {
+  const { diverged } = replay(`
+1 socket(AF_UNIX, SOCK_STREAM, 0) = 3
+1 bind(3, {sa_family=AF_UNIX, sun_path="s"}, 3) = 0
+1 listen(3, 1) = 0
+1 clone(child_stack=NULL, flags=CLONE_FILES|CLONE_THREAD|CLONE_SIGHAND|CLONE_VM) = 2
+1 accept(3,  <unfinished ...>
+2 socket(AF_UNIX, SOCK_STREAM, 0) = 4
+2 connect(4, {sa_family=AF_UNIX, sun_path="s"}, 3) = 0
+1 <... accept resumed>NULL, NULL) = 5
+2 write(4, "x", 1) = 1
+1 read(5, "x", 8) = 1
+`);
+  expect(diverged).toBe(0);
+});
+
+test("a socket has another port behind a disconnect", () => {
+  const to = (port: number): string => `{sa_family=AF_INET, sin_port=htons(${port}), sin_addr=inet_addr("127.0.0.1")}`;
+  const { diverged } = replay(`
+1 socket(AF_INET, SOCK_DGRAM, IPPROTO_IP) = 3
+1 connect(3, ${to(80)}, 16) = 0
+1 getsockname(3, ${to(40001)}, [16]) = 0
+1 connect(3, {sa_family=AF_UNSPEC, sa_data="\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0\\0"}, 16) = 0
+1 connect(3, ${to(80)}, 16) = 0
+1 getsockname(3, ${to(40002)}, [16]) = 0
+1 getsockname(3, ${to(40002)}, [16]) = 0
+`);
+  expect(diverged).toBe(0);
+});

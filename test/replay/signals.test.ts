@@ -172,3 +172,16 @@ test("what is done for a ring interrupts its owner without a signal", () => {
   expect(replayText(text("io_uring_setup(8, {})")).diverged).toBe(0);
   expect(replayText(text("eventfd2(0, 0)")).diverged).toBe(1);
 });
+
+test("a signal cuts a blocking write short, and the next line shows it", () => {
+  const text = (signal: string): string => `
+1 pipe2([3, 4], 0) = 0
+1 write(4, "x"..., 70000) = 65536
+${signal}
+1 rt_sigreturn({mask=[]}) = 65536
+`;
+  const signal = "1 --- SIGALRM {si_signo=SIGALRM, si_code=SI_KERNEL} ---";
+  const { diverged, assumed } = replayText(text(signal));
+  expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 2 });
+  expect(replayText(text("1 getpid() = 1")).divergences.map(({ call }) => call)).toEqual(["write"]);
+});
