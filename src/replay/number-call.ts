@@ -2,7 +2,9 @@
  * Calls of which the model knows only that they give a descriptor, and which number that is (F-01). The number is taken while the
  * call is under way, since others that overlap with it find the next one.
  */
+
 import { BLOCKED } from "../kernel/sched/task.ts";
+import { Open } from "../kernel/uapi/fcntl.ts";
 import type { Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { ActiveCall, type KnownCall } from "./active-call.ts";
@@ -15,6 +17,9 @@ const OUTSIDE_MODEL: KnownCall = {
   signature: { name: "open", params: [], describe: null, noReturn: false },
   run: () => BLOCKED,
 };
+
+/** Their descriptors are O_PATH ones, which most calls take for closed. */
+const PATH_ONLY: ReadonlySet<string> = new Set(["open_tree", "fsmount"]);
 
 /** A call that the model does not know (`io_uring_setup`). */
 export class NumberCall extends ActiveCall {
@@ -30,7 +35,9 @@ export class NumberCall extends ActiveCall {
     const given = this.given();
     if (given === null) return;
     // where the number is not the next one, the recording is believed as for every unknown call
-    this.machine.putExternal(this.owner, this.value as number, noteOf(given) ?? `${this.record.name}()`, null, true);
+    const { name } = this.record;
+    const flags = PATH_ONLY.has(name) ? Open.PATH : null;
+    this.machine.putExternal(this.owner, this.value as number, noteOf(given) ?? `${name}()`, flags, true);
   }
 
   /** The descriptor as the recording shows it; null when the call failed. */

@@ -416,6 +416,8 @@ export class Replayer {
     const fd = value === undefined || !GIVES_FD.has(record.name) ? null : evalInt(value);
     if (value === undefined || fd === null || fd < 0) return;
     const note = noteOf(value) ?? `${record.name}()`;
+    const there = owner.task.process.files.getRaw(fd);
+    if (there instanceof ExternalFile && there.note === note) return; // put there by the call itself
     if (outside) machine.putOutside(owner, fd, note, record.args.some(hasCloexec));
     else machine.putExternal(owner, fd, note, null, record.args.some(hasCloexec));
   }
