@@ -9,17 +9,7 @@ import { type Row, table } from "../lib/table.ts";
 import { variants } from "./servers.ts";
 
 const PORT = 8080;
-const HEADER = [
-  "server",
-  "threads",
-  "calls",
-  "per round",
-  "epoll",
-  "switches",
-  "wake-ups",
-  "buffers KiB",
-  "stacks MiB",
-];
+const HEADER = ["server", "threads", "calls", "per round", "epoll", "switches", "wake-ups", "buffers KiB"];
 
 export const program = defineProgram({
   summary: "The same echo server as threads, as an event loop and as goroutines: calls, switches, wake-ups, memory",
@@ -41,8 +31,7 @@ export const program = defineProgram({
       const epoll = [...calls].reduce((sum, [call, count]) => sum + (call.startsWith("epoll_") ? count : 0), 0);
       const perRound = (callsTotal / result.roundTrips).toFixed(2);
       const buffers = Math.round(server.memory.peakBytes / 1024);
-      const stacks = (clients * variant.stackBytes) / 2 ** 20;
-      rows.push([name, threads, callsTotal, perRound, epoll, switches, wakeUps, buffers, stacks]);
+      rows.push([name, threads, callsTotal, perRound, epoll, switches, wakeUps, buffers]);
       if (result.wrong > 0) fail(`${name}: ${result.wrong} answers are wrong`);
     }
     for (const line of table(HEADER, rows)) print(line);

@@ -14,19 +14,14 @@ import {
 import { Echo } from "../lib/echo-connection.ts";
 
 const BUFFER_BYTES = 4096;
-/** What `ulimit -s` gives a thread. */
-const STACK_BYTES = 8 << 20;
 
 export interface Variant {
-  /** Bytes of stack that one connection has of its own. */
-  readonly stackBytes: number;
   /** Starts the server. @returns its main thread, whose process is what the table counts. */
   readonly start: (box: Machine, port: number) => Thread;
 }
 
 /** A thread for each connection, which sleeps in read. */
 const threads: Variant = {
-  stackBytes: STACK_BYTES,
   start: (box, port) =>
     box.spawn(
       "threads",
@@ -45,7 +40,6 @@ const threads: Variant = {
 
 /** One thread, which sleeps in epoll_wait. */
 const reactor: Variant = {
-  stackBytes: 0,
   start: (box, port) =>
     box.spawn(
       "reactor",
@@ -60,9 +54,8 @@ const reactor: Variant = {
     ),
 };
 
-/** A goroutine for each connection, which blocks in name only. Their stacks are the host's: Go's begin with this much. */
+/** A goroutine for each connection, which blocks in name only. */
 const goroutines: Variant = {
-  stackBytes: 2048,
   start: (box, port) =>
     box.spawn(
       "goroutines",

@@ -2,6 +2,7 @@
 import {
   bytesOf,
   type Conn,
+  type Context,
   EOF,
   ErrClosed,
   ErrDeadlineExceeded,
@@ -573,6 +574,40 @@ describe("I/O loops", () => {
     });
     expect(err).toBe(ErrDeadlineExceeded);
     expect(named("socket")).toHaveLength(2);
+  });
+
+  test("R-149: a context that is over ends a dial by a write deadline in the past; the descriptor is closed", () => {
+    const errors: [string, boolean, number][] = [];
+    const { named } = runGo(function* main(rt) {
+      const lfd = yield* rt.syscall("socket", (sys) => sys.socket(2, 1, 0));
+      yield* rt.syscall("bind", (sys) => sys.bind(lfd, sys.memory.sockaddrIn("127.0.0.1", 9000)));
+      yield* rt.syscall("listen", (sys) => sys.listen(lfd, 0));
+      // One connection fits the queue; the next has no answer.
+      expect((yield* rt.dial("tcp4", "127.0.0.1:9000", { ctx: rt.background.withCancel() })).err).toBeNull();
+      const dial = function* (ctx: Context): Go<void> {
+        const from = rt.now();
+        const { err } = yield* rt.dial("tcp4", "127.0.0.1:9000", { ctx });
+        errors.push([err?.text ?? "", err?.timeout ?? false, Math.round((rt.now() - from) / MS)]);
+      };
+      const cancelled = rt.background.withCancel();
+      rt.go("cancel", function* () {
+        yield* rt.sleep(20 * MS);
+        cancelled.cancel();
+      });
+      yield* dial(cancelled);
+      yield* dial(cancelled);
+      yield* dial(rt.background.withTimeout(30 * MS));
+      // The helpers end as soon as they have told.
+      yield* rt.sleep(MS);
+      expect(rt.numGoroutine()).toBe(1);
+    });
+    expect(errors).toEqual([
+      ["operation was canceled", false, 20],
+      ["operation was canceled", false, 0],
+      ["i/o timeout", true, 30],
+    ]);
+    expect(named("connect")).toHaveLength(3);
+    expect(named("socket")).toHaveLength(4);
   });
 });
 

@@ -7,6 +7,7 @@ import { Errno } from "../../../kernel/uapi/errno.ts";
 import { Open } from "../../../kernel/uapi/fcntl.ts";
 import { Af, SOL_SOCKET, So, Sock } from "../../../kernel/uapi/socket.ts";
 import type { Syscalls } from "../../syscalls.ts";
+import type { Context } from "../context.ts";
 import { How, SyscallOp } from "../ops.ts";
 import { openFile } from "../os/file.ts";
 import { ErrDeadlineExceeded, errnoError, type GoError } from "../poll/errors.ts";
@@ -16,6 +17,7 @@ import { WRITE } from "../poll-desc.ts";
 import type { Go, M, Op } from "../runtime2.ts";
 import { type Network, resolve, type SockAddr } from "./addr.ts";
 import { Conn, setTcpDefaults, sockName } from "./conn.ts";
+import { Interrupter, mapErr } from "./interrupt.ts";
 import { Listener } from "./listener.ts";
 
 const SOMAXCONN_PATH = "/proc/sys/net/core/somaxconn";
@@ -28,7 +30,14 @@ export type Control = (fd: number) => Go<void>;
 export interface DialOptions {
   /** A time as `rt.now()` gives it, 0 for none. */
   readonly deadline?: number;
+  /** Ends the dial when it is over, and brings its deadline. */
+  readonly ctx?: Context;
   readonly control?: Control;
+}
+
+/** The earlier of two times, 0 for none. */
+function earlier(a: number, b: number): number {
+  return a === 0 || b === 0 ? a + b : Math.min(a, b);
 }
 
 export class Net {
@@ -103,15 +112,17 @@ export class Net {
 
   /** `Dialer.Dial`. */
   *dial(network: Network, address: string, options: DialOptions = {}): Go<Result<Conn>> {
-    const { deadline = 0, control } = options;
+    const { ctx, control } = options;
+    const deadline = earlier(options.deadline ?? 0, ctx?.deadline ?? 0);
     const addr = resolve(network, address);
+    if (ctx !== undefined && ctx.err !== null) return failed(mapErr(ctx.err));
     // A deadline that is over already makes no socket.
     if (deadline !== 0 && deadline <= this.#rt.sched.nanotime()) return failed(ErrDeadlineExceeded);
     const socket = yield* this.#socket(addr.family);
     if (socket.err !== null) return socket;
     const fd = socket.value;
     if (control !== undefined) yield* control(fd.sysfd);
-    const connected = yield* this.#connect(fd, addr, deadline);
+    const connected = yield* this.#connect(fd, addr, deadline, ctx);
     if (typeof connected !== "string") {
       // Also takes it out of the poller, where it has got that far.
       yield* fd.close();
@@ -125,7 +136,7 @@ export class Net {
   }
 
   /** `netFD.connect`. @returns the peer's address, empty when it was not asked for, or an error. */
-  *#connect(fd: FD, addr: SockAddr, deadline: number): Go<string | GoError> {
+  *#connect(fd: FD, addr: SockAddr, deadline: number, ctx: Context | undefined): Go<string | GoError> {
     const ret = yield* this.#withAddr("connect", fd.sysfd, addr);
     const pending = ret === -Errno.EINPROGRESS || ret === -Errno.EALREADY || ret === -Errno.EINTR;
     if (ret < 0 && !pending && ret !== -Errno.EISCONN) return errnoError(-ret);
@@ -133,9 +144,13 @@ export class Net {
     if (err !== null) return err;
     if (!pending) return "";
     if (deadline !== 0) fd.setDeadline(deadline, WRITE);
-    const done = yield* this.#awaitConnected(fd);
+    const interrupter = ctx === undefined || ctx.done === null ? null : new Interrupter(fd, ctx, ctx.done);
+    const connected = yield* this.#awaitConnected(fd);
+    const ended = interrupter === null ? null : yield* interrupter.finish();
     if (deadline !== 0) fd.setDeadline(0, WRITE);
-    return done;
+    // Also for a connection that came about just then: its deadline is spoilt.
+    const why = ended ?? (typeof connected === "string" ? null : (ctx?.err ?? null));
+    return why === null ? connected : mapErr(why);
   }
 
   /** Ready to write, then SO_ERROR; getpeername tells a spurious wake-up (R-148). */
