@@ -3,7 +3,7 @@
  *
  * Counterpart: `fs/pipe.c`, `include/linux/pipe_fs_i.h` (`struct pipe_inode_info`, `struct pipe_buffer`).
  * Locking in Linux: `pipe->mutex` around all of it; here one step is one section under that lock.
- * Modelled: slots, merging, packets, resizing, per-user limits, every wake. Not modelled: SIGIO, notification pipes.
+ * Modelled: slots, merging, packets, resizing, per-user limits, every wake, signals. Not modelled: notification pipes.
  * A profile before 5.6 still sleeps on two queues and exclusively; Linux had one queue until 5.4 and plain sleepers until
  * 5.5, which shows only in who of several sleepers goes first.
  * Invariants (`checkPipe`): P1 0 <= head - tail <= ring size; P2 exactly the slots in use hold a page, and their bytes lie

@@ -2,8 +2,8 @@
  * Options of level IPPROTO_UDP.
  *
  * Counterpart: `net/ipv4/udp.c` (`udp_lib_setsockopt`, `udp_lib_getsockopt`).
- * Values are checked, kept and read back. Those that would change how datagrams are cut or joined are refused when they are
- * switched on.
+ * Values are checked, kept and read back. Those that would cut or join datagrams behind the program's back are refused when
+ * they are switched on; CORK takes effect (`udp-cork.ts`).
  */
 import { Unmodelled } from "../../lib/assert.ts";
 import type { Task } from "../../sched/task.ts";
