@@ -332,10 +332,10 @@ function listenerOf(owner: ReplayTask, record: CallRecord, ports: PortMap): File
 
 /** What numbers say of a close: an allocation takes the lowest one, so one beyond it shows that it was still taken. */
 function askNumber(fd: number, record: CallRecord): Testimony {
-  const [given] = newDescriptors(record);
-  if (given !== undefined) {
-    if (given === fd) return "before";
-    return given > fd && record.name !== "fcntl" ? "after" : "nothing";
+  const given = newDescriptors(record);
+  if (given.length > 0) {
+    if (given.includes(fd)) return "before";
+    return given.some((other) => other > fd) && record.name !== "fcntl" ? "after" : "nothing";
   }
   if (firstFd(record) !== fd) return "nothing";
   return record.result?.errnos[0] === "EBADF" ? "before" : "after";

@@ -30,7 +30,7 @@ import type { Machine, ReplayTask } from "./machine.ts";
 import { Outside } from "./outside.ts";
 import { standsBefore, standsBehind } from "./pipe-order.ts";
 import { QueueOrder } from "./queue-order.ts";
-import { filesAsked, firstFile, isSymbol, NOTHING } from "./records.ts";
+import { filesAsked, firstFd, firstFile, isSymbol, NOTHING } from "./records.ts";
 import { Regroup } from "./regroup.ts";
 import { isWatchedBy, reaches } from "./relations.ts";
 import { fallsShort } from "./short-read.ts";
@@ -424,13 +424,9 @@ function wakeSleeper(other: ReplayTask, call: ActiveCall): boolean {
 /** Whether one call may change what another finds. */
 function isRelated(call: ActiveCall, other: ActiveCall): boolean {
   if (call.descriptors.length > 0 && call.owner.task.process.files === other.owner.task.process.files) {
-    const [fd] = call.descriptors;
-    if (other.record.name === "close" || other.descriptors.length > 0) {
-      return (
-        other.descriptors.length > 0 ||
-        firstFile(other.owner, other.record) === call.owner.task.process.files.getRaw(fd ?? -1)
-      );
-    }
+    if (other.descriptors.length > 0) return true;
+    const fd = other.record.name === "close" ? firstFd(other.record) : null;
+    if (fd !== null) return call.descriptors.includes(fd);
   }
   const file = firstFile(other.owner, other.record);
   if (file === null) return false;

@@ -15,6 +15,26 @@ describe("calls that overlap take effect in the order that their results show", 
     expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 0 });
   });
 
+  test("both numbers of a pipe come from closes that are under way", () => {
+    const { diverged, assumed } = replayText(`
+7 eventfd2(0, 0) = 3
+7 eventfd2(0, 0) = 4
+7 clone(child_stack=0x7f00, ${THREAD}) = 8
+7 clone(child_stack=0x7f00, ${THREAD}) = 9
+7 clone(child_stack=0x7f00, ${THREAD}) = 10
+9 eventfd2(0, 0 <unfinished ...>
+8 pipe2( <unfinished ...>
+7 close(3 <unfinished ...>
+10 close(4 <unfinished ...>
+8 <... pipe2 resumed>[3, 4], 0) = 0
+8 eventfd2(0, 0) = 5
+9 <... eventfd2 resumed>) = 6
+7 <... close resumed>) = 0
+10 <... close resumed>) = 0
+`);
+    expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 0 });
+  });
+
   test("a close that is under way, and a number that shows it is still taken", () => {
     const { diverged, assumed } = replayText(`
 7 eventfd2(0, 0) = 3
