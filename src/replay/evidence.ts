@@ -10,22 +10,19 @@ import type { File } from "../kernel/fs/file.ts";
 import { SignalfdCtx } from "../kernel/fs/signalfd.ts";
 import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
-import { SUN_PATH_OFFSET } from "../kernel/net/unix/names.ts";
 import { UnixSock } from "../kernel/net/unix/unix-sock.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
-import { Af } from "../kernel/uapi/socket.ts";
-import { decodeEvent, decodeEvents, type EventValue, evalInt, field } from "../trace/abi/evaluate.ts";
+import { decodeEvent, decodeEvents, type EventValue, evalInt } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { tcpListenerOf } from "./addresses.ts";
-import { flatten } from "./arguments.ts";
 import { known, READABLE } from "./foresight.ts";
 import { CONSUMERS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 import type { PortMap } from "./ports.ts";
 import { firstFd, firstFile, NOTHING, newDescriptors } from "./records.ts";
-import { peerOf, reaches } from "./relations.ts";
+import { peerOf, reaches, unixAt } from "./relations.ts";
 
 /** Calls that send a signal. */
 const SENDERS: ReadonlySet<string> = new Set("kill tkill tgkill".split(" "));
@@ -319,15 +316,9 @@ function listenerOf(owner: ReplayTask, record: CallRecord, ports: PortMap): File
   if (socket instanceof SocketFile && socket.sk instanceof TcpSock) {
     return tcpListenerOf(record, socket, ports)?.file ?? null;
   }
-  const [, address] = record.args;
-  const path = address?.kind === "struct" ? field(address, "sun_path", 1) : null;
-  if (!(socket instanceof SocketFile) || !(socket.sk instanceof UnixSock) || path?.kind !== "str") return null;
-  const name = new Uint8Array(path.bytes.length + SUN_PATH_OFFSET + 1);
-  name.set([Af.UNIX, 0]);
-  name.set(flatten(path).bytes, SUN_PATH_OFFSET);
+  if (!(socket instanceof SocketFile) || !(socket.sk instanceof UnixSock)) return null;
   const { sk } = socket;
-  const other = known<UnixSock | number>(() => sk.findOther(owner.task, name), 0);
-  return typeof other === "number" ? null : other.file;
+  return known(() => unixAt(owner, sk, record.args[1]), null)?.file ?? null;
 }
 
 /** What numbers say of a close: an allocation takes the lowest one, so one beyond it shows that it was still taken. */

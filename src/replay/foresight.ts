@@ -9,14 +9,17 @@ import { CONTENDED, type File } from "../kernel/fs/file.ts";
 import { InotifyGroup } from "../kernel/fs/inotify.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
+import { UnixSock } from "../kernel/net/unix/unix-sock.ts";
 import { Poll } from "../kernel/uapi/poll.ts";
 import { Ioctl, Sock } from "../kernel/uapi/socket.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
+import { addresseeOf } from "./addressees.ts";
 import { fittingBytes } from "./disk-watch.ts";
 import { ExternalFile } from "./external.ts";
 import type { ReplayTask } from "./machine.ts";
 import { firstFile, NOTHING } from "./records.ts";
+import { unixAt } from "./relations.ts";
 
 /** `unknown`: only the call itself can tell. */
 export type Foresight = "yes" | "no" | "unknown";
@@ -165,8 +168,20 @@ export function readableBytes(owner: ReplayTask, file: File): number | null {
   return bytes === null ? null : new DataView(bytes.buffer).getUint32(0, true) % WORD;
 }
 
+/** A message to a name finds who has bound it, or nobody; null where no name is given, or something else is the matter. */
+function foreseeAddressee(owner: ReplayTask, call: ActiveCall, file: File): Foresight | null {
+  if (!(file instanceof SocketFile) || !(file.sk instanceof UnixSock)) return null;
+  const named = addresseeOf(call.record);
+  if (named === null) return null;
+  const isThere = unixAt(owner, file.sk, named) !== null;
+  if (call.errno === "ECONNREFUSED" || call.errno === "ENOENT") return isThere ? "no" : "yes";
+  return call.errno === null && !isThere ? "no" : null;
+}
+
 function foreseeWrite(owner: ReplayTask, call: ActiveCall, file: File): Foresight {
   const room = (file.poll(owner.task, null) & WRITABLE) !== 0;
+  const addressee = foreseeAddressee(owner, call, file);
+  if (addressee !== null) return addressee;
   if (call.errno === "EAGAIN") return room && !isDatagram(file) ? "no" : "unknown";
   if (call.errno !== null || room || !file.nonblock || file instanceof SocketFile) return "unknown";
   return "no";

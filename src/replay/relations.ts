@@ -5,7 +5,13 @@ import type { File } from "../kernel/fs/file.ts";
 import { InetSock } from "../kernel/net/inet/inet-sock.ts";
 import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
+import { SUN_PATH_OFFSET } from "../kernel/net/unix/names.ts";
 import { UnixSock } from "../kernel/net/unix/unix-sock.ts";
+import { Af } from "../kernel/uapi/socket.ts";
+import { field } from "../trace/abi/evaluate.ts";
+import type { Expr } from "../trace/ast.ts";
+import { flatten } from "./arguments.ts";
+import type { ReplayTask } from "./machine.ts";
 
 /** The socket at the other end of a connection inside the recording; null when there is none. */
 export function peerOf(file: File): File | null {
@@ -43,4 +49,15 @@ function watches(watcher: File, file: File): boolean {
   if (file.fEp === null) return false;
   for (const hook of file.fEp) if (hook.ep.file === watcher) return true;
   return false;
+}
+
+/** The AF_UNIX socket behind a `{sa_family=AF_UNIX, sun_path="..."}`, as this task finds it; null when there is none. */
+export function unixAt({ task }: ReplayTask, sk: UnixSock, address: Expr | undefined): UnixSock | null {
+  const path = address?.kind === "struct" ? field(address, "sun_path", 1) : null;
+  if (path?.kind !== "str") return null;
+  const name = new Uint8Array(path.bytes.length + SUN_PATH_OFFSET + 1);
+  name.set([Af.UNIX, 0]);
+  name.set(flatten(path).bytes, SUN_PATH_OFFSET);
+  const other = sk.findOther(task, name);
+  return typeof other === "number" ? null : other;
 }

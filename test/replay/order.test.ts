@@ -274,3 +274,22 @@ describe("a wait for any child", () => {
     expect(divergences.map(({ call }) => call)).toEqual(["wait4"]);
   });
 });
+
+test.each(["-1 ECONNREFUSED (Connection refused)", "1"])(
+  "a close and a message that overlap: the sender got %s",
+  (got) => {
+    const name = '{sa_family=AF_UNIX, sun_path="d"}';
+    const { diverged } = replayText(`
+1 socket(AF_UNIX, SOCK_DGRAM, 0) = 3
+1 bind(3, ${name}, 4) = 0
+1 ${FORK} = 2
+2 socket(AF_UNIX, SOCK_DGRAM, 0) = 4
+2 close(3) = 0
+1 close(3 <unfinished ...>
+2 sendto(4, "x", 1, 0, ${name}, 4 <unfinished ...>
+2 <... sendto resumed>) = ${got}
+1 <... close resumed>) = 0
+`);
+    expect(diverged).toBe(0);
+  },
+);
