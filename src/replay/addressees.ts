@@ -3,29 +3,14 @@
  */
 import { SocketFile } from "../kernel/net/socket.ts";
 import { UnixSock } from "../kernel/net/unix/unix-sock.ts";
-import { field } from "../trace/abi/evaluate.ts";
-import type { Expr } from "../trace/ast.ts";
-import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { known } from "./foresight.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine } from "./machine.ts";
 import { firstFile } from "./records.ts";
-import { unixAt } from "./relations.ts";
+import { addresseeOf, unixAt } from "./relations.ts";
 
 const LOOK = 400;
-
-/** The address that a sendto or a sendmsg gives; null for other calls. */
-export function addresseeOf({ name, args }: CallRecord): Expr | null {
-  const [, message] = args;
-  const address =
-    name === "sendmsg" && message?.kind === "struct"
-      ? field(message, "msg_name", 0)
-      : name === "sendto"
-        ? args[4]
-        : undefined;
-  return address?.kind === "struct" ? address : null;
-}
 
 /** Whether a close of a socket with a name has to wait: a message that is sent inside its interval still arrives there. */
 export function stillReceives(machine: Machine, future: Lookahead, call: ActiveCall): boolean {

@@ -14,12 +14,11 @@ import { Poll } from "../kernel/uapi/poll.ts";
 import { Ioctl, Sock } from "../kernel/uapi/socket.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
-import { addresseeOf } from "./addressees.ts";
 import { fittingBytes } from "./disk-watch.ts";
 import { ExternalFile } from "./external.ts";
 import type { ReplayTask } from "./machine.ts";
 import { firstFile, NOTHING } from "./records.ts";
-import { unixAt } from "./relations.ts";
+import { addresseeOf, unixAt } from "./relations.ts";
 
 /** `unknown`: only the call itself can tell. */
 export type Foresight = "yes" | "no" | "unknown";

@@ -10,6 +10,7 @@ import { UnixSock } from "../kernel/net/unix/unix-sock.ts";
 import { Af } from "../kernel/uapi/socket.ts";
 import { field } from "../trace/abi/evaluate.ts";
 import type { Expr } from "../trace/ast.ts";
+import type { CallRecord } from "../trace/pairs.ts";
 import { flatten } from "./arguments.ts";
 import type { ReplayTask } from "./machine.ts";
 
@@ -60,4 +61,16 @@ export function unixAt({ task }: ReplayTask, sk: UnixSock, address: Expr | undef
   name.set(flatten(path).bytes, SUN_PATH_OFFSET);
   const other = sk.findOther(task, name);
   return typeof other === "number" ? null : other;
+}
+
+/** The address that a sendto or a sendmsg gives; null for other calls. */
+export function addresseeOf({ name, args }: CallRecord): Expr | null {
+  const [, message] = args;
+  const address =
+    name === "sendmsg" && message?.kind === "struct"
+      ? field(message, "msg_name", 0)
+      : name === "sendto"
+        ? args[4]
+        : undefined;
+  return address?.kind === "struct" ? address : null;
 }
