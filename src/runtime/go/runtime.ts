@@ -208,8 +208,13 @@ export class Runtime implements PollRuntime, TimeRuntime {
     });
   }
 
-  /** `os.Exit`: exit_group; nobody else runs any more (R-192). */
-  exit(status: number): void {
+  /** `os.Exit`: exit_group; nobody runs any more, nor does what stands behind the call (R-192). */
+  exit(status: number): never {
+    this.#end(status);
+    throw new Goexit("exit");
+  }
+
+  #end(status: number): void {
     const { sched } = this;
     sched.dead = true;
     sched.sys.exitGroup(status);
@@ -224,7 +229,7 @@ export class Runtime implements PollRuntime, TimeRuntime {
     for (let i = 0; i < text.length; i += 1) bytes[i] = text.charCodeAt(i) & 0xff;
     this.sched.sys.write(2, this.sched.m.bounce, text.length);
     for (const line of text.trimEnd().split("\n")) this.#sys.machine.print(line);
-    this.exit(EXIT_FATAL);
+    this.#end(EXIT_FATAL);
   }
 
   /** Who waits for what: `goroutine N [reason]:` and the function, in the order of their numbers. */

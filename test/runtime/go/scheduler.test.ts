@@ -3,6 +3,10 @@ import { callback, type File, type Go, type Runtime } from "epollsim/go";
 import { describe, expect, test } from "vitest";
 import { echoswarm } from "../../../examples/go/echoswarm.ts";
 import { pingpong } from "../../../examples/go/pingpong.ts";
+import { park, SuspendOnce } from "../../../src/runtime/go/ops.ts";
+import { Grab, runqsteal, takeTail } from "../../../src/runtime/go/runq.ts";
+import type { P } from "../../../src/runtime/go/runtime2.ts";
+import type { Sched } from "../../../src/runtime/go/sched.ts";
 import { runGo } from "../../helpers/go.ts";
 
 type PipeEnds = { readonly r: File; readonly w: File };
@@ -163,10 +167,31 @@ describe("G, M and P", () => {
     expect(after).toBe(before);
   });
 
-  test("R-012, R-112: a park whose commit finds the goroutine ready is refused, and it goes on", () => {
-    const { rt, status } = runGo(pingpong({ rounds: 300, net: "tcp4" }), { gomaxprocs: 4, seed: "a" });
+  test("R-012, R-112: a park whose commit says no is none: the goroutine goes on at once, in the same time slice", () => {
+    const { rt, status } = runGo(function* main(r) {
+      let others = 0;
+      r.go("other", () => callback(() => (others += 1)));
+      const { parks } = r.stats;
+      const tick = r.sched.allp[0]?.schedtick;
+      yield* new SuspendOnce(() => {
+        park(r.sched as unknown as Sched, "refused", () => false, null);
+        return true;
+      });
+      expect([others, r.stats.parks, r.sched.allp[0]?.schedtick]).toEqual([0, parks, tick]);
+    });
     expect(status).toBe(0);
-    expect(rt.stats.parksByReason.get("IO wait")).toBeLessThanOrEqual(602);
+    expect(rt.stats.parksByReason.get("refused")).toBeUndefined();
+  });
+
+  test("R-192: nothing runs behind os.Exit, not even the goroutine that calls it", () => {
+    const { out, status } = runGo(function* main(rt) {
+      rt.go("other", function* () {
+        yield* rt.println("other");
+      });
+      yield* rt.println("before");
+      rt.exit(3);
+    });
+    expect([out, status]).toEqual([["before"], 3]);
   });
 
   test("R-013: readying a goroutine that does not wait is fatal", () => {
@@ -343,6 +368,24 @@ describe("finding work", () => {
     expect(polled("newest")).toBe(0);
   });
 
+  test("R-048: a thief takes half of a ring, rounded up, and runs the last of them", () => {
+    let seen: unknown;
+    runGo(
+      function* main(r) {
+        yield* r.sleep(MS);
+        const victim = r.sched.m.p as P;
+        const thief = r.sched.allp.find((p) => p !== victim) as P;
+        // The eighth is in runnext: seven are in the ring.
+        for (let i = 0; i < 8; i += 1) r.go(`g${i}`, () => callback(() => {}));
+        const got = runqsteal(r.sched as unknown as Sched, thief, victim, false, false);
+        const left = victim.runqtail - victim.runqhead;
+        seen = [got, left, thief.runqtail - thief.runqhead, takeTail(thief).name, victim.runnext?.name];
+      },
+      { gomaxprocs: 2 },
+    );
+    expect(seen).toEqual([Grab.GOT, 3, 4, "g3", "g7"]);
+  });
+
   test("R-046, R-047, R-048, R-051: idle P's steal half of a ring, and the work spreads", () => {
     const { rt } = runGo(
       function* main(r) {
@@ -464,14 +507,26 @@ describe("waking and handing on", () => {
 });
 
 describe("sysmon", () => {
-  test("R-064, R-065: 20 us a round; all idle: a sleep until the next timer, at most 60 s", () => {
+  test("R-064: 20 us a round; after 50 with nothing to do the sleep doubles, up to 10 ms", () => {
+    const { named } = runGo(function* main(rt) {
+      yield* rt.work(100 * MS);
+    });
+    const sysmon = named("nanosleep")[0]?.tid;
+    const starts = named("nanosleep").filter((call) => call.tid === sysmon);
+    const gaps = starts.slice(1).map((call, i) => call.atNs - (starts[i]?.atNs ?? 0));
+    // What a round takes beside its sleep is the same each time.
+    const spans = gaps.map((gap) => gap - (gaps[0] ?? 0) + 20 * US);
+    expect(spans.slice(0, 50)).toEqual(new Array(50).fill(20 * US));
+    expect(spans.slice(51, 60)).toEqual([40, 80, 160, 320, 640, 1280, 2560, 5120, 10_000].map((us) => us * US));
+    expect(Math.max(...spans)).toBe(10_000 * US);
+  });
+
+  test("R-065: all idle: a sleep until the next timer, at most 60 s", () => {
     const { calls, named } = runGo(function* main(rt) {
       yield* rt.work(3 * MS);
       yield* rt.sleep(50 * MS);
     });
     const sysmon = named("nanosleep")[0]?.tid;
-    const rounds = calls.filter((call) => call.tid === sysmon && call.name === "nanosleep");
-    expect((rounds[1]?.atNs ?? 0) - (rounds[0]?.atNs ?? 0)).toBeGreaterThanOrEqual(20 * US);
     expect(calls.some((call) => call.tid === sysmon && call.name === "futex" && call.args[3] !== 0)).toBe(true);
   });
 
