@@ -200,6 +200,7 @@ export class Replayer {
     if (known === null || this.#isContent(owner, record) || isAbsoluteMonotonic(owner, record)) return null;
     if (namesStranger(machine, record) || isOthersRestart(owner, record) || namesForeignTimer(owner, record))
       return null;
+    if (isRefusedByDisk(record)) return null;
     return new ActiveCall(owner, record, known, machine.ports);
   }
 
@@ -399,7 +400,8 @@ export class Replayer {
       else this.#diverged(record, found);
       return;
     }
-    if (IGNORED.has(name) || NAMED_BY_PATH.has(name) || this.#isContent(owner, record)) this.tally.count("ignored");
+    if (IGNORED.has(name) || isRefusedByDisk(record) || NAMED_BY_PATH.has(name) || this.#isContent(owner, record))
+      this.tally.count("ignored");
     else this.#unsupported(machine, owner, record);
   }
 
@@ -435,6 +437,14 @@ function isOnDisk(machine: Machine, record: CallRecord): boolean {
   const path = pathOf(record);
   if (path === null) return NAMED_BY_PATH.has(record.name);
   return !record.name.startsWith("mknod") ? !machine.names.has(path) : !makesName(record);
+}
+
+const DISK_REFUSALS: ReadonlySet<string> = new Set("ENOENT ENOTDIR EACCES EROFS".split(" "));
+
+/** A bind to a path whose directory the disk has refused; whoever connects there finds nobody, which the model knows. */
+function isRefusedByDisk({ name, args, result }: CallRecord): boolean {
+  const path = name === "bind" && args[1]?.kind === "struct" ? field(args[1], "sun_path", 1) : null;
+  return path?.kind === "str" && DISK_REFUSALS.has(result?.errnos[0] ?? "");
 }
 
 /** A mknod of a FIFO or a socket that worked. */

@@ -184,3 +184,12 @@ test("a socket has another port behind a disconnect", () => {
 `);
   expect(diverged).toBe(0);
 });
+
+test("a directory in which a socket cannot be bound is the disk's affair", () => {
+  const { diverged, ignored, agreed } = replay(`
+1 socket(AF_UNIX, SOCK_STREAM, 0) = 3
+1 bind(3, {sa_family=AF_UNIX, sun_path="/no/such/s"}, 12) = -1 ENOENT (No such file or directory)
+1 getsockname(3, {sa_family=AF_UNIX}, [110 => 2]) = 0
+`);
+  expect({ diverged, ignored, agreed }).toEqual({ diverged: 0, ignored: 1, agreed: 2 });
+});
