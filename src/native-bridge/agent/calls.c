@@ -56,7 +56,6 @@ const struct call calls[] = {
 	{ "wait4", 61, P1 | P3, 1, C_NONE },
 	{ "kill", 62, 0, 0, C_KILL },
 	{ "fcntl", 72, P2, 1, C_FCNTL },
-	{ "flock", 73, 0, 1, C_NONE },
 	{ "fsync", 74, 0, 0, C_NONE },
 	{ "ftruncate", 77, 0, 0, C_NONE },
 	{ "mkdir", 83, P0, 0, C_PATH0 },
