@@ -4,7 +4,7 @@
 import type { Command } from "commander";
 import { skipReason } from "../diff/engine.ts";
 import { type LitmusReport, type LitmusResult, litmus, litmusSums } from "../diff/litmus.ts";
-import { printSchedule } from "../explore/index.ts";
+import { printSchedule, SCHEDULES_MAX } from "../explore/index.ts";
 import { kernelProfile, NEWEST } from "../kernel/profile.ts";
 import { lower } from "../trace/lower.ts";
 import type { Script } from "../trace/script.ts";
@@ -22,6 +22,7 @@ interface CommandOptions extends WorldOptions {
   readonly json?: boolean;
   readonly prune: boolean;
   readonly preemptions: number;
+  readonly schedules: number;
   readonly witness?: number;
   readonly target?: string;
 }
@@ -38,6 +39,7 @@ Examples:
   epollsim litmus traces/litmus
   epollsim litmus --runs 20000 --seed 7 race.strace
   epollsim litmus --runs 0 race.strace                 the model alone
+  epollsim litmus --runs 0 --schedules 500000 --preemptions 9 race.strace    all of it, however long it takes
   epollsim litmus --runs 0 --witness 2 race.strace     a schedule that gives outcome 2
   epollsim run --schedule 'B C B/1 C B' race.strace    and what happens in it`;
 
@@ -55,6 +57,7 @@ export function litmusCommand(program: Command, io: Io, finish: (code: number) =
     .option("--runs <n>", "runs on the kernel, for each script; 0: only the model", wholeNumber(0), RUNS)
     .option("--no-prune", "go through equivalent schedules, too")
     .option("--preemptions <n>", "most preemptions inside calls in one schedule", wholeNumber(0), PREEMPTIONS)
+    .option("--schedules <n>", "most runs of the model; a larger race needs more", wholeNumber(1), SCHEDULES_MAX)
     .option("--witness <outcome>", "print the schedule that gives the outcome of this number", wholeNumber(1))
     .option("--target <target>", "exec:COMMAND runs an agent elsewhere (default: this machine's kernel)", targetText)
     .option("--json", "one JSON object a script, then the sums; see docs/json.md")
@@ -123,6 +126,7 @@ async function one(
       seed: seedNumber(options.seed ?? script.seed ?? ""),
       prune: options.prune,
       preemptions: options.preemptions,
+      schedulesMax: options.schedules,
       stopped,
       onRuns: (runs) => bar.update(runs),
     });

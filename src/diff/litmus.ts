@@ -55,6 +55,7 @@ export interface LitmusOptions {
   readonly seed: number;
   readonly prune: boolean;
   readonly preemptions: number;
+  readonly schedulesMax: number;
   readonly stopped: () => boolean;
   /** Told how many runs there have been; those that the watchdog cut short do not count. */
   readonly onRuns: (runs: number) => void;
@@ -79,8 +80,8 @@ export async function litmus(
   ports: readonly TallyPort[],
   options: LitmusOptions,
 ): Promise<LitmusResult> {
-  const { profile, prune, preemptions, stopped } = options;
-  const exploration = explore(lowered, { profile, prune, preemptions, stopped });
+  const { profile, prune, preemptions, schedulesMax, stopped } = options;
+  const exploration = explore(lowered, { profile, prune, preemptions, schedulesMax, stopped });
   const seen = new Map<string, number>();
   let runs = 0;
   await tallyAll(lowered.program, ports, options, (tally) => {

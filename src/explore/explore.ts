@@ -22,7 +22,7 @@ export interface ExploreOptions {
   readonly prune?: boolean;
   /** Most preemptions inside calls in one schedule; default 2. */
   readonly preemptions?: number;
-  /** Most runs in all; default 50000. */
+  /** Most runs of the model in all, those that end early included; default 20000, which takes some seconds. */
   readonly schedulesMax?: number;
   /** Asked now and then; true ends the exploration with what it has. */
   readonly stopped?: () => boolean;
@@ -50,7 +50,8 @@ export interface Exploration {
 }
 
 const PREEMPTIONS = 2;
-const SCHEDULES_MAX = 50_000;
+/** See {@link ExploreOptions.schedulesMax}. */
+export const SCHEDULES_MAX = 20_000;
 const ASK_EVERY = 256;
 
 /** Explores a lowered script. @throws Unmodelled when a schedule leads to what the model does not know. */

@@ -36,13 +36,15 @@ describe("every schedule of the races in traces/litmus", () => {
 
 it("tells whether an outcome may be missing", async () => {
   const name = files.find((file) => file.startsWith("ND-06"))!;
-  const options = { profile, runs: 0, seed: 1, prune: true, onRuns: () => {} };
+  const options = { profile, runs: 0, seed: 1, prune: true, schedulesMax: 20_000, onRuns: () => {} };
   const whole = await litmus(read(name), [], { ...options, preemptions: 9, stopped: () => false });
   const bounded = await litmus(read(name), [], { ...options, preemptions: 0, stopped: () => false });
   const cut = await litmus(read(name), [], { ...options, preemptions: 9, stopped: () => true });
+  const short = await litmus(read(name), [], { ...options, schedulesMax: 1, preemptions: 9, stopped: () => false });
   expect(whole.report.complete).toBe(true);
   expect(bounded.report).toMatchObject({ complete: false, preemptions: 0 });
   expect(cut.report).toMatchObject({ complete: false, preemptions: -1 });
+  expect(short.report).toMatchObject({ complete: false, preemptions: -1 });
   expect(litmusSums([whole.report]).complete).toBe(true);
   expect(litmusSums([whole.report, cut.report]).complete).toBe(false);
 });
@@ -68,6 +70,7 @@ describe.skipIf(!existsSync(defaultAgentPath()))("the kernel shows nothing that 
         seed: 1,
         prune: true,
         preemptions: 2,
+        schedulesMax: 20_000,
         stopped: () => false,
         onRuns: () => {},
       };
