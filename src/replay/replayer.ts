@@ -296,7 +296,7 @@ export class Replayer {
       this.tally.count("agreed");
       return;
     }
-    if (difference !== null && isForeign(firstFile(owner, record))) {
+    if (difference !== null && !(call instanceof OpenCall) && isForeign(firstFile(owner, record))) {
       this.#unsupported(machine, owner, record);
       return;
     }

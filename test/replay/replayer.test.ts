@@ -133,6 +133,14 @@ describe("what the model does not know", () => {
     },
   );
 
+  test("a number that is too low is wrong also below a directory that nobody knows", () => {
+    const { divergences } = replay(`7 openat(AT_FDCWD, "/proc/", O_RDONLY|O_DIRECTORY) = 3</proc>
+7 eventfd2(0, 0) = 4
+7 openat(3</proc>, "config.gz", O_RDONLY) = 4</proc/config.gz>
+`);
+    expect(divergences).toMatchObject([{ line: 3, predicted: "5" }]);
+  });
+
   test("an array of poll is not taken for a descriptor", () => {
     const { divergences } = replay("7 poll(NULL, 4294967295, 1) = -1 EBADF (x)\n");
     expect(divergences).toMatchObject([{ predicted: "-1 EINVAL" }]);
