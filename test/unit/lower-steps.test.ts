@@ -212,10 +212,17 @@ test("queries", () => {
 });
 
 test("the machine is set up as the directives say", () => {
-  const { setup } = lower(parseScript("#! uid 7\n#! nofile 9\n#! sysctl a.b=1\nclose(3) = $x", "s"), {
+  const { setup } = lower(parseScript("#! uid 7\n#! nofile 9\n#! sysctl fs.nr_open=2000\nclose(3) = $x", "s"), {
     watchdogNs: 5,
   }).program;
-  expect(setup).toEqual({ uid: 7, nofile: 9, sysctls: new Map([["a.b", "1"]]), hosts: [], slots: 1, watchdogNs: 5 });
+  expect(setup).toEqual({
+    uid: 7,
+    nofile: 9,
+    sysctls: new Map([["fs.nr_open", "2000"]]),
+    hosts: [],
+    slots: 1,
+    watchdogNs: 5,
+  });
 });
 
 test("dumps stand between the steps", () => {
