@@ -17,6 +17,13 @@ import { firstFile, NOTHING } from "./records.ts";
 const LOOK = 400;
 const READS_MAX = 8;
 
+/** Calls that look at a pipe: which argument bounds what they get, and whether they leave it there. */
+const LOOKS: ReadonlyMap<string, { readonly asked: number; readonly leaves: boolean }> = new Map([
+  ["read", { asked: 2, leaves: false }],
+  ["splice", { asked: 4, leaves: false }],
+  ["tee", { asked: 2, leaves: true }],
+]);
+
 /** Whether what is read at the place of this write, if it went into the pipe now, is somebody else's. */
 export function standsBehind(machine: Machine, future: Lookahead, call: ActiveCall): boolean {
   const pipe = pipeOf(call);
@@ -26,22 +33,24 @@ export function standsBehind(machine: Machine, future: Lookahead, call: ActiveCa
   const unread = readableBytes(owner, pipe);
   if (unread === null) return false;
   let at = -unread;
-  const reads = [...readsOf(machine, future, pipe)];
+  const looks = [...looksAt(machine, future, pipe)];
   // which of several readers came first is open itself
-  if (reads.some(({ task }) => task !== reads[0]?.task)) return false;
-  for (const read of reads) {
-    const length = evalInt(read.result?.values[0] ?? NOTHING);
-    const [, shown] = read.args;
-    if (length === null || length <= 0 || shown?.kind !== "str") continue;
-    for (let place = Math.max(0, -at); place < Math.min(length, shown.bytes.length) && at + place < value; place += 1) {
+  if (looks.some(({ task }) => task !== looks[0]?.task)) return false;
+  for (const { name, args, result } of looks) {
+    const kind = LOOKS.get(name);
+    const length = evalInt(result?.values[0] ?? NOTHING);
+    if (kind === undefined || length === null || length <= 0) continue;
+    const [, shown] = args;
+    const bytes = shown?.kind === "str" ? shown.bytes : null;
+    for (let place = Math.max(0, -at); place < Math.min(length, bytes?.length ?? 0) && at + place < value; place += 1) {
       if (at + place >= text.bytes.length) break;
-      if (shown.bytes[place] !== text.bytes[at + place]) return true;
+      if (bytes?.[place] !== text.bytes[at + place]) return true;
     }
-    at += length;
-    // a read that got less than it asked for has emptied the pipe
-    const asked = evalInt(read.args[2] ?? NOTHING);
-    if (at <= 0 && asked !== null && length < asked && (pipe.flags & Open.DIRECT) === 0) return true;
-    if (at >= value) return false;
+    // a call that got less than it asked for has seen all that was there
+    const asked = evalInt(args[kind.asked] ?? NOTHING);
+    if (at + length <= 0 && asked !== null && length < asked && (pipe.flags & Open.DIRECT) === 0) return true;
+    if (at + length >= value) return false;
+    if (!kind.leaves) at += length;
   }
   return false;
 }
@@ -52,16 +61,16 @@ function pipeOf({ owner, record }: ActiveCall): File | null {
   return file instanceof PipeFile ? file : null;
 }
 
-/** Reads of the pipe that have not taken their bytes yet: those under way, and those that come. */
-function* readsOf(machine: Machine, future: Lookahead, pipe: File): Generator<CallRecord, void, undefined> {
+/** Calls that look at the pipe and have not done so yet: those under way, and those that come. */
+function* looksAt(machine: Machine, future: Lookahead, pipe: File): Generator<CallRecord, void, undefined> {
   for (const { active } of machine.tasks.values()) {
-    if (active === null || active.record.name !== "read" || active.progress === "returned") continue;
+    if (active === null || !LOOKS.has(active.record.name) || active.progress === "returned") continue;
     if (firstFile(active.owner, active.record)?.inode === pipe.inode) yield active.record;
   }
   let count = 0;
   for (const event of future.ahead(LOOK)) {
     if (count === READS_MAX) return;
-    if (event.kind !== "enter" || event.call.name !== "read") continue;
+    if (event.kind !== "enter" || !LOOKS.has(event.call.name)) continue;
     const reader = machine.tasks.get(event.call.task);
     if (reader === undefined || firstFile(reader, event.call)?.inode !== pipe.inode) continue;
     count += 1;

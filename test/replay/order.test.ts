@@ -243,6 +243,25 @@ describe("writes into a pipe that overlap", () => {
 `);
     expect(diverged).toBe(0);
   });
+
+  test.each(["tee(3, 6, 100, 0)", "splice(3, NULL, 6, NULL, 100, 0)"])(
+    "%s that got less came before the other one",
+    (call) => {
+      const looking = (seen: number): string => `
+1 pipe2([3, 4], 0) = 0
+1 pipe2([5, 6], 0) = 0
+1 ${FORK} = 2
+1 ${FORK} = 3
+2 write(4, "aa", 2) = 2
+3 write(4, "bb", 2 <unfinished ...>
+1 ${call} = ${seen}
+3 <... write resumed>) = 2
+`;
+      expect(replayText(looking(2)).diverged).toBe(0);
+      expect(replayText(looking(4)).diverged).toBe(0);
+      expect(replayText(looking(3)).divergences.map(({ call: name }) => name)).toEqual([call.replace(/\(.*/, "")]);
+    },
+  );
 });
 
 describe("a wait for any child", () => {
