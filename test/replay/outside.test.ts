@@ -110,6 +110,29 @@ test("sendfile from a disk arrives at the other end", () => {
   expect({ diverged, divergences }).toEqual({ diverged: 0, divergences: [] });
 });
 
+test("sendfile from a disk takes the room of the pages, not of a copy", () => {
+  const { diverged, divergences } = replayText(`
+7 socketpair(AF_UNIX, SOCK_STREAM|SOCK_NONBLOCK, 0, [3, 4]) = 0
+7 openat(AT_FDCWD, "/srv/a.txt", O_RDONLY) = 5</srv/a.txt>
+7 sendfile(3, 5</srv/a.txt>, [100] => [262144], 524288) = 262044
+7 ioctl(4, FIONREAD, [262044]) = 0
+7 sendfile(3, 5</srv/a.txt>, [262144], 262144) = -1 EAGAIN
+7 ioctl(3, TIOCOUTQ, [265116]) = 0
+`);
+  expect({ diverged, divergences }).toEqual({ diverged: 0, divergences: [] });
+});
+
+test("splice from a disk takes a slot of the pipe for each page", () => {
+  const { diverged, divergences } = replayText(`
+7 pipe2([3, 4], O_NONBLOCK) = 0
+7 openat(AT_FDCWD, "/srv/a.txt", O_RDONLY) = 5</srv/a.txt>
+7 splice(5</srv/a.txt>, [100] => [65536], 4, NULL, 1048576, SPLICE_F_NONBLOCK) = 65436
+7 write(4, "x", 1) = -1 EAGAIN
+7 splice(5</srv/a.txt>, [65536], 4, NULL, 1048576, SPLICE_F_NONBLOCK) = -1 EAGAIN
+`);
+  expect({ diverged, divergences }).toEqual({ diverged: 0, divergences: [] });
+});
+
 test("a registration through a ring shows by its events", () => {
   const { diverged, unsupported_calls } = replayText(`
 7 epoll_create1(0) = 3<anon_inode:[eventpoll]>

@@ -232,8 +232,13 @@ export abstract class File {
     return (flags & Open.DIRECT) !== 0 ? -Errno.EINVAL : 0;
   }
 
-  /** Whether there is `->splice_read`. Sockets have one that is not modelled. */
+  /** Whether there is `->splice_read` of a file. Sockets have their own: see `SpliceSocketToPipe`. */
   get hasSpliceRead(): boolean {
+    return false;
+  }
+
+  /** Whether a splice takes pages of the content as they lie (`filemap_splice_read`), rather than a copy. */
+  get hasPages(): boolean {
     return false;
   }
 

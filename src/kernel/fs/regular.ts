@@ -121,6 +121,10 @@ export class RegularFile extends NamedFile {
     return true;
   }
 
+  override get hasPages(): boolean {
+    return true;
+  }
+
   override get hasSpliceWrite(): boolean {
     return true;
   }

@@ -199,6 +199,8 @@ export class SendfileToSocket extends SocketSplice {
   /** What has been read and not sent: the content of the internal pipe. */
   #chunk: Uint8Array = new Uint8Array(0);
   #chunkBytes = 0;
+  /** Bytes that the internal pipe could have taken. */
+  #chunkRoom = 0;
   #sent = 0;
 
   constructor(input: File, output: SocketFile, pos: SplicePos, length: number) {
@@ -233,10 +235,12 @@ export class SendfileToSocket extends SocketSplice {
     return 0;
   }
 
-  /** The internal pipe has 16 slots. */
+  /** The internal pipe has 16 slots; each shows one page of the file, of which the first may begin in the middle. */
   #fill(task: Task): number {
     if (!this.input.hasSpliceRead) return -Errno.EINVAL;
-    const room = Math.min(BVECS * PAGE_SIZE, this.#length - this.#done);
+    const into = this.input.hasPages ? this.#pos.value % PAGE_SIZE : 0;
+    this.#chunkRoom = BVECS * PAGE_SIZE - into;
+    const room = Math.min(this.#chunkRoom, this.#length - this.#done);
     this.#chunk = new Uint8Array(Math.ceil(room / PAGE_SIZE) * PAGE_SIZE);
     const got = readAt(task, this.input, this.#pos, this.#chunk, room);
     this.#chunkBytes = Math.max(got, 0);
@@ -247,7 +251,7 @@ export class SendfileToSocket extends SocketSplice {
   /** While the file goes on, the socket is told that more is coming. */
   #send(task: Task): number {
     const more =
-      this.#chunkBytes === BVECS * PAGE_SIZE &&
+      this.#chunkBytes === this.#chunkRoom &&
       this.#pos.value < this.input.inode.size &&
       this.#done + this.#chunkBytes < this.#length;
     const flags = (this.#socket.nonblock ? MSG_DONTWAIT : 0) | (more ? MSG_MORE : 0) | MSG_SPLICE_PAGES;
