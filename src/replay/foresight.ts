@@ -7,6 +7,7 @@
 import { EventfdCtx } from "../kernel/fs/eventfd.ts";
 import { CONTENDED, type File } from "../kernel/fs/file.ts";
 import { InotifyGroup } from "../kernel/fs/inotify.ts";
+import { PipeFile } from "../kernel/fs/pipe.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { UnixSock } from "../kernel/net/unix/unix-sock.ts";
@@ -178,6 +179,8 @@ function foreseeAddressee(owner: ReplayTask, call: ActiveCall, file: File): Fore
 }
 
 function foreseeWrite(owner: ReplayTask, call: ActiveCall, file: File): Foresight {
+  if (file instanceof PipeFile && file.pipe.readers === 0 && (call.value ?? 0) > 0) return "no";
+  if (file instanceof PipeFile && call.errno === "EPIPE") return file.pipe.readers === 0 ? "yes" : "no";
   const room = (file.poll(owner.task, null) & WRITABLE) !== 0;
   const addressee = foreseeAddressee(owner, call, file);
   if (addressee !== null) return addressee;

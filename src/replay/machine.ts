@@ -214,12 +214,16 @@ export class Machine {
     if (process.files !== before) this.#seen.set(process.files, new Set(this.#seenOf(before)));
   }
 
-  /** exit or exit_group was entered. The last user of a table closes everything before its end is shown. */
-  beginExit(task: ReplayTask, record: CallRecord): void {
+  /**
+   * exit or exit_group was entered. The last user of a table closes everything before its end is shown.
+   *
+   * @param lingers - it has not closed anything yet: later results show that.
+   */
+  beginExit(task: ReplayTask, record: CallRecord, lingers: boolean): void {
     const { process } = task.task;
     const alone = process.threads.every((thread) => thread === task.task || thread.exiting);
     if (alone || record.name === "exit_group") task.exiting = record;
-    if (alone && process.files.users === 1) this.#closeAll(task, record);
+    if (alone && process.files.users === 1 && !lingers) this.#closeAll(task, record);
   }
 
   /**

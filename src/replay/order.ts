@@ -29,6 +29,7 @@ import { STAMP_ERROR_NS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 import { Outside } from "./outside.ts";
+import { stillTakesWrites } from "./pipe-ends.ts";
 import { standsBefore, standsBehind } from "./pipe-order.ts";
 import { QueueOrder } from "./queue-order.ts";
 import { filesAsked, firstFd, firstFile, isSymbol, NOTHING } from "./records.ts";
@@ -96,7 +97,8 @@ export class Order {
   #mustWait(call: ActiveCall): boolean {
     const pending = [...this.#dozing, ...this.#held];
     if (mustWait(this.#machine, this.#future, call, pending) || wouldWake(call, this.#doomed)) return true;
-    if (stillReceives(this.#machine, this.#future, call)) return true;
+    if (stillReceives(this.#machine, this.#future, call) || stillTakesWrites(this.#machine, this.#future, call))
+      return true;
     call.awaitsSum = waitsForSum(this.#machine, this.#future, call);
     return call.awaitsSum || standsBehind(this.#machine, this.#future, call);
   }
@@ -226,6 +228,7 @@ export class Order {
           shortened(call);
         }
       }
+      if (call.errno === "EPIPE") this.#endReaders(call);
       this.#infer(call);
       this.#force(call);
       if (call.progress === "idle") this.start(call);
@@ -241,6 +244,11 @@ export class Order {
     while (this.#isWrong(call) && this.#machine.hurryExit(call.owner)) this.#retry(call);
     this.#dozing.delete(call);
     this.recheck();
+  }
+
+  /** Who reads at the other end may be about to end. */
+  #endReaders(call: ActiveCall): void {
+    while (this.#foresee(call) === "no" && this.#machine.hurryExit(call.owner)) this.recheck();
   }
 
   /** Writes into the same pipe whose bytes are read before those of this one. */

@@ -5,6 +5,7 @@
  */
 import type { File } from "../kernel/fs/file.ts";
 import { PipeFile } from "../kernel/fs/pipe.ts";
+import type { Process } from "../kernel/sched/process.ts";
 import { Open } from "../kernel/uapi/fcntl.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
@@ -67,12 +68,21 @@ function* looksAt(machine: Machine, future: Lookahead, pipe: File): Generator<Ca
     if (active === null || !LOOKS.has(active.record.name) || active.progress === "returned") continue;
     if (firstFile(active.owner, active.record)?.inode === pipe.inode) yield active.record;
   }
+  const closers = new Set<Process>();
   let count = 0;
   for (const event of future.ahead(LOOK)) {
     if (count === READS_MAX) return;
-    if (event.kind !== "enter" || !LOOKS.has(event.call.name)) continue;
+    if (event.kind !== "enter") continue;
+    const { name } = event.call;
+    if (!LOOKS.has(name) && name !== "close") continue;
     const reader = machine.tasks.get(event.call.task);
-    if (reader === undefined || firstFile(reader, event.call)?.inode !== pipe.inode) continue;
+    const file = reader === undefined ? null : firstFile(reader, event.call);
+    if (reader === undefined || file?.inode !== pipe.inode || closers.has(reader.task.process)) continue;
+    if (name === "close") {
+      // from here on its number may be another pipe's
+      if (file.canRead) closers.add(reader.task.process);
+      continue;
+    }
     count += 1;
     yield event.call;
   }

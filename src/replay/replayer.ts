@@ -28,6 +28,7 @@ import { Machine, type ReplayTask } from "./machine.ts";
 import { NumberCall, OpenCall } from "./number-call.ts";
 import { Order } from "./order.ts";
 import { endAwaited, followGroup, namesGroup, namesStranger } from "./pids.ts";
+import { endsBehindWrites } from "./pipe-ends.ts";
 import { namesForeignTimer, noteForeignTimer } from "./posix-timers.ts";
 import {
   descriptorsNamed,
@@ -175,7 +176,8 @@ export class Replayer {
     leaveCallMask(owner);
     if (LIFECYCLE.has(name)) {
       if (name.startsWith("clone") || name.endsWith("fork")) machine.spawn(owner, record);
-      else if (name === "exit_group" || name === "exit") machine.beginExit(owner, record);
+      else if (name === "exit_group" || name === "exit")
+        machine.beginExit(owner, record, endsBehindWrites(machine, this.#lookahead, owner));
       else if (name.startsWith("exec")) owner.execing = record;
       this.#order?.recheck();
       return;

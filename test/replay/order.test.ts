@@ -264,6 +264,53 @@ describe("writes into a pipe that overlap", () => {
   );
 });
 
+describe("a write into a pipe and the end of its last reader", () => {
+  const SET_UP = `
+1 pipe2([3, 4], 0) = 0
+1 ${FORK} = 2
+1 close(3) = 0
+`;
+  const CLOSES = ["close(3", ") = 0"] as const;
+  const EXITS = ["exit_group(0", ") = ?"] as const;
+  const writeFirst = (result: string, [call, end]: readonly [string, string]): string => `${SET_UP}
+1 write(4, "abc", 3 <unfinished ...>
+2 ${call}${end}
+1 <... write resumed>) = ${result}
+2 +++ exited with 0 +++
+`;
+  const endFirst = (result: string, [call, end]: readonly [string, string]): string => `${SET_UP}
+2 ${call} <unfinished ...>
+1 write(4, "abc", 3) = ${result}
+2 <... ${call.replace(/\(.*/, "")} resumed>${end}
+2 +++ exited with 0 +++
+`;
+
+  test.each([CLOSES, EXITS])("%s: overlapping, either comes first", (...end) => {
+    for (const racing of [writeFirst, endFirst]) {
+      expect(replayText(racing("3", end)).diverged).toBe(0);
+      expect(replayText(racing("-1 EPIPE (Broken pipe)", end)).diverged).toBe(0);
+      expect(replayText(racing("2", end)).divergences.map(({ call }) => call)).toEqual(["write"]);
+    }
+  });
+
+  test("behind it, a write fails", () => {
+    expect(replayText(`${SET_UP}2 close(3) = 0\n1 write(4, "abc", 3) = 3\n`).diverged).toBe(1);
+  });
+
+  test("what is read from another pipe by the same number tells nothing", () => {
+    const { diverged } = replayText(`${SET_UP}
+1 write(4, "abc", 3 <unfinished ...>
+2 close(3 <unfinished ...>
+1 <... write resumed>) = 3
+2 <... close resumed>) = 0
+2 pipe2([3, 5], 0) = 0
+2 write(5, "xy", 2) = 2
+2 read(3, "xy", 9) = 2
+`);
+    expect(diverged).toBe(0);
+  });
+});
+
 describe("a wait for any child", () => {
   const waits = (found: number): string => `
 1 ${FORK} = 2
