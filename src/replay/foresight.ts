@@ -11,6 +11,7 @@ import { PipeFile } from "../kernel/fs/pipe.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { UnixSock } from "../kernel/net/unix/unix-sock.ts";
+import { errnoName } from "../kernel/uapi/errno.ts";
 import { Poll } from "../kernel/uapi/poll.ts";
 import { Ioctl, Sock } from "../kernel/uapi/socket.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
@@ -19,7 +20,7 @@ import { fittingBytes } from "./disk-watch.ts";
 import { ExternalFile } from "./external.ts";
 import type { ReplayTask } from "./machine.ts";
 import { firstFile, NOTHING } from "./records.ts";
-import { addresseeOf, unixAt } from "./relations.ts";
+import { addresseeOf, findUnix } from "./relations.ts";
 
 /** `unknown`: only the call itself can tell. */
 export type Foresight = "yes" | "no" | "unknown";
@@ -173,9 +174,12 @@ function foreseeAddressee(owner: ReplayTask, call: ActiveCall, file: File): Fore
   if (!(file instanceof SocketFile) || !(file.sk instanceof UnixSock)) return null;
   const named = addresseeOf(call.record);
   if (named === null) return null;
-  const isThere = unixAt(owner, file.sk, named) !== null;
-  if (call.errno === "ECONNREFUSED" || call.errno === "ENOENT") return isThere ? "no" : "yes";
-  return call.errno === null && !isThere ? "no" : null;
+  const found = findUnix(owner, file.sk, named);
+  if (found === null) return null;
+  const isMissed = call.errno === "ECONNREFUSED" || call.errno === "ENOENT";
+  if (typeof found !== "number") return isMissed ? "no" : null;
+  if (call.errno !== null && !isMissed) return null;
+  return errnoName(-found) === call.errno ? "yes" : "no";
 }
 
 function foreseeWrite(owner: ReplayTask, call: ActiveCall, file: File): Foresight {

@@ -11,7 +11,7 @@ import type { Eventpoll } from "../kernel/fs/eventpoll/eventpoll.ts";
 import { TaskState } from "../kernel/sched/task.ts";
 import { evalInt, field } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
-import { stillReceives } from "./addressees.ts";
+import { isAddressedBefore } from "./addressees.ts";
 import { learnPort } from "./arrivals.ts";
 import { findSum, waitsForSum } from "./eventfd-sums.ts";
 import {
@@ -97,7 +97,7 @@ export class Order {
   #mustWait(call: ActiveCall): boolean {
     const pending = [...this.#dozing, ...this.#held];
     if (mustWait(this.#machine, this.#future, call, pending) || wouldWake(call, this.#doomed)) return true;
-    if (stillReceives(this.#machine, this.#future, call) || stillTakesWrites(this.#machine, this.#future, call))
+    if (isAddressedBefore(this.#machine, this.#future, call) || stillTakesWrites(this.#machine, this.#future, call))
       return true;
     call.awaitsSum = waitsForSum(this.#machine, this.#future, call);
     return call.awaitsSum || standsBehind(this.#machine, this.#future, call);

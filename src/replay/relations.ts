@@ -53,14 +53,19 @@ function watches(watcher: File, file: File): boolean {
 }
 
 /** The AF_UNIX socket behind a `{sa_family=AF_UNIX, sun_path="..."}`, as this task finds it; null when there is none. */
-export function unixAt({ task }: ReplayTask, sk: UnixSock, address: Expr | undefined): UnixSock | null {
+export function unixAt(owner: ReplayTask, sk: UnixSock, address: Expr | undefined): UnixSock | null {
+  const other = findUnix(owner, sk, address);
+  return typeof other === "number" ? null : other;
+}
+
+/** The same, or the error with which the search ends; null where the address has no path. */
+export function findUnix({ task }: ReplayTask, sk: UnixSock, address: Expr | undefined): UnixSock | number | null {
   const path = address?.kind === "struct" ? field(address, "sun_path", 1) : null;
   if (path?.kind !== "str") return null;
   const name = new Uint8Array(path.bytes.length + SUN_PATH_OFFSET + 1);
   name.set([Af.UNIX, 0]);
   name.set(flatten(path).bytes, SUN_PATH_OFFSET);
-  const other = sk.findOther(task, name);
-  return typeof other === "number" ? null : other;
+  return sk.findOther(task, name);
 }
 
 /** The address that a sendto or a sendmsg gives; null for other calls. */

@@ -311,6 +311,54 @@ describe("a write into a pipe and the end of its last reader", () => {
   });
 });
 
+describe("an AF_UNIX name and a message to it that overlap", () => {
+  const address = '{sa_family=AF_UNIX, sun_path="dir/s"}, 110';
+  const SET_UP = `
+1 ${FORK} = 2
+1 socket(AF_UNIX, SOCK_DGRAM, 0) = 3
+2 socket(AF_UNIX, SOCK_DGRAM, 0) = 3
+`;
+  const BOUND = `${SET_UP}1 bind(3, ${address}) = 0\n`;
+  const CLOSED = `${BOUND}1 close(3) = 0\n`;
+  /** The call and the message, either entered first. */
+  const racing = (start: string, call: string, result: string): readonly string[] => {
+    const name = call.replace(/\(.*/, "");
+    return [
+      `${start}1 ${call} <unfinished ...>\n2 sendto(3, "a", 1, 0, ${address}) = ${result}\n1 <... ${name} resumed>) = 0\n`,
+      `${start}2 sendto(3, "a", 1, 0,  <unfinished ...>\n1 ${call}) = 0\n2 <... sendto resumed>${address}) = ${result}\n`,
+      `${start}2 sendto(3, "a", 1, 0, ${address} <unfinished ...>\n1 ${call} <unfinished ...>
+2 <... sendto resumed>) = ${result}\n1 <... ${name} resumed>) = 0\n`,
+    ];
+  };
+  const NOT_THERE = "-1 ENOENT (No such file or directory)";
+  const REFUSED = "-1 ECONNREFUSED (Connection refused)";
+
+  test.each([
+    ["bind", SET_UP, `bind(3, ${address}`, [NOT_THERE, "1"], REFUSED],
+    ["unlink", BOUND, 'unlink("dir/s"', [NOT_THERE, "1"], REFUSED],
+    ["unlink of a name that nobody has", CLOSED, 'unlink("dir/s"', [NOT_THERE, REFUSED], "1"],
+    ["close", BOUND, "close(3", [REFUSED, "1"], NOT_THERE],
+  ])("%s", (_name, start, call, possible, impossible) => {
+    for (const result of possible) {
+      for (const text of racing(start, call, result)) expect([text, replayText(text).diverged]).toEqual([text, 0]);
+    }
+    for (const text of racing(start, call, impossible)) {
+      expect(replayText(text).divergences.map((found) => found.call)).toEqual(["sendto"]);
+    }
+  });
+
+  test("a close under way comes behind a message from a socket that is made meanwhile", () => {
+    const { diverged } = replayText(`${BOUND}
+1 close(3 <unfinished ...>
+2 close(3) = 0
+2 socket(AF_UNIX, SOCK_DGRAM, 0) = 3
+2 sendto(3, "a", 1, 0, ${address}) = 1
+1 <... close resumed>) = 0
+`);
+    expect(diverged).toBe(0);
+  });
+});
+
 describe("a wait for any child", () => {
   const waits = (found: number): string => `
 1 ${FORK} = 2
