@@ -22,7 +22,7 @@ export interface ExploreOptions {
   readonly prune?: boolean;
   /** Most preemptions inside calls in one schedule; default 2. */
   readonly preemptions?: number;
-  /** Most runs of the model in all, those that end early included; default 20000, which takes some seconds. */
+  /** Most runs of the model in all, those that end early included; default 15000, which takes some seconds. */
   readonly schedulesMax?: number;
   /** Asked now and then; true ends the exploration with what it has. */
   readonly stopped?: () => boolean;
@@ -51,7 +51,7 @@ export interface Exploration {
 
 const PREEMPTIONS = 2;
 /** See {@link ExploreOptions.schedulesMax}. */
-export const SCHEDULES_MAX = 20_000;
+export const SCHEDULES_MAX = 15_000;
 const ASK_EVERY = 256;
 
 /** Explores a lowered script. @throws Unmodelled when a schedule leads to what the model does not know. */

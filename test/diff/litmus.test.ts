@@ -36,7 +36,7 @@ describe("every schedule of the races in traces/litmus", () => {
 
 it("tells whether an outcome may be missing", async () => {
   const name = files.find((file) => file.startsWith("ND-06"))!;
-  const options = { profile, runs: 0, seed: 1, prune: true, schedulesMax: 20_000, onRuns: () => {} };
+  const options = { profile, runs: 0, seed: 1, prune: true, schedulesMax: 15_000, onRuns: () => {} };
   const whole = await litmus(read(name), [], { ...options, preemptions: 9, stopped: () => false });
   const bounded = await litmus(read(name), [], { ...options, preemptions: 0, stopped: () => false });
   const cut = await litmus(read(name), [], { ...options, preemptions: 9, stopped: () => true });
@@ -70,7 +70,7 @@ describe.skipIf(!existsSync(defaultAgentPath()))("the kernel shows nothing that 
         seed: 1,
         prune: true,
         preemptions: 2,
-        schedulesMax: 20_000,
+        schedulesMax: 15_000,
         stopped: () => false,
         onRuns: () => {},
       };
