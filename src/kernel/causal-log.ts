@@ -17,7 +17,7 @@
 import type { Epitem } from "./fs/eventpoll/epitem.ts";
 import type { Eventpoll } from "./fs/eventpoll/eventpoll.ts";
 import type { File } from "./fs/file.ts";
-import { PipeFile } from "./fs/pipe.ts";
+import { PipeFile } from "./fs/pipe-file.ts";
 import { SocketFile } from "./net/socket.ts";
 import { type EraseCause, KernelObserver, type QueueCause } from "./observer.ts";
 import type { Task } from "./sched/task.ts";

@@ -2,7 +2,7 @@
  * What a file on a disk holds, as far as a recording tells: bytes that nobody knows, and as many as are asked for.
  */
 import { File, Inode } from "../kernel/fs/file.ts";
-import { PipeFile } from "../kernel/fs/pipe.ts";
+import { PipeFile } from "../kernel/fs/pipe-file.ts";
 import { SpliceFileToPipe } from "../kernel/fs/splice.ts";
 import { SendfileToSocket } from "../kernel/fs/splice-socket.ts";
 import type { IovIter } from "../kernel/mm/iov-iter.ts";

@@ -7,7 +7,7 @@
 import { EventfdCtx } from "../kernel/fs/eventfd.ts";
 import { CONTENDED, type File } from "../kernel/fs/file.ts";
 import { InotifyGroup } from "../kernel/fs/inotify.ts";
-import { PipeFile } from "../kernel/fs/pipe.ts";
+import { PipeFile } from "../kernel/fs/pipe-file.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { UnixSock } from "../kernel/net/unix/unix-sock.ts";

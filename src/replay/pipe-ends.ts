@@ -4,7 +4,7 @@
  * The write's result tells: one that has put bytes into the pipe came first.
  */
 import type { File } from "../kernel/fs/file.ts";
-import { PipeFile } from "../kernel/fs/pipe.ts";
+import { PipeFile } from "../kernel/fs/pipe-file.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";

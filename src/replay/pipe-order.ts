@@ -4,7 +4,7 @@
  * What is read later tells: a write is held while other bytes are read at the place where its own would stand.
  */
 import type { File } from "../kernel/fs/file.ts";
-import { PipeFile } from "../kernel/fs/pipe.ts";
+import { PipeFile } from "../kernel/fs/pipe-file.ts";
 import type { Process } from "../kernel/sched/process.ts";
 import { Open } from "../kernel/uapi/fcntl.ts";
 import { evalInt } from "../trace/abi/evaluate.ts";

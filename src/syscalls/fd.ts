@@ -7,7 +7,7 @@
 import { FileOwner } from "../kernel/fs/fasync.ts";
 import { type File, NamedFile, SETFL_MASK } from "../kernel/fs/file.ts";
 import { fsnotifyInode } from "../kernel/fs/fsnotify.ts";
-import { PipeFile } from "../kernel/fs/pipe.ts";
+import { PipeFile } from "../kernel/fs/pipe-file.ts";
 import { RegularFile } from "../kernel/fs/regular.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import { PAGE_SIZE } from "../kernel/mm/mm.ts";

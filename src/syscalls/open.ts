@@ -6,7 +6,7 @@
 import { DirInode } from "../kernel/fs/dir.ts";
 import { FifoOpenCall } from "../kernel/fs/fifo.ts";
 import { doFilpOpen, doMkdir, doMknod, doRmdir, doUnlink, mayMknod } from "../kernel/fs/namei.ts";
-import { PipeFile } from "../kernel/fs/pipe.ts";
+import { PipeFile } from "../kernel/fs/pipe-file.ts";
 import { RegularFile, RegularInode } from "../kernel/fs/regular.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import type { Task } from "../kernel/sched/task.ts";

@@ -3,7 +3,7 @@
  *
  * Counterpart: `fs/pipe.c`.
  */
-import { createPipeFiles } from "../kernel/fs/pipe.ts";
+import { createPipeFiles } from "../kernel/fs/pipe-file.ts";
 import { Unmodelled } from "../kernel/lib/assert.ts";
 import type { Task } from "../kernel/sched/task.ts";
 import { Errno } from "../kernel/uapi/errno.ts";

@@ -4,7 +4,7 @@
  * Counterpart: `fs/splice.c` (the SYSCALL_DEFINEs, `__do_splice`, `do_splice`), `fs/read_write.c` (`do_sendfile`).
  */
 import type { File } from "../kernel/fs/file.ts";
-import { PipeFile } from "../kernel/fs/pipe.ts";
+import { PipeFile } from "../kernel/fs/pipe-file.ts";
 import {
   SpliceFileToPipe,
   SplicePipeToFile,

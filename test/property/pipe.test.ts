@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkPipe, type PipeFile } from "../../src/kernel/fs/pipe.ts";
+import { checkPipe } from "../../src/kernel/fs/pipe.ts";
+import type { PipeFile } from "../../src/kernel/fs/pipe-file.ts";
 import { sysPipe2 } from "../../src/syscalls/pipe.ts";
 import { sysRead, sysWrite } from "../../src/syscalls/rw.ts";
 import { ARENA, Machine, shown } from "../helpers/files.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { checkPipe, PipeFile } from "../../src/kernel/fs/pipe.ts";
+import { checkPipe } from "../../src/kernel/fs/pipe.ts";
+import { PipeFile } from "../../src/kernel/fs/pipe-file.ts";
 import { type Task, TaskState } from "../../src/kernel/sched/task.ts";
 import { SIG_DFL, Sig } from "../../src/kernel/uapi/signal.ts";
 import { sysPipe2 } from "../../src/syscalls/pipe.ts";

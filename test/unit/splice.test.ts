@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { checkPipe, PipeFile } from "../../src/kernel/fs/pipe.ts";
+import { checkPipe } from "../../src/kernel/fs/pipe.ts";
+import { PipeFile } from "../../src/kernel/fs/pipe-file.ts";
 import { sysEventfd2 } from "../../src/syscalls/eventfd.ts";
 import { sysClose, sysLseek } from "../../src/syscalls/fd.ts";
 import { sysMemfdCreate, sysMknod, sysOpen } from "../../src/syscalls/open.ts";

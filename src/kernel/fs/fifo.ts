@@ -9,7 +9,8 @@ import { SleepingCall, type Task } from "../sched/task.ts";
 import { waitEvent } from "../sched/wait-event.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Open } from "../uapi/fcntl.ts";
-import { PipeFile, type PipeInode, PipeInodeInfo, putPipeInfo } from "./pipe.ts";
+import { type PipeInode, PipeInodeInfo, putPipeInfo } from "./pipe.ts";
+import { PipeFile } from "./pipe-file.ts";
 
 /**
  * `fifo_open`.

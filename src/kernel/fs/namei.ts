@@ -13,7 +13,8 @@ import { DirInode, SystemDir, TreeDir } from "./dir.ts";
 import { fifoOpen } from "./fifo.ts";
 import { type File, Inode, NamedFile } from "./file.ts";
 import { fsnotifyDirent, fsnotifyFile, fsnotifyInode, fsnotifyInodeGone } from "./fsnotify.ts";
-import { PipeFile, PipeInode } from "./pipe.ts";
+import { PipeInode } from "./pipe.ts";
+import { PipeFile } from "./pipe-file.ts";
 import { FdLinkInode } from "./procfs.ts";
 import { RegularInode } from "./regular.ts";
 

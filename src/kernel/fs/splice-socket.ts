@@ -16,7 +16,8 @@ import { BLOCKED, type SleepingCall, type Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Af, Msg, Sock as SockType } from "../uapi/socket.ts";
 import type { File } from "./file.ts";
-import type { PipeFile, PipeInodeInfo } from "./pipe.ts";
+import type { PipeInodeInfo } from "./pipe.ts";
+import type { PipeFile } from "./pipe-file.ts";
 import { kernelIter, readAt, SpliceCall, type SplicePos, storePos, wakeReaders, wakeWriters } from "./splice.ts";
 
 const EAGAIN = -Errno.EAGAIN;

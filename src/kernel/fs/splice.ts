@@ -18,7 +18,8 @@ import { MAX_RW_COUNT, Mode, Open } from "../uapi/fcntl.ts";
 import { In } from "../uapi/inotify.ts";
 import type { File } from "./file.ts";
 import { fsnotifyFile } from "./fsnotify.ts";
-import { CAN_MERGE, PipeFile, type PipeInodeInfo } from "./pipe.ts";
+import { PIPE_BUF_CAN_MERGE, type PipeInodeInfo } from "./pipe.ts";
+import { PipeFile } from "./pipe-file.ts";
 import { RegularFile } from "./regular.ts";
 
 const EAGAIN = -Errno.EAGAIN;
@@ -136,7 +137,7 @@ function moveSlots(ipipe: PipeInodeInfo, opipe: PipeInodeInfo, length: number): 
       ipipe.dropTail();
       left -= len;
     } else {
-      opipe.push(page, offset, left, flags & ~CAN_MERGE);
+      opipe.push(page, offset, left, flags & ~PIPE_BUF_CAN_MERGE);
       ipipe.consume(buf, left);
       left = 0;
     }
@@ -173,7 +174,7 @@ export class TeeCall extends SpliceCall {
       if (page === null) break;
       const taken = Math.min(len, this.#length - done);
       page.refs += 1;
-      opipe.push(page, offset, taken, flags & ~CAN_MERGE);
+      opipe.push(page, offset, taken, flags & ~PIPE_BUF_CAN_MERGE);
       done += taken;
     }
     if (done > 0) wakeReaders(this.output, opipe);
