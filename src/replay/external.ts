@@ -20,6 +20,8 @@ export class ExternalFile extends File {
   readonly flagsKnown: boolean;
   /** It was there before the recording, or came from something that was: what it does is told by the recording alone. */
   readonly outside: boolean;
+  /** When its last reference went; null while it is there. */
+  releasedNs: number | null = null;
 
   constructor(kernel: Kernel, note: string, flags: number | null, outside: boolean) {
     super(kernel, new Inode(kernel.allocIno(), Mode.IFREG | 0o600, 0), openedFlags(flags ?? Open.RDWR));
@@ -46,6 +48,10 @@ export class ExternalFile extends File {
   override poll(_task: Task, _pt: PollTable | null): number {
     if (this.kind !== "other") return DEFAULT_POLLMASK;
     throw new Unmodelled(`poll of ${this.note}`);
+  }
+
+  override release(): void {
+    this.releasedNs = this.kernel.clock.nowNs;
   }
 
   override read(): number {

@@ -3,7 +3,7 @@
  */
 import type { Chooser } from "../kernel/choice.ts";
 import { FdTable } from "../kernel/fs/fdtable.ts";
-import { Inode } from "../kernel/fs/file.ts";
+import { type File, Inode } from "../kernel/fs/file.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { Mm } from "../kernel/mm/mm.ts";
 import { InetSock } from "../kernel/net/inet/inet-sock.ts";
@@ -24,7 +24,7 @@ import { InheritedNumbers } from "./inherited.ts";
 import { FileLimits } from "./limits.ts";
 import { endStatus, isDoomed } from "./pids.ts";
 import { PortMap } from "./ports.ts";
-import { descriptorsNamed } from "./records.ts";
+import { descriptorsNamed, mentions } from "./records.ts";
 import type { SignalFrame } from "./signals.ts";
 import { type UserArea, UserSpace } from "./user-area.ts";
 
@@ -82,6 +82,8 @@ export class Machine {
   readonly limits: FileLimits = new FileLimits(NOFILE);
   /** Signals whose action some line has shown, in a family of processes. */
   readonly #actionsKnown = new WeakMap<Process, Set<number>>();
+  /** Descriptions that took part in a call which the model does not know: what they do from then on is not predicted. */
+  readonly tainted: WeakSet<File> = new WeakSet();
   /** Some content of the recording is not known. */
   opaque = false;
   readonly inherited: InheritedNumbers = new InheritedNumbers();
@@ -408,22 +410,5 @@ export class Machine {
 
 /** Whether a flag stands anywhere in the arguments of a clone, whose form differs from version to version. */
 function hasFlag(args: readonly Expr[], flag: string): boolean {
-  return args.some((arg) => contains(arg, flag));
-}
-
-function contains(expr: Expr, name: string): boolean {
-  switch (expr.kind) {
-    case "sym":
-      return expr.name === name;
-    case "op":
-      return expr.items.some((item) => contains(item, name));
-    case "named":
-      return contains(expr.value, name);
-    case "struct":
-      return expr.fields.some((item) => contains(item, name));
-    case "change":
-      return contains(expr.to, name) || (expr.from !== null && contains(expr.from, name));
-    default:
-      return false;
-  }
+  return args.some((arg) => mentions(arg, flag));
 }

@@ -37,6 +37,7 @@ import { noteEnds, portIn } from "./ports.ts";
 import { firstFile, isSymbol, NOTHING } from "./records.ts";
 import { sourceOf } from "./regroup.ts";
 import { peerOf } from "./relations.ts";
+import { RingWork } from "./ring-work.ts";
 import { RingRegistrations } from "./rings.ts";
 import { bringIn, edge, expandSndbuf, isFilling, isFlowing, makeRoom, tcpOf, widen } from "./tcp-flow.ts";
 
@@ -62,6 +63,7 @@ export class Outside {
   /** Items whose edge has not come yet, although the model has it. */
   readonly #late = new WeakSet<Epitem>();
   readonly #rings = new RingRegistrations();
+  readonly ringWork: RingWork = new RingWork();
   /** Calls whose results were taken from the recording to tell what had arrived. */
   readonly proofs: WeakSet<CallRecord> = new WeakSet();
 
@@ -71,14 +73,9 @@ export class Outside {
     this.#host = new OutsideHost(machine.kernel);
   }
 
-  /** The process has a ring: what is done for it may interrupt a call without a signal. */
-  hasRing({ task }: ReplayTask): boolean {
-    return this.#rings.hasRing(task.process);
-  }
-
   /** A call that the model does not know is over. */
   unknown(owner: ReplayTask, record: CallRecord): void {
-    if (record.name === "io_uring_setup") this.#rings.madeBy(owner);
+    if (record.name.startsWith("io_uring_")) this.ringWork.follow(owner, record);
     if (record.name === "io_uring_enter") this.#rings.entered(owner, this.#machine, this.#future);
   }
 

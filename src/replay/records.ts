@@ -32,6 +32,31 @@ export function hasCloexec(expr: Expr): boolean {
   return expr.kind === "sym" && expr.name.endsWith("_CLOEXEC");
 }
 
+/** Whether a name stands anywhere in a value. */
+export function mentions(expr: Expr, name: string): boolean {
+  switch (expr.kind) {
+    case "sym":
+      return expr.name === name;
+    case "op":
+      return expr.items.some((item) => mentions(item, name));
+    case "named":
+      return mentions(expr.value, name);
+    case "struct":
+      return expr.fields.some((item) => mentions(item, name));
+    case "change":
+      return mentions(expr.to, name) || (expr.from !== null && mentions(expr.from, name));
+    default:
+      return false;
+  }
+}
+
+/** Whether a successful call outside the model has given a descriptor: those that always do, and an ioctl whose result has a note. */
+export function givesFd({ name, args, result }: CallRecord): boolean {
+  if (GIVES_FD.has(name)) return true;
+  const value = result?.values[0];
+  return name === "ioctl" && (isSymbol(args[1], "TIOCGPTPEER") || (value !== undefined && noteOf(value) !== null));
+}
+
 export function openFlags(record: CallRecord): number | null {
   if (record.name === "creat") return 1;
   const flags = record.args[record.name === "open" ? 1 : 2];
@@ -109,7 +134,7 @@ export function newDescriptors(record: CallRecord): number[] {
   }
   const duplicates =
     name === "dup" || (name === "fcntl" && args[1]?.kind === "sym" && args[1].name.startsWith("F_DUPFD"));
-  return duplicates || GIVES_FD.has(name) || OPENS.has(name) ? [ret] : [];
+  return duplicates || givesFd(record) || OPENS.has(name) ? [ret] : [];
 }
 
 /** The numbers that SCM_RIGHTS gave in a `struct msghdr`. */

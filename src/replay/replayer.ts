@@ -35,6 +35,7 @@ import {
   filesAsked,
   firstFd,
   firstFile,
+  givesFd,
   hasCloexec,
   isSymbol,
   isUnknown,
@@ -74,8 +75,6 @@ export class Replayer {
   #order: Order | null = null;
   /** The recording says that its lines stand in the order of effects. */
   #exact = false;
-  /** Descriptions that took part in a call which the model does not know: what they do from then on is not predicted. */
-  readonly #tainted = new WeakSet<File>();
   /** Descriptions that took part in a call whose other side is outside the recording. */
   readonly #outside = new WeakSet<File>();
   /** Calls whose new numbers have shown inherited descriptors, and which were counted as assumed. */
@@ -262,7 +261,7 @@ export class Replayer {
     owner.unexplained = null;
     const restarts = record.result?.errnos[0] !== "EINTR" && owner.task.process.threads.length > 1;
     const taken = restarts || (this.#signalLines.get(owner.task.process) ?? 0) > (record.entryLine ?? 0);
-    if (shown || taken || this.#order?.outside.hasRing(owner)) this.tally.count("assumed");
+    if (shown || taken || this.#order?.outside.ringWork.interrupts(owner)) this.tally.count("assumed");
     else this.#diverged(record, { field: "result", recorded: interruption(record), predicted: "no signal came" });
   }
 
@@ -325,7 +324,7 @@ export class Replayer {
       return;
     }
     for (const file of filesAsked(owner, record)) {
-      if (!this.#tainted.has(file) && !this.#outside.has(file)) continue;
+      if (!machine.tainted.has(file) && !this.#outside.has(file)) continue;
       this.#unsupported(machine, owner, record);
       return;
     }
@@ -348,10 +347,10 @@ export class Replayer {
     if (outside) this.tally.count("assumed");
     else this.tally.unsupported(record.name);
     noteForeignTimer(owner, record);
+    this.#keepNumber(machine, owner, record, outside);
     this.#order?.outside.unknown(owner, record);
     const file = firstFile(owner, record);
-    if (file !== null) (outside ? this.#outside : this.#tainted).add(file);
-    this.#keepNumber(machine, owner, record, outside);
+    if (file !== null) (outside ? this.#outside : machine.tainted).add(file);
   }
 
   /** Whether an earlier line has shown that this machine has the recorded value where the model has its own. */
@@ -417,7 +416,7 @@ export class Replayer {
   /** A descriptor that an unknown call gave still takes its number. */
   #keepNumber(machine: Machine, owner: ReplayTask, record: CallRecord, outside: boolean): void {
     const value = record.result?.values[0];
-    const fd = value === undefined || !GIVES_FD.has(record.name) ? null : evalInt(value);
+    const fd = value === undefined || !givesFd(record) ? null : evalInt(value);
     if (value === undefined || fd === null || fd < 0) return;
     const note = noteOf(value) ?? `${record.name}()`;
     const there = owner.task.process.files.getRaw(fd);

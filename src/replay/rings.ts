@@ -14,6 +14,7 @@ import { decodeEvents, evalInt } from "../trace/abi/evaluate.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall, WantedEvent } from "./active-call.ts";
 import { allReported, dataOf } from "./evidence.ts";
+import { ExternalFile } from "./external.ts";
 import { known } from "./foresight.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
@@ -39,7 +40,6 @@ function* usedBy({ name, args }: CallRecord): Generator<[number, number], void, 
 
 export class RingRegistrations {
   readonly #users = new WeakSet<Process>();
-  readonly #owners = new WeakSet<Process>();
   /** Items that were registered through a ring. */
   readonly #made = new WeakSet<Epitem>();
 
@@ -63,7 +63,7 @@ export class RingRegistrations {
       const epoll = fd === null || closed.has(fd) ? null : (process.files.getRaw(fd)?.epoll ?? null);
       if (epoll === null || (call.result?.errnos[0] ?? null) !== null) continue;
       for (const [watched, events] of usedBy(call)) {
-        if (!closed.has(watched)) this.#anticipate(owner, epoll, watched, events & ASKED);
+        if (!closed.has(watched)) this.#anticipate(machine, owner, epoll, watched, events & ASKED);
       }
       const events = waited || call.task !== owner.id ? null : allReported(call);
       if (events !== null) {
@@ -74,15 +74,6 @@ export class RingRegistrations {
       }
       if (call.name === "epoll_ctl") closed.add(evalInt(call.args[2] ?? NOTHING) ?? -1); // known from here on
     }
-  }
-
-  /** The process has made a ring. */
-  madeBy({ task }: ReplayTask): void {
-    this.#owners.add(task.process);
-  }
-
-  hasRing(process: Process): boolean {
-    return this.#owners.has(process);
   }
 
   /** @returns whether a registration was inferred or changed. */
@@ -96,8 +87,11 @@ export class RingRegistrations {
     return this.#silence(owner, epoll, reported) || changed;
   }
 
-  #anticipate(owner: ReplayTask, epoll: Eventpoll, fd: number, asked: number): void {
+  #anticipate(machine: Machine, owner: ReplayTask, epoll: Eventpoll, fd: number, asked: number): void {
     const file = watchable(owner, fd);
+    // it watches something that nobody can ask, as if an epoll_ctl had said so
+    const isForeign = file === null && owner.task.process.files.getRaw(fd) instanceof ExternalFile;
+    if (isForeign && epoll.file !== null) machine.tainted.add(epoll.file);
     const item = file === null ? null : epoll.find(file, fd);
     if (file !== null && item === null) this.#insert(owner, epoll, file, fd, asked);
     else if (item !== null && item.dataLow >>> 0 === fd && (asked & ~item.events) !== 0) {

@@ -162,15 +162,34 @@ test("a write that overlaps with a sleeper whom a signal ends comes behind it", 
   expect({ diverged, assumed }).toEqual({ diverged: 0, assumed: 1 });
 });
 
-test("what is done for a ring interrupts its owner without a signal", () => {
-  const text = (ring: string): string => `
-1 ${ring} = 3
-1 pipe2([4, 5], 0) = 0
-1 read(4, 0x7f00, 1) = ? ERESTARTSYS (To be restarted if SA_RESTART is set)
-1 write(5, "x", 1) = 1
-`;
-  expect(replayText(text("io_uring_setup(8, {})")).diverged).toBe(0);
-  expect(replayText(text("eventfd2(0, 0)")).diverged).toBe(1);
+describe("work for an io_uring ring interrupts without a signal", () => {
+  const WAIT = "epoll_wait(4, 0x7f00, 1, 900) = -1 EINTR (Interrupted system call)";
+  const text = (...lines: readonly string[]): string => {
+    const calls = ["io_uring_setup(8, {}) = 3", "epoll_create1(0) = 4", ...lines, "epoll_wait(4, [], 1, 0) = 0"];
+    return calls.map((line) => `1 ${line}\n`).join("");
+  };
+  const submit = (complete: number, flags: string): string =>
+    `io_uring_enter(3, 2, ${complete}, ${flags}, NULL, 0) = 2`;
+
+  const cases: readonly [what: string, diverged: number, ...lines: string[]][] = [
+    ["once, when a ring is gone", 1, "close(3) = 0", WAIT, WAIT],
+    ["not while it is only there", 1, WAIT],
+    ["not while another descriptor has it", 1, "dup(3) = 5", "close(3) = 0", WAIT],
+    ["once for each request that is not waited for", 1, submit(0, "0"), WAIT, WAIT, WAIT],
+    ["for the one of two that is not waited for", 1, submit(1, "IORING_ENTER_GETEVENTS"), WAIT, WAIT],
+    ["not when all were waited for", 1, submit(2, "IORING_ENTER_GETEVENTS"), WAIT],
+  ];
+  for (const [what, diverged, ...lines] of cases) {
+    test(what, () => expect(replayText(text(...lines)).diverged).toBe(diverged));
+  }
+
+  test("not in a task that has neither made nor entered it", () => {
+    const other = "1 clone(child_stack=NULL, flags=CLONE_VM|CLONE_FILES|CLONE_THREAD) = 2\n";
+    const lines = `1 io_uring_setup(8, {}) = 3\n1 epoll_create1(0) = 4\n${other}1 close(3) = 0\n`;
+    const wait = (task: number): string => `${lines}${task} ${WAIT}\n${task} getpid() = 1\n`;
+    expect(replayText(wait(1)).diverged).toBe(0);
+    expect(replayText(wait(2)).diverged).toBe(1);
+  });
 });
 
 test("a signal cuts a blocking write short, and the next line shows it", () => {

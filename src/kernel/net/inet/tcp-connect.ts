@@ -29,7 +29,13 @@ const { SYN_SENT, SYN_RECV, CLOSE } = SkState;
  */
 export function inetStreamConnect(sk: TcpSock, task: Task, addr: Uint8Array, nonblock: boolean): number {
   sk.lock();
-  const begun = begin(sk, addr);
+  let begun: number;
+  try {
+    begun = begin(sk, addr);
+  } catch (refused) {
+    sk.unlock(); // something is not modelled: the socket can still be closed
+    throw refused;
+  }
   if (begun !== -Errno.EINPROGRESS && begun !== -Errno.EALREADY) {
     sk.unlock();
     return begun;

@@ -86,8 +86,12 @@ class RecvState extends SockCall {
 function section(state: RecvState, task: Task): number {
   const { sk, msg } = state;
   sk.lock();
-  const result = recvLocked(state, task);
-  sk.unlock();
+  let result: number;
+  try {
+    result = recvLocked(state, task);
+  } finally {
+    sk.unlock(); // also when something is not modelled: the socket can still be closed
+  }
   if (result >= 0 && msg !== null && sk.tcpOpts.inq) putInq(sk, task, msg);
   return result;
 }

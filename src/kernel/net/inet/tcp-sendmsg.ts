@@ -51,12 +51,13 @@ function section(
   waiting: TcpSend | null,
 ): number {
   sk.lock();
-  const result =
-    (flags & Msg.ZEROCOPY) === 0
+  try {
+    return (flags & Msg.ZEROCOPY) === 0
       ? sendLocked(sk, task, from, flags, msg, waiting, null)
       : sendZeroCopy(sk, task, from, flags, msg, waiting);
-  sk.unlock();
-  return result;
+  } finally {
+    sk.unlock(); // also when something is not modelled: the socket can still be closed
+  }
 }
 
 function sendZeroCopy(
