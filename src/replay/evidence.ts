@@ -23,6 +23,7 @@ import type { Machine, ReplayTask } from "./machine.ts";
 import type { PortMap } from "./ports.ts";
 import { firstFd, firstFile, NOTHING, newDescriptors } from "./records.ts";
 import { peerOf, reaches, unixAt } from "./relations.ts";
+import { maskOf } from "./tcp-flow.ts";
 
 /** Calls that send a signal. */
 const SENDERS: ReadonlySet<string> = new Set("kill tkill tgkill".split(" "));
@@ -251,7 +252,7 @@ class Subject {
       const piped = this.#file !== null && file.inode === this.#file.inode && file.inode !== file.kernel.anonInode;
       if (!piped) return "nothing";
     }
-    if ((file.poll(other.task, null) & READABLE) !== 0) return askCounter(file, record);
+    if ((maskOf(file, other.task) & READABLE) !== 0) return askCounter(file, record);
     return record.result?.errnos[0] === "EAGAIN" ? "after" : "before";
   }
 
@@ -263,7 +264,7 @@ class Subject {
     const { data, events: mask } = this.#registers;
     const item = watcher.epoll?.find(file, this.#fd) ?? null;
     if (item !== null && (item.rdllink.list !== null || item.events === (mask | 0))) return "nothing";
-    if ((file.poll(other.task, null) & mask) === 0) return "nothing";
+    if ((maskOf(file, other.task) & mask) === 0) return "nothing";
     return events.some((event) => event.data === data) ? "before" : "after";
   }
 

@@ -21,6 +21,7 @@ import { ExternalFile } from "./external.ts";
 import type { ReplayTask } from "./machine.ts";
 import { firstFile, NOTHING } from "./records.ts";
 import { addresseeOf, findUnix } from "./relations.ts";
+import { maskOf } from "./tcp-flow.ts";
 
 /** `unknown`: only the call itself can tell. */
 export type Foresight = "yes" | "no" | "unknown";
@@ -118,7 +119,7 @@ function foreseeEpoll(owner: ReplayTask, call: ActiveCall, file: File | null): F
 }
 
 function foreseeTaking(owner: ReplayTask, call: ActiveCall, file: File): Foresight {
-  const mask = file.poll(owner.task, null);
+  const mask = maskOf(file, owner.task);
   if (call.errno === "EAGAIN") return (mask & READABLE) === 0 ? "yes" : "no";
   if (call.errno !== null) return "unknown";
   return (mask & READABLE) === 0 ? "no" : "yes";
@@ -185,7 +186,7 @@ function foreseeAddressee(owner: ReplayTask, call: ActiveCall, file: File): Fore
 function foreseeWrite(owner: ReplayTask, call: ActiveCall, file: File): Foresight {
   if (file instanceof PipeFile && file.pipe.readers === 0 && (call.value ?? 0) > 0) return "no";
   if (file instanceof PipeFile && call.errno === "EPIPE") return file.pipe.readers === 0 ? "yes" : "no";
-  const room = (file.poll(owner.task, null) & WRITABLE) !== 0;
+  const room = (maskOf(file, owner.task) & WRITABLE) !== 0;
   const addressee = foreseeAddressee(owner, call, file);
   if (addressee !== null) return addressee;
   if (call.errno === "EAGAIN") return room && !isDatagram(file) ? "no" : "unknown";

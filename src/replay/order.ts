@@ -36,6 +36,7 @@ import { filesAsked, firstFd, firstFile, isSymbol, NOTHING } from "./records.ts"
 import { Regroup } from "./regroup.ts";
 import { isWatchedBy, reaches } from "./relations.ts";
 import { fallsShort } from "./short-read.ts";
+import { maskOf } from "./tcp-flow.ts";
 
 /** Effects that one call may set off: a bound for what never settles. */
 const ROUNDS = 10_000;
@@ -461,7 +462,7 @@ function isAvailable(call: ActiveCall): boolean {
   const file = firstFile(owner, call.record);
   if (file === null || owner.task.state !== TaskState.RUNNING) return false;
   if (file.epoll !== null) return hasEvents(owner, file.epoll);
-  return known(() => (file.poll(owner.task, null) & READABLE) !== 0, true);
+  return known(() => (maskOf(file, owner.task) & READABLE) !== 0, true);
 }
 
 /** Whether a scan would report something: stale items do not count. */

@@ -39,7 +39,7 @@ import { sourceOf } from "./regroup.ts";
 import { peerOf } from "./relations.ts";
 import { RingWork } from "./ring-work.ts";
 import { RingRegistrations } from "./rings.ts";
-import { bringIn, edge, expandSndbuf, isFilling, isFlowing, makeRoom, tcpOf, widen } from "./tcp-flow.ts";
+import { bringIn, edge, expandSndbuf, isFilling, isFlowing, makeRoom, maskOf, tcpOf, widen } from "./tcp-flow.ts";
 
 const READS: ReadonlySet<string> = new Set("read readv recvfrom recvmsg".split(" "));
 /** So much of a stream has room in every send buffer whose size the program has not set, whoever reads. */
@@ -310,7 +310,7 @@ export class Outside {
     if (file?.epoll != null) return this.#missing(call, file);
     const wanted: { item: File; events: number }[] = [];
     for (const { asked, events } of polled(owner, record)) {
-      const missing = events & ~asked.poll(owner.task, null);
+      const missing = events & ~maskOf(asked, owner.task);
       if (missing !== 0) wanted.push({ item: asked, events: missing });
     }
     return wanted;

@@ -19,6 +19,7 @@ import { known } from "./foresight.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 import { firstFd, isSymbol, NOTHING } from "./records.ts";
+import { maskOf } from "./tcp-flow.ts";
 
 /** Higher data are no descriptors. */
 const FD_MAX = 1n << 20n;
@@ -139,5 +140,5 @@ export class RingRegistrations {
 function watchable(owner: ReplayTask, fd: number): File | null {
   const file = owner.task.process.files.getRaw(fd);
   if (file === null || (file.epoll !== null && file.epoll.rbr.leftmost !== null)) return null;
-  return known(() => file.poll(owner.task, null), -1) === -1 ? null : file;
+  return known(() => maskOf(file, owner.task), -1) === -1 ? null : file;
 }

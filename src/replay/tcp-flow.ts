@@ -11,6 +11,7 @@ import { tcpSendAck } from "../kernel/net/inet/tcp-output.ts";
 import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK } from "../kernel/net/sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
+import type { Task } from "../kernel/sched/task.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
 import { CallRecord } from "../trace/pairs.ts";
 import { peerOf } from "./relations.ts";
@@ -26,6 +27,16 @@ const READS: ReadonlySet<string> = new Set("read readv recvfrom recvmsg".split("
 /** The TCP socket behind a description; null for any other. */
 export function tcpOf(file: File | null): TcpSock | null {
   return file instanceof SocketFile && file.sk instanceof TcpSock ? file.sk : null;
+}
+
+/** What poll would say of a file. A look of ours leaves no trace: a program's asks a full TCP socket for a wake-up (SOCK_NOSPACE). */
+export function maskOf(file: File, task: Task): number {
+  const sk = tcpOf(file);
+  if (sk === null) return file.poll(task, null);
+  const { nospace } = sk;
+  const mask = file.poll(task, null);
+  sk.nospace = nospace;
+  return mask;
 }
 
 /** So much is on its way already, or would be with `more`, that a buffer may be full. */

@@ -17,6 +17,7 @@ const runs: readonly (readonly string[])[] = [
   ["edge-echo", "--clients", "5"],
   ["reuseport", "--clients", "40"],
   ["reuseport", "--clients", "40", "--workers", "7", "--seed", "3"],
+  ["chat", "--members", "8", "--lines", "40"],
   ["chat", "--members", "6", "--lines", "20", "--trigger", "level"],
   ["chat", "--members", "6", "--lines", "20", "--trigger", "oneshot"],
   ["http-proxy", "--clients", "10", "--rounds", "3"],
