@@ -1,7 +1,7 @@
 /**
  * Sending and receiving with all that may go with the bytes.
  *
- * Counterpart: `net/socket.c` (`__sys_sendto` to `__sys_recvmmsg`).
+ * Counterpart: `net/socket.c` (`__sys_sendto`, `__sys_recvfrom`, `__sys_sendmsg`, `__sys_recvmsg`).
  * sendto and recvfrom look at the range of the buffer before the descriptor; sendmsg and recvmsg at the descriptor first.
  */
 
@@ -12,22 +12,20 @@ import { BLOCKED, type Task } from "../kernel/sched/task.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
 import { MAX_RW_COUNT, UIO_MAXIOV } from "../kernel/uapi/fcntl.ts";
 import { Msg } from "../kernel/uapi/socket.ts";
-import { toInt, toSize, toUint } from "./registers.ts";
+import { toInt, toSize } from "./registers.ts";
 import { holdIfBlocked, importIovec } from "./rw.ts";
 import { fetchAddr, lookupSocket, storeAddr } from "./socket.ts";
 
 /** Flags that only the kernel may set: `MSG_INTERNAL_SENDMSG_FLAGS`. */
 const INTERNAL_FLAGS = 0x811_0000;
 /** `MSG_CMSG_COMPAT`, which a 64-bit call may not have. */
-const CMSG_COMPAT = 0x8000_0000;
+export const CMSG_COMPAT = 0x8000_0000;
 const SOCKADDR_STORAGE_BYTES = 128;
 /** `struct user_msghdr` and the offsets of what is written back. */
-const MSGHDR_BYTES = 56;
+export const MSGHDR_BYTES = 56;
 const NAMELEN_OFFSET = 8;
 const CONTROLLEN_OFFSET = 40;
 const FLAGS_OFFSET = 48;
-/** `struct mmsghdr`, with `msg_len` behind the message. */
-const MMSGHDR_BYTES = 64;
 /** `sysctl_optmem_max`: most control data of one send. Up to 36 bytes fit the stack. */
 const OPTMEM_MAX = 131_072;
 const STACK_CONTROL_BYTES = 36;
@@ -122,7 +120,6 @@ export function sysRecvfrom(
 /** `struct user_msghdr`, as read. */
 interface UserMsghdr {
   readonly nameAddr: number;
-  readonly nameLength: number;
   readonly controlAddr: number;
   readonly controlLength: number;
   readonly flags: number;
@@ -134,30 +131,38 @@ const view = new DataView(scratch.buffer);
 /**
  * `copy_msghdr_from_user`: also sets the task's cursor to the buffers.
  *
- * @errno EFAULT - the header or the vector. EINVAL - a negative length. EMSGSIZE - more than 1024 buffers.
+ * @param to - a message to send gets its destination; null for one to receive.
+ * @errno EFAULT - the header, the destination or the vector. EINVAL - a negative length. EMSGSIZE - more than 1024 buffers.
  */
-function fetchMsghdr(task: Task, addr: number): UserMsghdr | number {
+function fetchMsghdr(task: Task, addr: number, to: MsgHdr | null): UserMsghdr | number {
   if (task.process.mm.copyFromUser(scratch, 0, addr, MSGHDR_BYTES) < MSGHDR_BYTES) return -Errno.EFAULT;
   const nameAddr = Number(view.getBigUint64(0, true));
   const nameLength = nameAddr === 0 ? 0 : view.getInt32(NAMELEN_OFFSET, true);
   const vec = Number(view.getBigUint64(16, true));
   const nrSegs = Number(view.getBigUint64(24, true));
   const header: UserMsghdr = {
-    nameAddr: nameLength === 0 ? 0 : nameAddr,
-    nameLength: Math.min(nameLength, SOCKADDR_STORAGE_BYTES),
+    nameAddr,
     controlAddr: Number(view.getBigUint64(32, true)),
     controlLength: Number(view.getBigUint64(CONTROLLEN_OFFSET, true)),
     flags: view.getInt32(FLAGS_OFFSET, true),
   };
   if (nameLength < 0) return -Errno.EINVAL;
+  if (to !== null && nameLength > 0) {
+    const name = fetchAddr(task, nameAddr, Math.min(nameLength, SOCKADDR_STORAGE_BYTES));
+    if (typeof name === "number") return name;
+    to.name = name;
+  }
   if (nrSegs > UIO_MAXIOV) return -Errno.EMSGSIZE;
   const total = importIovec(task, vec, nrSegs);
   return total < 0 ? total : header;
 }
 
-/** The destination and the control data of a message to send. */
-function fetchSend(task: Task, user: UserMsghdr, msg: MsgHdr): number {
-  const { controlAddr, controlLength } = user;
+/**
+ * The control data of a message to send.
+ *
+ * @errno ENOBUFS - too much of it. EFAULT - its address.
+ */
+function fetchControl(task: Task, { controlAddr, controlLength }: UserMsghdr, msg: MsgHdr): number {
   if (controlLength > 0x7fff_ffff) return -Errno.ENOBUFS;
   if (controlLength > STACK_CONTROL_BYTES && controlLength >= OPTMEM_MAX) return -Errno.ENOBUFS;
   if (controlLength > 0) {
@@ -169,15 +174,17 @@ function fetchSend(task: Task, user: UserMsghdr, msg: MsgHdr): number {
 }
 
 /** `___sys_sendmsg`. @param allowed - flags of the header itself that count. @returns as the protocol. */
-function sendOne(task: Task, file: SocketFile, addr: number, flags: number, allowed: number, msg: MsgHdr): number {
-  const user = fetchMsghdr(task, addr);
+export function sendOne(
+  task: Task,
+  file: SocketFile,
+  addr: number,
+  flags: number,
+  allowed: number,
+  msg: MsgHdr,
+): number {
+  const user = fetchMsghdr(task, addr, msg);
   if (typeof user === "number") return user;
-  if (user.nameAddr !== 0) {
-    const name = fetchAddr(task, user.nameAddr, user.nameLength);
-    if (typeof name === "number") return name;
-    msg.name = name;
-  }
-  const err = fetchSend(task, user, msg);
+  const err = fetchControl(task, user, msg);
   if (err < 0) return err;
   const all = (flags | (user.flags & allowed)) & ~INTERNAL_FLAGS;
   return file.sk.sendmsg(task, task.iter, callFlags(file, all), msg);
@@ -200,7 +207,7 @@ export function sysSendmsg(task: Task, fd: number, addr: number, flagsReg: numbe
 }
 
 /** recvmsg: writes address, flags and control length back into the user's header. */
-class RecvmsgHdr extends MsgHdr {
+export class RecvmsgHdr extends MsgHdr {
   readonly addr: number;
   nameAddr = 0;
   #controlStart = 0;
@@ -238,8 +245,8 @@ class RecvmsgHdr extends MsgHdr {
 }
 
 /** `___sys_recvmsg`, up to the protocol's answer. */
-function receiveOne(task: Task, file: SocketFile, flags: number, msg: RecvmsgHdr): number {
-  const user = fetchMsghdr(task, msg.addr);
+export function receiveOne(task: Task, file: SocketFile, flags: number, msg: RecvmsgHdr): number {
+  const user = fetchMsghdr(task, msg.addr, null);
   if (typeof user === "number") return user;
   msg.prepare(user, flags);
   return file.sk.recvmsg(task, task.iter, callFlags(file, flags), msg);
@@ -262,185 +269,4 @@ export function sysRecvmsg(task: Task, fd: number, addr: number, flagsReg: numbe
   const msg = new RecvmsgHdr(addr);
   const result = receiveOne(task, file, flags, msg);
   return result === BLOCKED ? holdIfBlocked(task, file, result) : msg.finish(task, result);
-}
-
-/** A message of a sendmmsg: what its end means for the whole call is the loop's business. */
-class BatchSendHdr extends MsgHdr {
-  readonly loop: SendBatch;
-
-  constructor(loop: SendBatch) {
-    super();
-    this.loop = loop;
-  }
-
-  override finish(task: Task, result: number): number {
-    return this.loop.done(task, result);
-  }
-}
-
-/** `__sys_sendmmsg`: message after message until one fails. */
-class SendBatch {
-  readonly file: SocketFile;
-  readonly vec: number;
-  readonly count: number;
-  readonly flags: number;
-  #sent = 0;
-
-  constructor(file: SocketFile, vec: number, count: number, flags: number) {
-    this.file = file;
-    this.vec = vec;
-    this.count = count;
-    this.flags = flags;
-  }
-
-  next(task: Task): number {
-    if (this.#sent === this.count) return this.#sent;
-    const addr = this.vec + this.#sent * MMSGHDR_BYTES;
-    const result = sendOne(task, this.file, addr, this.flags, Msg.EOR, new BatchSendHdr(this));
-    return result === BLOCKED ? BLOCKED : this.done(task, result);
-  }
-
-  done(task: Task, result: number): number {
-    let err = result;
-    if (err >= 0) {
-      const addr = this.vec + this.#sent * MMSGHDR_BYTES + MSGHDR_BYTES;
-      err = task.process.mm.putUser32(addr, result) ? 0 : -Errno.EFAULT;
-    }
-    if (err < 0) return this.#sent > 0 ? this.#sent : err;
-    this.#sent += 1;
-    return task.iter.count > 0 ? this.#sent : this.next(task);
-  }
-
-  /** For whoever compares machines: see `src/explore/state.ts`. */
-  privateFields(): unknown[] {
-    return [this.#sent];
-  }
-}
-
-/**
- * sendmmsg(2).
- *
- * @returns messages sent; an error only when there was none.
- * @errno as sendmsg.
- * @kernel net/socket.c `__sys_sendmmsg`
- * @behaviour U-08
- */
-export function sysSendmmsg(task: Task, fd: number, vec: number, countReg: number, flagsReg: number): number {
-  const flags = toInt(flagsReg);
-  if ((flags & CMSG_COMPAT) !== 0) return -Errno.EINVAL;
-  const file = lookupSocket(task, fd);
-  if (typeof file === "number") return file;
-  const batch = new SendBatch(file, vec, Math.min(toUint(countReg), UIO_MAXIOV), flags);
-  return holdIfBlocked(task, file, batch.next(task));
-}
-
-class BatchRecvHdr extends RecvmsgHdr {
-  readonly loop: RecvBatch;
-
-  constructor(addr: number, loop: RecvBatch) {
-    super(addr);
-    this.loop = loop;
-  }
-
-  override finish(task: Task, result: number): number {
-    return this.loop.done(task, super.finish(task, result), this.flags);
-  }
-}
-
-/** `do_recvmmsg`. The timeout is looked at between messages only. */
-class RecvBatch {
-  readonly file: SocketFile;
-  readonly vec: number;
-  readonly count: number;
-  flags: number;
-  /** Absolute ns, -1 for none, and where what is left of it goes. */
-  readonly endNs: number;
-  readonly timeoutAddr: number;
-  #received = 0;
-
-  constructor(file: SocketFile, vec: number, count: number, flags: number, endNs: number, timeoutAddr: number) {
-    this.file = file;
-    this.vec = vec;
-    this.count = count;
-    this.flags = flags;
-    this.endNs = endNs;
-    this.timeoutAddr = timeoutAddr;
-  }
-
-  next(task: Task): number {
-    if (this.#received === this.count) return this.#end(task, 0);
-    const msg = new BatchRecvHdr(this.vec + this.#received * MMSGHDR_BYTES, this);
-    const result = receiveOne(task, this.file, this.flags & ~Msg.WAITFORONE, msg);
-    return result === BLOCKED ? BLOCKED : msg.finish(task, result);
-  }
-
-  done(task: Task, result: number, msgFlags: number): number {
-    let err = result;
-    if (err >= 0) {
-      const addr = this.vec + this.#received * MMSGHDR_BYTES + MSGHDR_BYTES;
-      err = task.process.mm.putUser32(addr, result) ? 0 : -Errno.EFAULT;
-    }
-    if (err < 0) return this.#end(task, err);
-    this.#received += 1;
-    if ((this.flags & Msg.WAITFORONE) !== 0) this.flags |= Msg.DONTWAIT;
-    const late = this.endNs >= 0 && task.kernel.clock.nowNs >= this.endNs;
-    return late || (msgFlags & Msg.OOB) !== 0 ? this.#end(task, 0) : this.next(task);
-  }
-
-  #end(task: Task, err: number): number {
-    const received = this.#received;
-    if (received === 0) return err;
-    if (err < 0 && err !== -Errno.EAGAIN) this.file.sk.err = -err;
-    if (this.endNs < 0) return received;
-    const leftNs = Math.max(this.endNs - task.kernel.clock.nowNs, 0);
-    const { mm } = task.process;
-    const sec = Math.trunc(leftNs / 1e9);
-    const stored = mm.putUser64(this.timeoutAddr, sec | 0, Math.trunc(sec / 2 ** 32));
-    return stored && mm.putUser64(this.timeoutAddr + 8, leftNs % 1e9, 0) ? received : -Errno.EFAULT;
-  }
-
-  /** For whoever compares machines: see `src/explore/state.ts`. */
-  privateFields(): unknown[] {
-    return [this.#received];
-  }
-}
-
-/**
- * recvmmsg(2).
- *
- * @returns messages received; an error that comes after the first is kept for the next call.
- * @errno EINVAL - a compat flag, or the timeout. EFAULT - a pointer. EBADF, ENOTSOCK - the descriptor. Others as
- * recvmsg.
- * @kernel net/socket.c `__sys_recvmmsg`
- * @behaviour U-42
- */
-export function sysRecvmmsg(
-  task: Task,
-  fd: number,
-  vec: number,
-  countReg: number,
-  flagsReg: number,
-  timeoutAddr: number,
-): number {
-  const flags = toInt(flagsReg);
-  if ((flags & CMSG_COMPAT) !== 0) return -Errno.EINVAL;
-  const endNs = timeoutAddr === 0 ? -1 : fetchEnd(task, timeoutAddr);
-  if (endNs < -1) return endNs;
-  const file = lookupSocket(task, fd);
-  if (typeof file === "number") return file;
-  if ((flags & Msg.ERRQUEUE) === 0) {
-    const err = file.sk.takeError();
-    if (err < 0) return err;
-  }
-  const batch = new RecvBatch(file, vec, toUint(countReg), flags, endNs, timeoutAddr);
-  return holdIfBlocked(task, file, batch.next(task));
-}
-
-/** @returns when a relative timeout is over, in absolute ns, or a negative errno. */
-function fetchEnd(task: Task, addr: number): number {
-  if (task.process.mm.copyFromUser(scratch, 0, addr, 16) < 16) return -Errno.EFAULT;
-  const sec = Number(view.getBigInt64(0, true));
-  const nsec = Number(view.getBigInt64(8, true));
-  if (sec < 0 || nsec < 0 || nsec >= 1e9) return -Errno.EINVAL;
-  return task.kernel.clock.nowNs + sec * 1e9 + nsec;
 }

@@ -8,15 +8,13 @@ import { PipeFile } from "../kernel/fs/pipe-file.ts";
 import {
   SpliceFileToPipe,
   SplicePipeToFile,
-  SplicePipeToPipe,
   type SplicePos,
   spliceDirect,
   spliceDirectError,
-  TeeCall,
-  VmspliceToPipe,
-  VmspliceToUser,
 } from "../kernel/fs/splice.ts";
+import { SplicePipeToPipe, TeeCall } from "../kernel/fs/splice-pipes.ts";
 import { SendfileToSocket, SplicePipeToSocket, SpliceSocketToPipe } from "../kernel/fs/splice-socket.ts";
+import { VmspliceToPipe, VmspliceToUser } from "../kernel/fs/vmsplice.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import type { Task } from "../kernel/sched/task.ts";
 import { Errno } from "../kernel/uapi/errno.ts";

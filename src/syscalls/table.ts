@@ -29,8 +29,9 @@ import { sysInotifyAddWatch, sysInotifyInit, sysInotifyInit1, sysInotifyRmWatch 
 import { sysIoctl } from "./ioctl.ts";
 import { sysAlarm, sysGetitimer, sysSetitimer } from "./itimer.ts";
 import { sysKcmp } from "./kcmp.ts";
+import { sysRecvmmsg, sysSendmmsg } from "./mmsg.ts";
 import { sysMqGetsetattr, sysMqOpen, sysMqTimedreceive, sysMqTimedsend } from "./mqueue.ts";
-import { sysRecvfrom, sysRecvmmsg, sysRecvmsg, sysSendmmsg, sysSendmsg, sysSendto } from "./msg.ts";
+import { sysRecvfrom, sysRecvmsg, sysSendmsg, sysSendto } from "./msg.ts";
 import { sysMemfdCreate, sysMkdir, sysMknod, sysMknodat, sysOpen, sysOpenat, sysUnlink, sysUnlinkat } from "./open.ts";
 import { sysPidfdOpen, sysPidfdSendSignal } from "./pidfd.ts";
 import { sysPipe, sysPipe2 } from "./pipe.ts";

@@ -1,12 +1,12 @@
 /**
- * splice, tee, vmsplice and sendfile: slots that change pipes.
+ * splice and sendfile: what all of the family share, and files as an end.
  *
- * Counterpart: `fs/splice.c`, `do_sendfile` of `fs/read_write.c`.
+ * Counterpart: `fs/splice.c`, `do_sendfile` of `fs/read_write.c`. Two pipes are in `splice-pipes.ts`, memory is in `vmsplice.ts`,
+ * sockets are in `splice-socket.ts`.
  * Their wakes are plain (key 0), whatever the pipe was before, and a slot freed from a pipe that was not full wakes writers
  * too: an item that waits only for OUT on a FIFO opened for both sides sees an edge when data is spliced in.
  * Pages of files are passed by reference: what a program writes to the file before the other end has read it, is read
- * changed. In Linux that holds for the memory of vmsplice, too; there the model copies when the call is made. Sockets are in
- * `splice-socket.ts`.
+ * changed.
  */
 import { IovIter } from "../mm/iov-iter.ts";
 import { Mm, PAGE_SIZE, Prot, Vma } from "../mm/mm.ts";
@@ -18,7 +18,7 @@ import { MAX_RW_COUNT, Mode, Open } from "../uapi/fcntl.ts";
 import { In } from "../uapi/inotify.ts";
 import type { File } from "./file.ts";
 import { fsnotifyFile } from "./fsnotify.ts";
-import { PIPE_BUF_CAN_MERGE, type PipeInodeInfo } from "./pipe.ts";
+import type { PipeInodeInfo } from "./pipe.ts";
 import { PipeFile } from "./pipe-file.ts";
 import { RegularFile } from "./regular.ts";
 
@@ -89,96 +89,6 @@ export abstract class SpliceCall extends SleepingCall {
     if (!pipe.full) return 0;
     if (this.nonblock) return EAGAIN;
     return waitEvent(task, pipe.wrWait, this);
-  }
-}
-
-/** `splice_pipe_to_pipe`. @behaviour P-33, F-23 */
-export class SplicePipeToPipe extends SpliceCall {
-  readonly #ipipe: PipeInodeInfo;
-  readonly #opipe: PipeInodeInfo;
-  readonly #length: number;
-
-  constructor(input: PipeFile, output: PipeFile, length: number, nonblock: boolean) {
-    super(input, output, nonblock || input.nonblock || output.nonblock);
-    this.#ipipe = input.pipe;
-    this.#opipe = output.pipe;
-    this.#length = length;
-  }
-
-  protected override attempt(task: Task): number {
-    const ipipe = this.#ipipe;
-    const opipe = this.#opipe;
-    let result = this.waitForData(task, ipipe);
-    if (result === 0 && opipe.full) result = this.waitForSpace(task, opipe);
-    if (result !== 0) return result;
-    if (opipe.readers === 0) {
-      ipipe.kernel.sigpipe(task);
-      return EPIPE;
-    }
-    const slotsBefore = ipipe.tail;
-    const moved = moveSlots(ipipe, opipe, this.#length);
-    if (moved > 0) wakeReaders(this.output, opipe);
-    if (ipipe.tail !== slotsBefore) wakeWriters(this.input, ipipe);
-    return moved;
-  }
-}
-
-/** Moves whole slots, and shares the page of one that is wanted in part only. */
-function moveSlots(ipipe: PipeInodeInfo, opipe: PipeInodeInfo, length: number): number {
-  let left = length;
-  while (left > 0 && !ipipe.empty && !opipe.full) {
-    const buf = ipipe.slot(ipipe.tail);
-    const { page, offset, len, flags } = buf;
-    if (page === null) break;
-    page.refs += 1;
-    if (left >= len) {
-      opipe.push(page, offset, len, flags);
-      ipipe.consume(buf, len);
-      ipipe.dropTail();
-      left -= len;
-    } else {
-      opipe.push(page, offset, left, flags & ~PIPE_BUF_CAN_MERGE);
-      ipipe.consume(buf, left);
-      left = 0;
-    }
-  }
-  return length - left;
-}
-
-/** `do_tee`, `link_pipe`: the output gets what the input keeps. @behaviour F-23 */
-export class TeeCall extends SpliceCall {
-  readonly #ipipe: PipeInodeInfo;
-  readonly #opipe: PipeInodeInfo;
-  readonly #length: number;
-
-  constructor(input: PipeFile, output: PipeFile, length: number, nonblock: boolean) {
-    super(input, output, nonblock || input.nonblock || output.nonblock);
-    this.#ipipe = input.pipe;
-    this.#opipe = output.pipe;
-    this.#length = length;
-  }
-
-  protected override attempt(task: Task): number {
-    const ipipe = this.#ipipe;
-    const opipe = this.#opipe;
-    let result = this.waitForData(task, ipipe);
-    if (result === 0 && opipe.full) result = this.waitForSpace(task, opipe);
-    if (result !== 0) return result;
-    if (opipe.readers === 0) {
-      ipipe.kernel.sigpipe(task);
-      return EPIPE;
-    }
-    let done = 0;
-    for (let at = ipipe.tail; at !== ipipe.head && !opipe.full && done < this.#length; at += 1) {
-      const { page, offset, len, flags } = ipipe.slot(at);
-      if (page === null) break;
-      const taken = Math.min(len, this.#length - done);
-      page.refs += 1;
-      opipe.push(page, offset, taken, flags & ~PIPE_BUF_CAN_MERGE);
-      done += taken;
-    }
-    if (done > 0) wakeReaders(this.output, opipe);
-    return done;
   }
 }
 
@@ -348,89 +258,6 @@ export class SplicePipeToFile extends SpliceCall {
       done += written;
       if (buf.len === 0) pipe.dropTail();
     }
-    return done;
-  }
-}
-
-/** `vmsplice_to_pipe`: one slot per page of user memory, none of which can be merged into. @behaviour P-34 */
-export class VmspliceToPipe extends SpliceCall {
-  readonly #pipe: PipeInodeInfo;
-
-  /** The task's cursor holds the buffers. O_NONBLOCK of the pipe does not matter, the flag does. */
-  constructor(file: PipeFile, nonblock: boolean) {
-    super(file, file, nonblock);
-    this.#pipe = file.pipe;
-  }
-
-  protected override attempt(task: Task): number {
-    const pipe = this.#pipe;
-    const wait = this.waitForSpace(task, pipe);
-    if (wait !== 0) return wait;
-    const result = this.#fill(task);
-    if (result > 0) wakeReaders(this.output, pipe);
-    return result;
-  }
-
-  /** `iter_to_pipe`. @errno EFAULT - the first buffer. */
-  #fill(task: Task): number {
-    const { iter } = task;
-    const pipe = this.#pipe;
-    let done = 0;
-    while (iter.count > 0 && !pipe.full) {
-      iter.currentSegment(segment);
-      const offset = segment.address % PAGE_SIZE;
-      const chars = Math.min(segment.count, PAGE_SIZE - offset);
-      if (chars === 0) {
-        iter.advance(0);
-        continue;
-      }
-      const page = pipe.kernel.pages.alloc();
-      if (iter.copyFrom(page.bytes, offset, chars) < chars) {
-        pipe.kernel.pages.put(page);
-        const fault = iter.fault();
-        return done === 0 ? fault : done;
-      }
-      pipe.push(page, offset, chars, 0);
-      done += chars;
-    }
-    return done;
-  }
-}
-
-const segment: IovIter = new IovIter(new Mm());
-
-/** `vmsplice_to_user`: a read of the pipe that wakes as a splice does. */
-export class VmspliceToUser extends SpliceCall {
-  readonly #pipe: PipeInodeInfo;
-
-  /** The task's cursor holds the buffers. */
-  constructor(file: PipeFile, nonblock: boolean) {
-    super(file, file, nonblock);
-    this.#pipe = file.pipe;
-  }
-
-  protected override attempt(task: Task): number {
-    const pipe = this.#pipe;
-    if (task.signalPending) return ERESTARTSYS;
-    const wait = this.waitForData(task, pipe);
-    if (wait !== 0) return wait;
-    const { iter } = task;
-    const tailBefore = pipe.tail;
-    let done = 0;
-    while (iter.count > 0 && !pipe.empty) {
-      const buf = pipe.slot(pipe.tail);
-      if (buf.page === null) break;
-      const chars = Math.min(buf.len, iter.count);
-      if (iter.copyTo(buf.page.bytes, buf.offset, chars) < chars) {
-        const fault = iter.fault();
-        if (done === 0) done = fault;
-        break;
-      }
-      pipe.consume(buf, chars);
-      done += chars;
-      if (buf.len === 0) pipe.dropTail();
-    }
-    if (pipe.tail !== tailBefore) wakeWriters(this.input, pipe);
     return done;
   }
 }

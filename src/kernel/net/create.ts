@@ -13,7 +13,8 @@ import { UdpSock } from "./inet/udp-sock.ts";
 import type { Net } from "./net.ts";
 import { NetlinkSock } from "./netlink/netlink-sock.ts";
 import type { Sock } from "./sock.ts";
-import { UnixDgramSock, UnixSeqpacketSock } from "./unix/dgram.ts";
+import { UnixDgramSock } from "./unix/dgram.ts";
+import { UnixSeqpacketSock } from "./unix/seqpacket.ts";
 import { UnixStreamSock } from "./unix/stream.ts";
 
 /** `NPROTO`, `SOCK_MAX`, `IPPROTO_MAX`. */

@@ -422,7 +422,26 @@ export abstract class SockCall extends SleepingCall {
   }
 }
 
-/** `sock_intr_errno`: a call without a timeout is restarted after a signal, one with a timeout is not. */
-export function interruptedErrno(deadlineNs: number): number {
-  return deadlineNs === -1 ? -Errno.ERESTARTSYS : -Errno.EINTR;
+/** A send or receive that sleeps: its message header has the last word. */
+export abstract class MsgCall extends SockCall {
+  /** Null for plain bytes. */
+  readonly msg: MsgHdr | null;
+
+  constructor(msg: MsgHdr | null) {
+    super();
+    this.msg = msg;
+  }
+
+  protected override finish(task: Task, result: number): number {
+    return this.msg === null ? result : this.msg.finish(task, result);
+  }
+}
+
+/**
+ * `sock_intr_errno`: a call without a timeout is restarted after a signal, one with a timeout is not.
+ *
+ * @param timeout - its jiffies, or its end in ns; `NO_TIMEOUT` for none.
+ */
+export function interruptedErrno(timeout: number): number {
+  return timeout === NO_TIMEOUT ? -Errno.ERESTARTSYS : -Errno.EINTR;
 }

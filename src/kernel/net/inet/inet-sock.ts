@@ -158,7 +158,7 @@ export abstract class InetSock extends Sock implements PortOwner {
    * socket that is bound to an IPv4 address. EINVAL - off this machine, from a loopback address.
    * @throws Unmodelled - off a machine that is part of no network.
    */
-  protected routeTo(endpoint: Endpoint): Endpoint | number {
+  routeTo(endpoint: Endpoint): Endpoint | number {
     const { addrs } = this.net;
     const boundTo4 = this.rcvSaddr.isV4 && !this.rcvSaddr.isAny;
     let { addr } = endpoint;
@@ -185,7 +185,7 @@ export abstract class InetSock extends Sock implements PortOwner {
   }
 
   /** Address to send from: its own, or what the route prefers. */
-  protected sourceFor(destination: InetAddr): InetAddr {
+  sourceFor(destination: InetAddr): InetAddr {
     if (!this.rcvSaddr.isAny && this.rcvSaddr.isV4 === destination.isV4) return this.rcvSaddr;
     return this.net.routes.sourceFor(destination);
   }

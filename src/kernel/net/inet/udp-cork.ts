@@ -10,6 +10,7 @@ import type { Task } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { SkBuff } from "../skbuff.ts";
 import type { Endpoint } from "./addr.ts";
+import { udpSendSkb } from "./udp-datagram.ts";
 import type { UdpSock } from "./udp-sock.ts";
 
 /** `inet->cork` with the write queue. */
@@ -57,4 +58,24 @@ export class UdpCork {
       at += part.length;
     }
   }
+}
+
+/** `udp_push_pending_frames`: what has been put together is sent. */
+export function udpPushPendingFrames(sk: UdpSock): void {
+  const { cork } = sk;
+  if (cork === null) return;
+  sk.cork = null;
+  const skb = sk.net.skbs.alloc(cork.length);
+  skb.truesize = cork.truesize;
+  cork.fill(skb);
+  udpSendSkb(sk, skb, cork.to);
+}
+
+/** `udp_flush_pending_frames`: it is thrown away. */
+export function udpFlushPendingFrames(sk: UdpSock): void {
+  const { cork } = sk;
+  if (cork === null) return;
+  sk.cork = null;
+  sk.wmemAlloc -= cork.truesize;
+  sk.writeSpace();
 }

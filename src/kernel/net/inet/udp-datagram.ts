@@ -1,7 +1,7 @@
 /**
  * UDP datagrams on the wire.
  *
- * Counterpart: `net/ipv4/udp.c` (`udp_rcv`, `__udp4_lib_err`), `net/ipv4/icmp.c`.
+ * Counterpart: `net/ipv4/udp.c` (`udp_send_skb`, `udp_rcv`, `__udp4_lib_err`), `net/ipv4/icmp.c`.
  */
 import type { Net } from "../net.ts";
 import type { SkBuff } from "../skbuff.ts";
@@ -118,4 +118,15 @@ class PortUnreachable extends Packet {
   privateFields(): unknown[] {
     return [this.#deadPort, this.#port, this.#payload];
   }
+}
+
+/** `udp_send_skb`. A device that takes its time gives the charge back when the datagram has been sent. */
+export function udpSendSkb(sk: UdpSock, skb: SkBuff, to: Endpoint): void {
+  const device = sk.net.deviceFor(to.addr);
+  if (!device.lossy) {
+    sk.wmemAlloc -= skb.truesize;
+    sk.writeSpace();
+  }
+  const source = sk.sourceFor(to.addr);
+  device.xmit(new UdpDatagram(sk.table, source, sk.num, to, skb, device.lossy ? sk : null));
 }

@@ -9,6 +9,7 @@ import { Unmodelled } from "../../lib/assert.ts";
 import type { Task } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { fetchOption, storeOption } from "../sockopt.ts";
+import { udpPushPendingFrames } from "./udp-cork.ts";
 import type { UdpSock } from "./udp-sock.ts";
 
 /** `include/uapi/linux/udp.h`. */
@@ -30,7 +31,7 @@ export function udpSetsockopt(task: Task, sk: UdpSock, option: number, addr: num
   if (value !== 0 && !harmless) throw new Unmodelled(`setsockopt(IPPROTO_UDP, ${option}) to ${value}`);
   sk.udpOptions ??= new Map();
   sk.udpOptions.set(option, Number(value !== 0));
-  if (option === UdpOpt.CORK && value === 0) sk.pushPendingFrames();
+  if (option === UdpOpt.CORK && value === 0) udpPushPendingFrames(sk);
   return 0;
 }
 

@@ -1,7 +1,8 @@
 /**
  * UDP sockets.
  *
- * Counterpart: `net/ipv4/udp.c`, `net/core/datagram.c` (`datagram_poll`), `net/ipv4/datagram.c`.
+ * Counterpart: `net/ipv4/udp.c`, `net/core/datagram.c` (`datagram_poll`), `net/ipv4/datagram.c`. Sending is in
+ * `udp-sendmsg.ts`.
  * On loopback a datagram is received inside the send: the sender's charge is back, and announced, before the receiver
  * hears of it (G-03), and a refusal has come back too (G-09). The receiver is charged. Readers take from a queue of their
  * own, and give charges back in lots of a quarter of rcvbuf, or when that queue is empty: a full receiver that reads one
@@ -9,38 +10,30 @@
  */
 import { Unmodelled } from "../../lib/assert.ts";
 import type { IovIter } from "../../mm/iov-iter.ts";
-import { type Task, TaskState } from "../../sched/task.ts";
+import type { Task } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { Poll } from "../../uapi/poll.ts";
 import { Af, Ioctl, Msg, Sock as SockType } from "../../uapi/socket.ts";
+import { DatagramRecv, type DatagramSock } from "../datagram.ts";
 import type { MsgHdr } from "../msghdr.ts";
 import type { Net } from "../net.ts";
-import { plainHeadTruesize, type SkBuff, SkBuffHead } from "../skbuff.ts";
-import { interruptedErrno, OUT3, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SkState, SockCall } from "../sock.ts";
+import { type SkBuff, SkBuffHead } from "../skbuff.ts";
+import { OUT3, RCV_SHUTDOWN, SHUTDOWN_MASK, SkState } from "../sock.ts";
 import { type Endpoint, type InetAddr, sockaddrFamily, sockaddrOf } from "./addr.ts";
 import { InetSock } from "./inet-sock.ts";
 import { ipGetsockopt, ipSetsockopt, wantsErrors } from "./ip-options.ts";
-import { UdpCork } from "./udp-cork.ts";
-import { UdpDatagram } from "./udp-datagram.ts";
+import { type UdpCork, udpFlushPendingFrames } from "./udp-cork.ts";
 import { type UdpError, udpRecvError } from "./udp-errors.ts";
-import { UdpOpt, udpGetsockopt, udpSetsockopt } from "./udp-options.ts";
+import { udpGetsockopt, udpSetsockopt } from "./udp-options.ts";
+import { udpSendmsg } from "./udp-sendmsg.ts";
 import type { UdpTable } from "./udp-table.ts";
 
 const { ESTABLISHED, CLOSE } = SkState;
 const IN2 = Poll.IN | Poll.RDNORM;
 const IPPROTO_UDP = 17;
 const IPPROTO_UDPLITE = 136;
-/** Longest payload of an IPv4 packet; an IPv6 one may be 20 bytes longer. */
-const MAX_PAYLOAD4 = 65_507;
-const MAX_PAYLOAD6 = 65_527;
-/** Headers of UDP and IP; what the device asks for in front of them, with its alignment. */
-const HEADERS4 = 28;
-const HEADERS6 = 48;
-const DEVICE_HEADROOM = 31;
-/** Pages of the largest head: beyond, the data goes into fragments. */
-const HEAD_PAGES = 4;
 
-export class UdpSock extends InetSock {
+export class UdpSock extends InetSock implements DatagramSock {
   /** Where readers take from; `receiveQueue` is spliced to it when it is empty. */
   readonly readerQueue: SkBuffHead = new SkBuffHead();
   #rmemAlloc = 0;
@@ -52,7 +45,7 @@ export class UdpSock extends InetSock {
   /** Options of level IPPROTO_UDP that are kept; null while all are as they were. */
   udpOptions: Map<number, number> | null = null;
   /** `pending`: a datagram that is not complete yet. */
-  #cork: UdpCork | null = null;
+  cork: UdpCork | null = null;
   /** IPPROTO_UDP or IPPROTO_UDPLITE, which differ in nothing but their ports. */
   readonly #protocol: number;
 
@@ -166,137 +159,9 @@ export class UdpSock extends InetSock {
     this.sport = 0;
   }
 
-  /**
-   * `udp_sendmsg`.
-   *
-   * @errno EMSGSIZE - longer than a packet can be. EOPNOTSUPP - MSG_OOB. EDESTADDRREQ - no destination. EINVAL -
-   * destination too short, or port 0. EAFNOSUPPORT - another family. EACCES - broadcast without SO_BROADCAST. EPIPE - shut,
-   * without SIGPIPE. ECONNREFUSED - an earlier datagram of this connection found nobody. EFAULT - the buffer.
-   * @behaviour G-01, G-03, G-05, G-08, G-09, G-11
-   */
   override sendmsg(task: Task, from: IovIter, flags: number, msg: MsgHdr | null): number {
     const autobound = this.#autobind();
-    if (autobound < 0) return autobound;
-    if (this.family === Af.INET && from.count > 0xffff) return -Errno.EMSGSIZE;
-    if ((flags & Msg.OOB) !== 0) return -Errno.EOPNOTSUPP;
-    const corked = (flags & Msg.MORE) !== 0 || this.udpOptions?.get(UdpOpt.CORK) === 1;
-    if (this.#cork !== null) return this.#append(task, from, this.#cork, corked);
-    const to = this.#destination(msg);
-    if (typeof to === "number") return to;
-    if (msg !== null && msg.control.length > 0) throw new Unmodelled("control data on a UDP socket");
-    if (from.count > maxPayload(to)) return -Errno.EMSGSIZE;
-    return this.transmit(task, from, to, corked ? flags | Msg.MORE : flags, msg, null);
-  }
-
-  #append(task: Task, from: IovIter, cork: UdpCork, corked: boolean): number {
-    const result = cork.append(this, task, from, maxPayload(cork.to));
-    if (result < 0) this.flushPendingFrames();
-    else if (!corked) this.pushPendingFrames();
-    return result;
-  }
-
-  /** `udp_push_pending_frames`: what has been put together is sent. */
-  pushPendingFrames(): void {
-    const cork = this.#cork;
-    if (cork === null) return;
-    this.#cork = null;
-    const skb = this.net.skbs.alloc(cork.length);
-    skb.truesize = cork.truesize;
-    cork.fill(skb);
-    this.#xmit(skb, cork.to);
-  }
-
-  /** `udp_flush_pending_frames`: it is thrown away. */
-  flushPendingFrames(): void {
-    const cork = this.#cork;
-    if (cork === null) return;
-    this.#cork = null;
-    this.wmemAlloc -= cork.truesize;
-    this.writeSpace();
-  }
-
-  #destination(msg: MsgHdr | null): Endpoint | number {
-    const name = msg === null ? null : msg.name;
-    const family = name === null ? -1 : sockaddrFamily(name);
-    if (name === null || name.length === 0 || (this.family === Af.INET6 && family === Af.UNSPEC)) {
-      return this.state === ESTABLISHED ? { addr: this.daddr, port: this.dport } : -Errno.EDESTADDRREQ;
-    }
-    const endpoint = this.#sendEndpoint(name, family);
-    if (typeof endpoint === "number") return endpoint;
-    return endpoint.port === 0 ? -Errno.EINVAL : this.routeTo(endpoint);
-  }
-
-  /** The address forms that sendto takes, which are not those of connect. */
-  #sendEndpoint(name: Uint8Array, family: number): Endpoint | number {
-    const { addrs } = this.net;
-    if (this.family === Af.INET) {
-      const endpoint = addrs.endpoint(Af.INET, name);
-      if (typeof endpoint === "number") return endpoint;
-      return family === Af.INET || family === Af.UNSPEC ? endpoint : -Errno.EAFNOSUPPORT;
-    }
-    if (family === Af.INET6) return addrs.endpoint(Af.INET6, name);
-    if (family !== Af.INET) return -Errno.EINVAL;
-    return this.v6only ? -Errno.ENETUNREACH : addrs.endpoint(Af.INET, name);
-  }
-
-  /**
-   * `__ip_append_data`, and `udp_send_skb` unless MSG_MORE says that the datagram is not complete.
-   *
-   * @param waiting - the call, if it has slept.
-   */
-  transmit(
-    task: Task,
-    from: IovIter,
-    to: Endpoint,
-    flags: number,
-    msg: MsgHdr | null,
-    waiting: UdpSend | null,
-  ): number {
-    const { net } = this;
-    const err = this.takeError();
-    if (err < 0) return err;
-    if ((this.shutdown & SEND_SHUTDOWN) !== 0) return -Errno.EPIPE;
-    if (this.wmemAlloc - 1 >= this.sndbuf) return this.#noRoom(task, from, to, flags, msg, waiting);
-    const length = from.count;
-    const skb = net.skbs.alloc(length);
-    const truesize = udpTruesize(net, length, to.addr.isV4);
-    this.charge(skb, truesize);
-    const copied = from.slabFrom(skb.slab, skb.offset, length);
-    skb.sk = null;
-    if (copied < length) {
-      this.wmemAlloc -= truesize;
-      this.writeSpace();
-      net.skbs.free(skb);
-      return task.process.mm.fault();
-    }
-    if ((flags & Msg.MORE) !== 0) {
-      this.#cork = new UdpCork(to, skb);
-      net.skbs.free(skb);
-    } else this.#xmit(skb, to);
-    return length;
-  }
-
-  /** `udp_send_skb`. A device that takes its time gives the charge back when the datagram has been sent. */
-  #xmit(skb: SkBuff, to: Endpoint): void {
-    const device = this.net.deviceFor(to.addr);
-    if (!device.lossy) {
-      this.wmemAlloc -= skb.truesize;
-      this.writeSpace();
-    }
-    const source = this.sourceFor(to.addr);
-    device.xmit(new UdpDatagram(this.table, source, this.num, to, skb, device.lossy ? this : null));
-  }
-
-  /** `sock_alloc_send_pskb`, `sock_wait_for_wmem`. */
-  #noRoom(task: Task, from: IovIter, to: Endpoint, flags: number, msg: MsgHdr | null, waiting: UdpSend | null): number {
-    const { sndtimeo } = this.opts;
-    const late = waiting !== null && task.timedOut;
-    if ((flags & Msg.DONTWAIT) !== 0 || sndtimeo === 0 || late) return -Errno.EAGAIN;
-    if (task.signalPending) return interruptedErrno(sndtimeo);
-    const call = waiting ?? new UdpSend(this, from, to, flags, msg);
-    task.wait.mask = 0;
-    this.wq.add(task.wait);
-    return task.sleep(call, TaskState.INTERRUPTIBLE, call.deadlineNs);
+    return autobound < 0 ? autobound : udpSendmsg(this, task, from, flags, msg);
   }
 
   /**
@@ -353,8 +218,8 @@ export class UdpSock extends InetSock {
     return this.recvOn(task, to, flags, msg, null);
   }
 
-  /** @param waiting - the call, if it has slept. */
-  recvOn(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, waiting: UdpRecv | null): number {
+  /** See `DatagramSock`. */
+  recvOn(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, waiting: DatagramRecv | null): number {
     task.finishWait();
     const err = this.takeError();
     if (err < 0) return err;
@@ -394,16 +259,12 @@ export class UdpSock extends InetSock {
     this.#splice();
   }
 
-  #noDatagram(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, waiting: UdpRecv | null): number {
+  #noDatagram(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, waiting: DatagramRecv | null): number {
     const { rcvtimeo } = this.opts;
     const late = waiting !== null && task.timedOut;
     if ((flags & Msg.DONTWAIT) !== 0 || rcvtimeo === 0 || late) return -Errno.EAGAIN;
     if ((this.shutdown & RCV_SHUTDOWN) !== 0) return 0;
-    if (task.signalPending) return interruptedErrno(rcvtimeo);
-    const call = waiting ?? new UdpRecv(this, to, flags, msg);
-    task.wait.mask = Poll.IN | Poll.ERR;
-    this.wq.addExclusive(task.wait);
-    return task.sleep(call, TaskState.INTERRUPTIBLE, call.deadlineNs);
+    return (waiting ?? new DatagramRecv(this, to, flags, msg)).wait(task);
   }
 
   #copyOut(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, skb: SkBuff, skip: number): number {
@@ -443,7 +304,7 @@ export class UdpSock extends InetSock {
   override release(): void {
     this.dead = true;
     this.file = null;
-    this.flushPendingFrames();
+    udpFlushPendingFrames(this);
     this.#putPort();
     this.#splice();
     for (let skb = this.readerQueue.dequeue(); skb !== null; skb = this.readerQueue.dequeue()) {
@@ -475,82 +336,5 @@ export class UdpSock extends InetSock {
   /** For whoever compares machines: see `src/explore/state.ts`. */
   override privateFields(): unknown[] {
     return [this.#rmemAlloc, this.#forwardDeficit, this.#drops];
-  }
-}
-
-function maxPayload(to: Endpoint): number {
-  return to.addr.isV4 ? MAX_PAYLOAD4 : MAX_PAYLOAD6;
-}
-
-/** Charge of a datagram: one head, or a small head and fragments when it is longer than four pages. */
-function udpTruesize(net: Net, length: number, v4: boolean): number {
-  const { skbConfig } = net;
-  const headers = v4 ? HEADERS4 : HEADERS6;
-  const headMax = skbConfig.pageBytes * HEAD_PAGES - skbConfig.sharedInfoBytes;
-  const whole = length + headers + DEVICE_HEADROOM;
-  if (whole < headMax) return plainHeadTruesize(skbConfig, whole);
-  return plainHeadTruesize(skbConfig, headers + DEVICE_HEADROOM) + length;
-}
-
-/** A send that waits for room. */
-class UdpSend extends SockCall {
-  readonly #sk: UdpSock;
-  readonly #from: IovIter;
-  readonly #to: Endpoint;
-  readonly #flags: number;
-  readonly #msg: MsgHdr | null;
-
-  constructor(sk: UdpSock, from: IovIter, to: Endpoint, flags: number, msg: MsgHdr | null) {
-    super();
-    this.#sk = sk;
-    this.#from = from;
-    this.#to = to;
-    this.#flags = flags;
-    this.#msg = msg;
-    this.deadlineNs = sk.deadline(sk.opts.sndtimeo);
-  }
-
-  protected override section(task: Task): number {
-    task.finishWait();
-    return this.#sk.transmit(task, this.#from, this.#to, this.#flags, this.#msg, this);
-  }
-
-  protected override finish(task: Task, result: number): number {
-    return this.#msg === null ? result : this.#msg.finish(task, result);
-  }
-
-  /** For whoever compares machines: see `src/explore/state.ts`. */
-  privateFields(): unknown[] {
-    return [this.#sk, this.#from, this.#to, this.#flags, this.#msg];
-  }
-}
-
-/** A receive that waits for a datagram. */
-class UdpRecv extends SockCall {
-  readonly #sk: UdpSock;
-  readonly #to: IovIter;
-  readonly #flags: number;
-  readonly #msg: MsgHdr | null;
-
-  constructor(sk: UdpSock, to: IovIter, flags: number, msg: MsgHdr | null) {
-    super();
-    this.#sk = sk;
-    this.#to = to;
-    this.#flags = flags;
-    this.#msg = msg;
-    this.deadlineNs = sk.deadline(sk.opts.rcvtimeo);
-  }
-
-  protected override section(task: Task): number {
-    return this.#sk.recvOn(task, this.#to, this.#flags, this.#msg, this);
-  }
-
-  protected override finish(task: Task, result: number): number {
-    return this.#msg === null ? result : this.#msg.finish(task, result);
-  }
-
-  /** For whoever compares machines: see `src/explore/state.ts`. */
-  privateFields(): unknown[] {
-    return [this.#sk, this.#to, this.#flags, this.#msg];
   }
 }

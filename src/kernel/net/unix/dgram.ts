@@ -1,5 +1,5 @@
 /**
- * AF_UNIX datagrams and sequenced packets.
+ * AF_UNIX datagrams, and what sequenced packets have of them.
  *
  * Counterpart: `net/unix/af_unix.c` (`unix_dgram_sendmsg`, `unix_dgram_recvmsg`, `unix_dgram_poll`),
  * `net/core/datagram.c`.
@@ -12,20 +12,12 @@ import { BLOCKED, type Task, TaskState } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { Poll } from "../../uapi/poll.ts";
 import { Af, Msg, Sock as SockType } from "../../uapi/socket.ts";
+import { DatagramRecv, type DatagramSock } from "../datagram.ts";
 import type { MsgHdr } from "../msghdr.ts";
 import { Scm, scmRecv, scmSend } from "../scm.ts";
 import { headTruesize, type SkBuff } from "../skbuff.ts";
-import {
-  type AcceptArg,
-  interruptedErrno,
-  OUT3,
-  RCV_SHUTDOWN,
-  SEND_SHUTDOWN,
-  SHUTDOWN_MASK,
-  SkState,
-  SockCall,
-} from "../sock.ts";
-import { unixAccept, unixConnect, unixListen, waitForPeer } from "./connection.ts";
+import { interruptedErrno, MsgCall, OUT3, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SkState } from "../sock.ts";
+import { waitForPeer } from "./connection.ts";
 import { PeerWait, peekFds, UnixSock, validateAddr } from "./unix-sock.ts";
 
 const { ESTABLISHED, CLOSE } = SkState;
@@ -36,7 +28,7 @@ const MESSAGE_MARGIN = 32;
 /** Pages of the largest head: `SKB_MAX_ALLOC` is four pages less the shared info. */
 const HEAD_PAGES = 4;
 
-export class UnixDgramSock extends UnixSock {
+export class UnixDgramSock extends UnixSock implements DatagramSock {
   override get type(): number {
     return SockType.DGRAM;
   }
@@ -283,8 +275,8 @@ export class UnixDgramSock extends UnixSock {
     return this.recvOn(task, to, flags, msg, null);
   }
 
-  /** @param waiting - the call, if it has slept. */
-  recvOn(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, waiting: UnixDgramRecv | null): number {
+  /** See `DatagramSock`. */
+  recvOn(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, waiting: DatagramRecv | null): number {
     task.finishWait();
     const peeking = (flags & Msg.PEEK) !== 0;
     const err = this.takeError();
@@ -314,8 +306,8 @@ export class UnixDgramSock extends UnixSock {
     return result;
   }
 
-  /** `__skb_wait_for_more_packets`, and what the end of the stream means. */
-  #noMessage(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, waiting: UnixDgramRecv | null): number {
+  /** Waits for a message, unless the end has come. */
+  #noMessage(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, waiting: DatagramRecv | null): number {
     const { opts } = this;
     const ended = (this.shutdown & RCV_SHUTDOWN) !== 0;
     if ((flags & Msg.DONTWAIT) !== 0 || opts.rcvtimeo === 0 || (waiting !== null && task.timedOut)) {
@@ -323,11 +315,7 @@ export class UnixDgramSock extends UnixSock {
     }
     if (ended) return 0;
     if (this.type === SockType.SEQPACKET && this.state !== ESTABLISHED) return -Errno.ENOTCONN;
-    const call = waiting ?? new UnixDgramRecv(this, to, flags, msg);
-    if (task.signalPending) return interruptedErrno(call.deadlineNs);
-    task.wait.mask = Poll.IN | Poll.ERR;
-    this.wq.addExclusive(task.wait);
-    return task.sleep(call, TaskState.INTERRUPTIBLE, call.deadlineNs);
+    return (waiting ?? new DatagramRecv(this, to, flags, msg)).wait(task);
   }
 
   #copyOut(task: Task, to: IovIter, flags: number, msg: MsgHdr | null, skb: SkBuff, skip: number): number {
@@ -355,49 +343,10 @@ export class UnixDgramSock extends UnixSock {
   }
 }
 
-/** AF_UNIX SOCK_SEQPACKET: connections like a stream's, messages like a datagram's. */
-export class UnixSeqpacketSock extends UnixDgramSock {
-  override get type(): number {
-    return SockType.SEQPACKET;
-  }
-
-  override embryo(): UnixSock {
-    return new UnixSeqpacketSock(this.net);
-  }
-
-  override listen(task: Task, backlog: number): number {
-    return unixListen(this, task, backlog);
-  }
-
-  override connect(task: Task, addr: Uint8Array, nonblock: boolean): number {
-    return unixConnect(this, task, addr, nonblock);
-  }
-
-  override accept(task: Task, nonblock: boolean, arg: AcceptArg): number {
-    return unixAccept(this, task, nonblock, arg);
-  }
-
-  /** `unix_seqpacket_sendmsg`: a pending error comes first, an address is ignored. @behaviour U-15, U-19, U-24 */
-  override sendmsg(task: Task, from: IovIter, flags: number, msg: MsgHdr | null): number {
-    const err = this.takeError();
-    if (err < 0) return err;
-    if (this.state !== ESTABLISHED) return -Errno.ENOTCONN;
-    if (msg !== null) msg.name = new Uint8Array(0);
-    return super.sendmsg(task, from, flags, msg);
-  }
-
-  /** `unix_seqpacket_recvmsg`. */
-  override recvmsg(task: Task, to: IovIter, flags: number, msg: MsgHdr | null): number {
-    if (this.state !== ESTABLISHED) return -Errno.ENOTCONN;
-    return super.recvmsg(task, to, flags, msg);
-  }
-}
-
 /** A send; made for each, as a datagram may wait at two places. */
-class UnixDgramSend extends SockCall {
+class UnixDgramSend extends MsgCall {
   readonly sk: UnixDgramSock;
   readonly from: IovIter;
-  readonly msg: MsgHdr | null;
   readonly scm: Scm | null;
   readonly name: Uint8Array | null;
   readonly nonblock: boolean;
@@ -408,10 +357,9 @@ class UnixDgramSend extends SockCall {
   slept = false;
 
   constructor(sk: UnixDgramSock, from: IovIter, flags: number, msg: MsgHdr | null, scm: Scm | null) {
-    super();
+    super(msg);
     this.sk = sk;
     this.from = from;
-    this.msg = msg;
     this.scm = scm;
     this.name = msg !== null && msg.name.length > 0 ? msg.name : null;
     this.nonblock = (flags & Msg.DONTWAIT) !== 0;
@@ -420,34 +368,5 @@ class UnixDgramSend extends SockCall {
 
   protected override section(task: Task): number {
     return this.sk.sendOn(task, this);
-  }
-
-  protected override finish(task: Task, result: number): number {
-    return this.msg === null ? result : this.msg.finish(task, result);
-  }
-}
-
-/** A receive that waits for a message. */
-class UnixDgramRecv extends SockCall {
-  readonly sk: UnixDgramSock;
-  readonly to: IovIter;
-  readonly flags: number;
-  readonly msg: MsgHdr | null;
-
-  constructor(sk: UnixDgramSock, to: IovIter, flags: number, msg: MsgHdr | null) {
-    super();
-    this.sk = sk;
-    this.to = to;
-    this.flags = flags;
-    this.msg = msg;
-    this.deadlineNs = sk.deadline(sk.opts.rcvtimeo);
-  }
-
-  protected override section(task: Task): number {
-    return this.sk.recvOn(task, this.to, this.flags, this.msg, this);
-  }
-
-  protected override finish(task: Task, result: number): number {
-    return this.msg === null ? result : this.msg.finish(task, result);
   }
 }

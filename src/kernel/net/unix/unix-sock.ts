@@ -141,7 +141,7 @@ export abstract class UnixSock extends Sock {
    *
    * @errno ETOOMANYREFS - the user has more descriptors in flight than one process may have open.
    */
-  protected scmToSkb(task: Task, skb: SkBuff, scm: Scm): number {
+  scmToSkb(task: Task, skb: SkBuff, scm: Scm): number {
     const { process } = task;
     const carried = new Scm();
     skb.scm = carried;
@@ -155,7 +155,7 @@ export abstract class UnixSock extends Sock {
   }
 
   /** `unix_maybe_add_creds`: the sender's own credentials, if either end asked for them or nobody has accepted yet. */
-  protected maybeAddCreds(task: Task, skb: SkBuff, other: UnixSock): void {
+  maybeAddCreds(task: Task, skb: SkBuff, other: UnixSock): void {
     if (!this.opts.passcred && !other.opts.passcred && other.file !== null) return;
     skb.scm ??= new Scm();
     const { process } = task;
@@ -172,7 +172,7 @@ export abstract class UnixSock extends Sock {
   }
 
   /** `scm_stat_del` and `unix_detach_fds`: the receiver takes the descriptors over. */
-  protected detachFds(scm: Scm | null, skb: SkBuff): Scm {
+  detachFds(scm: Scm | null, skb: SkBuff): Scm {
     const carried = skb.scm as Scm;
     const taken = scm ?? new Scm();
     this.net.inflight.remove(carried);
