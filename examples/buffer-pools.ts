@@ -7,11 +7,11 @@
 import {
   Acceptor,
   BufferPool,
+  type Cell,
   Connection,
   type Counters,
   defineProgram,
   listenTcp,
-  type Machine,
   type Program,
   Reactor,
   Sock,
@@ -20,7 +20,6 @@ import {
   type UserMemory,
 } from "epollsim/runtime";
 import { type EchoResult, echoClients } from "./lib/echo-clients.ts";
-import { type Row, table } from "./lib/table.ts";
 
 const PORT = 8080;
 const HEADER_BYTES = 256;
@@ -124,7 +123,8 @@ class BatchedLog {
   }
 }
 
-type Workload = "headers 256 B" | "log batches 4 KiB";
+const WORKLOADS = ["headers 256 B", "log batches 4 KiB"] as const;
+type Workload = (typeof WORKLOADS)[number];
 
 function server(workload: Workload, makeBuffers: (memory: UserMemory) => Buffers): (sys: Syscalls) => Program {
   return (sys) => {
@@ -150,38 +150,41 @@ export const program = defineProgram({
     clients: { default: 100, help: "connections", min: 1 },
     rounds: { default: 50, help: "requests of each", min: 1 },
   },
-  *main({ machine, print, fail }, { clients, rounds }) {
-    const rows: Row[] = [];
-    for (const workload of ["headers 256 B", "log batches 4 KiB"] as const) {
-      for (const pooled of [false, true]) {
-        const box: Machine = machine();
-        const usage: Usage = { takes: 0, live: 0, mostLive: 0 };
-        let pool: BufferPool | null = null;
-        const main = box.spawn(
-          "server",
-          server(workload, (memory) => {
-            pool = new BufferPool(memory);
-            const own = pool;
-            const pools: Buffers = { take: (length) => own.take(length), give: (buffer) => own.give(buffer) };
-            const heap: Buffers = { take: (length) => memory.alloc(length), give: (buffer) => memory.free(buffer) };
-            return counted(pooled ? pools : heap, usage);
-          }),
-          { daemon: true },
-        );
-        const result: EchoResult = { roundTrips: 0, wrong: 0 };
-        box.spawn("clients", echoClients({ clients, rounds, port: PORT, messageBytes: 120 }, result));
-        yield box;
-        if (result.wrong > 0) fail(`${workload}: ${result.wrong} answers are wrong`);
-        rows.push(rowOf(workload, pooled, usage, pool, box.counters(main)));
-      }
+  *main({ machine, table, fail }, { clients, rounds }) {
+    const runs = WORKLOADS.flatMap((workload) => [false, true].map((pooled) => start(workload, pooled)));
+    const rows: Cell[][] = [];
+    for (const { box, workload, result, row } of runs) {
+      yield box;
+      if (result.wrong > 0) fail(`${workload}: ${result.wrong} answers are wrong`);
+      rows.push(row());
     }
     const header = ["workload", "buffers", "taken", "reused", "rate", "bytes allocated", "most at once", "calls"];
-    for (const line of table(header, rows)) print(line);
+    table(header, rows);
     return { clients, requests: clients * rounds };
+
+    function start(workload: Workload, pooled: boolean) {
+      const box = machine({ name: `${workload.split(" ")[0]} ${pooled ? "pool" : "fresh"}` });
+      const usage: Usage = { takes: 0, live: 0, mostLive: 0 };
+      let pool: BufferPool | null = null;
+      const main = box.spawn(
+        "server",
+        server(workload, (memory) => {
+          pool = new BufferPool(memory);
+          const own = pool;
+          const pools: Buffers = { take: (length) => own.take(length), give: (buffer) => own.give(buffer) };
+          const heap: Buffers = { take: (length) => memory.alloc(length), give: (buffer) => memory.free(buffer) };
+          return counted(pooled ? pools : heap, usage);
+        }),
+        { daemon: true },
+      );
+      const result: EchoResult = { roundTrips: 0, wrong: 0 };
+      box.spawn("clients", echoClients({ clients, rounds, port: PORT, messageBytes: 120 }, result));
+      return { box, workload, result, row: () => rowOf(workload, pooled, usage, pool, box.counters(main)) };
+    }
   },
 });
 
-function rowOf(workload: Workload, pooled: boolean, usage: Usage, pool: BufferPool | null, counters: Counters): Row {
+function rowOf(workload: Workload, pooled: boolean, usage: Usage, pool: BufferPool | null, counters: Counters): Cell[] {
   const size = workload === "headers 256 B" ? HEADER_BYTES : BATCH_BYTES;
   const tiers = pooled && pool !== null ? pool.stats : [];
   const reused = tiers.reduce((sum, tier) => sum + tier.reused, 0);

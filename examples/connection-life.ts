@@ -6,6 +6,7 @@
 import {
   acceptThreads,
   type Blocking,
+  type Cell,
   type ConnectionLimits,
   ConnectionPool,
   connectTcp,
@@ -18,7 +19,6 @@ import {
   type Syscalls,
   writeAll,
 } from "epollsim/runtime";
-import { type Row, table } from "./lib/table.ts";
 
 const PORT = 5432;
 const MS = 1_000_000;
@@ -50,13 +50,13 @@ export const program = defineProgram({
     hours: { default: 24, help: "how long the day is", min: 1 },
     workers: { default: 16, help: "threads that make requests", min: 1 },
   },
-  *main({ machine, random, print, fail }, { hours, workers }) {
+  *main({ machine, random, print, table, fail }, { hours, workers }) {
     const box = machine({ random });
     box.spawn("backend", backend, { daemon: true });
     const leaks = new Map<string, number>();
     const sums = { requests: 0, failed: 0, wrong: 0 };
     let pool: ConnectionPool | null = null;
-    const rows: Row[] = [];
+    const rows: Cell[][] = [];
     box.spawn("frontend", (sys) => frontend(sys));
     yield box;
 
@@ -137,8 +137,7 @@ export const program = defineProgram({
       yield* own.take(sys, "report(), early return");
     }
 
-    for (const line of table(["hour", "requests", "open", "opened", "reused", "idled out", "too old"], rows))
-      print(line);
+    table(["hour", "requests", "open", "opened", "reused", "idled out", "too old"], rows);
     const stats = (pool as ConnectionPool | null)?.stats;
     if (stats === undefined) return {};
     print(

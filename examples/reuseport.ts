@@ -4,7 +4,6 @@
 import { Acceptor, defineProgram, listenTcp, type Program, Reactor, Sock, type Syscalls } from "epollsim/runtime";
 import { type EchoResult, echoClients } from "./lib/echo-clients.ts";
 import { Echo } from "./lib/echo-connection.ts";
-import { table } from "./lib/table.ts";
 
 const PORT = 8080;
 
@@ -15,7 +14,7 @@ export const program = defineProgram({
     clients: { default: 400, help: "connections", min: 1 },
     rounds: { default: 3, help: "messages of each client", min: 1 },
   },
-  *main({ machine, random, print, fail }, { workers, clients, rounds }) {
+  *main({ machine, random, table, fail }, { workers, clients, rounds }) {
     // Which worker gets a connection is chance: without a seed the model would always take the first.
     const box = machine({ random });
     const accepted = new Array<number>(workers).fill(0);
@@ -46,7 +45,7 @@ export const program = defineProgram({
 
     const share = (count: number): string => `${((100 * count) / clients).toFixed(1)} %`;
     const rows = accepted.map((count, worker) => [`worker ${worker}`, count, share(count)]);
-    for (const line of table(["process", "connections", "share"], rows)) print(line);
+    table(["process", "connections", "share"], rows);
     const sum = accepted.reduce((total, count) => total + count, 0);
     if (sum !== clients) fail(`${sum} connections of ${clients} were accepted`);
     if (result.wrong > 0) fail(`${result.wrong} answers are wrong`);

@@ -22,7 +22,6 @@ import {
   writeAll,
 } from "epollsim/runtime";
 import { IdleEcho, type IdleLimit } from "./lib/echo-connection.ts";
-import { table } from "./lib/table.ts";
 
 const PORT = 9000;
 const SERVER = "10.0.0.1";
@@ -69,7 +68,7 @@ export const program = defineProgram({
     rounds: { default: 20, help: "messages of a steady client", min: 1 },
     idle: { default: 30, help: "seconds without a byte after which the server gives up a connection", min: 1 },
   },
-  *main({ machine, random, print, fail }, { clients, rounds, idle }) {
+  *main({ machine, random, print, table, fail }, { clients, rounds, idle }) {
     const box: Machine = machine({
       random,
       hosts: { server: SERVER, clients: "10.0.0.2", far: "10.0.0.3", lost: "10.0.0.4" },
@@ -107,7 +106,7 @@ export const program = defineProgram({
       failed,
       lastMs,
     ]);
-    for (const line of table(["clients", "number", "done", "failed", "last done, ms"], rows)) print(line);
+    table(["clients", "number", "done", "failed", "last done, ms"], rows);
     const { accepted, ended, failed, idle: timedOut } = served;
     print(
       `server: ${accepted} accepted, ${ended - timedOut} ended by the peer, ${failed} failed, ${timedOut} idle for ${idle} s`,

@@ -3,9 +3,8 @@
  *
  * The clients are the same each time; only the server's process is counted.
  */
-import { defineProgram } from "epollsim/runtime";
+import { type Cell, defineProgram } from "epollsim/runtime";
 import { type EchoResult, echoClients } from "../lib/echo-clients.ts";
-import { type Row, table } from "../lib/table.ts";
 import { variants } from "./servers.ts";
 
 const PORT = 8080;
@@ -18,14 +17,18 @@ export const program = defineProgram({
     rounds: { default: 10, help: "messages of each client", min: 1 },
     variant: { default: "all", help: "one of the servers", choices: ["all", ...Object.keys(variants)] },
   },
-  *main({ machine, print, fail }, { clients, rounds, variant: wanted }) {
-    const rows: Row[] = [];
-    for (const [name, variant] of Object.entries(variants)) {
-      if (wanted !== "all" && wanted !== name) continue;
-      const box = machine();
-      const server = variant.start(box, PORT);
-      const result: EchoResult = { roundTrips: 0, wrong: 0 };
-      box.spawn("clients", echoClients({ clients, rounds, port: PORT }, result));
+  *main({ machine, table, fail }, { clients, rounds, variant: wanted }) {
+    const runs = Object.entries(variants)
+      .filter(([name]) => wanted === "all" || wanted === name)
+      .map(([name, variant]) => {
+        const box = machine({ name });
+        const server = variant.start(box, PORT);
+        const result: EchoResult = { roundTrips: 0, wrong: 0 };
+        box.spawn("clients", echoClients({ clients, rounds, port: PORT }, result));
+        return { name, box, server, result };
+      });
+    const rows: Cell[][] = [];
+    for (const { name, box, server, result } of runs) {
       yield box;
       const { threads, calls, callsTotal, switches, wakeUps } = box.counters(server);
       const epoll = [...calls].reduce((sum, [call, count]) => sum + (call.startsWith("epoll_") ? count : 0), 0);
@@ -34,7 +37,7 @@ export const program = defineProgram({
       rows.push([name, threads, callsTotal, perRound, epoll, switches, wakeUps, buffers]);
       if (result.wrong > 0) fail(`${name}: ${result.wrong} answers are wrong`);
     }
-    for (const line of table(HEADER, rows)) print(line);
+    table(HEADER, rows);
     return { clients, rounds };
   },
 });

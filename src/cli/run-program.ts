@@ -13,14 +13,14 @@ import {
   type Runnable,
   type Sleeper,
 } from "../runtime/index.ts";
-import { LiveTrace } from "../trace/live.ts";
-import { printLine } from "../trace/printer.ts";
-import { Exit, UserError } from "./errors.ts";
+import { Exit } from "./errors.ts";
 import { heapLimitMiB, rerun } from "./heap.ts";
 import { EXIT_INTERRUPTED, type Io } from "./io.ts";
 import type { WorldOptions } from "./options.ts";
 import { loadProgram } from "./program-module.ts";
 import { programHelp, programOptions } from "./program-options.ts";
+import { tableLines, tableObjects } from "./program-table.ts";
+import { ProgramTraces } from "./program-traces.ts";
 import { type Progress, progress } from "./progress.ts";
 
 /** The options of `run` that mean something for programs. */
@@ -28,6 +28,7 @@ export interface ProgramRunOptions extends WorldOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly trace?: boolean;
+  readonly traces?: string;
   readonly help?: boolean;
 }
 
@@ -35,14 +36,13 @@ export interface ProgramRunOptions extends WorldOptions {
 const STEPS = 256;
 /** How long the machine runs before others (progress, Ctrl-C) have their turn, in ms. */
 const TURN_MS = 100;
-const TRACE_WIDTH = 72;
 /** Calls that the summary names. */
 const CALLS_SHOWN = 8;
 
 /** What has been made for one run. */
 interface Session {
   readonly machines: Machine[];
-  readonly traces: LiveTrace[];
+  readonly traces: ProgramTraces;
   bar: Progress;
   done: () => number;
   failed: boolean;
@@ -63,7 +63,8 @@ export async function runProgram(
   const values = programOptions(file, program.summary, program.options, args);
   const needed = program.heapMiB?.(values) ?? 0;
   if (needed > heapLimitMiB()) return await rerun(needed);
-  const session: Session = { machines: [], traces: [], bar: progress(io, "", 0), done: () => 0, failed: false };
+  const traces = new ProgramTraces(options, io);
+  const session: Session = { machines: [], traces, bar: progress(io, "", 0), done: () => 0, failed: false };
   const begun = performance.now();
   const main = program.main(hostOf(session, options, io), values);
   let stopped = false;
@@ -88,7 +89,8 @@ export async function runProgram(
   } finally {
     session.bar.stop();
     stopListening();
-    for (const trace of session.traces) trace.finish();
+    const files = traces.finish();
+    if (files.length > 0 && !options.quiet) io.err(`recordings: ${files.join(", ")}\n`);
   }
   const wallS = (performance.now() - begun) / 1000;
   printSummary(file, session, figures, { ...options, wallS, stopped, threw }, io);
@@ -132,13 +134,17 @@ function hostOf(session: Session, options: ProgramRunOptions, io: Io): Host {
       ...own,
     });
     session.machines.push(made);
-    if (trace) session.traces.push(traceOf(made, session, io));
+    session.traces.watch(made);
     return made;
   };
   return {
     machine,
     random: seedrandom(`program ${seed ?? ""}`),
     print,
+    table: (columns, rows) => {
+      if (!json) for (const line of tableLines(columns, rows)) print(line);
+      else for (const object of tableObjects(columns, rows)) io.out(`${JSON.stringify(object)}\n`);
+    },
     fail: (text) => {
       session.failed = true;
       if (json) print(text);
@@ -149,18 +155,6 @@ function hostOf(session: Session, options: ProgramRunOptions, io: Io): Host {
       session.done = done;
     },
   };
-}
-
-/** @throws UserError for a second machine or several hosts: all would use the same pids. */
-function traceOf(machine: Machine, session: Session, io: Io): LiveTrace {
-  if (session.traces.length > 0 || machine.cluster !== null) {
-    throw new UserError("run: --trace of a program with several machines", "let it use one, by its options");
-  }
-  // Lines are printed when things happen: a replay need not search for their order.
-  io.out("#! order exact\n");
-  const trace = new LiveTrace(machine.kernel.clock, (line) => io.out(`${printLine(line, { width: TRACE_WIDTH })}\n`));
-  machine.tracer = trace;
-  return trace;
 }
 
 interface Ending extends ProgramRunOptions {

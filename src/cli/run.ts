@@ -48,7 +48,8 @@ Examples:
 A program (.ts, .mts, .js, .mjs, or a folder with such an index) is loaded as node would: run only what you trust.
 It takes its own options behind its name; \`epollsim run PROGRAM --help\` lists them. See docs/runtime.md.
   epollsim run server.ts --connections 100 --seed 7
-  epollsim run server.ts --trace > server.strace      its calls, as a recording for \`epollsim replay\``;
+  epollsim run server.ts --trace > server.strace      its calls, as a recording for \`epollsim replay\`
+  epollsim run server.ts --traces out                 the same of several machines, out/NAME.strace`;
 
 /** Adds the command. */
 export function runCommand(program: Command, io: Io, finish: (code: number) => void): void {
@@ -62,6 +63,7 @@ export function runCommand(program: Command, io: Io, finish: (code: number) => v
     .option("--dump", "draw every epoll at each '#! dump' line and at the end")
     .option("-q, --quiet", "print only what is not as the script expects")
     .option("--trace", "print only the calls, as strace would")
+    .option("--traces <folder>", "for programs: write a recording of each machine and host into this folder")
     .option("--json", "one JSON object a line; see docs/json.md")
     .option("--schedule <schedule>", "replay this schedule of the lines behind '#! par': its text, or a file")
     .addOption(new Option("--policy <policy>", "who runs next behind '#! par'").choices(POLICIES))
@@ -86,7 +88,7 @@ function programOnly(options: RunOptions): ProgramRunOptions {
   if (wrong === undefined) return options;
   throw new UserError(
     `run: --${wrong[0]} with a program`,
-    "it is for scripts; a program has --trace, --json and --quiet",
+    "it is for scripts; a program has --trace, --traces, --json and --quiet",
   );
 }
 
@@ -134,6 +136,7 @@ interface Sums {
 }
 
 async function run(names: readonly string[], options: RunOptions, io: Io): Promise<number> {
+  if (options.traces !== undefined) throw new UserError("run: --traces with a script", "a script has --trace");
   const files = expandScripts(names);
   const sums: Sums = { scripts: 0, calls: 0, diverged: 0, stopped: 0 };
   for (const file of files) {

@@ -37,6 +37,7 @@ export {
   type PoolStats,
 } from "./pool/connection-pool.ts";
 export {
+  type Cell,
   defineProgram,
   type Figures,
   type Host,

@@ -44,6 +44,8 @@ export interface MachineOptions {
   readonly sliceCalls?: number;
   /** How long such a slice has taken when nobody else can run. */
   readonly sliceNs?: number;
+  /** What distinguishes it from the other machines of a program, in reports. */
+  readonly name?: string;
   /** Where `print` goes; nowhere unless given. */
   readonly out?: (text: string) => void;
   /** Several hosts by name, each with its IPv4 address, instead of one without a network. `link` joins them. */
@@ -81,13 +83,15 @@ export interface Sleeper {
 }
 
 export class Machine {
+  /** Empty unless given. */
+  readonly name: string;
   /** The kernel, or that of the first host. */
   readonly kernel: Kernel;
   /** The hosts and what lies between them; null for a single machine. */
   readonly cluster: Cluster | null;
   readonly sliceCalls: number;
   readonly sliceNs: number;
-  tracer: CallTracer | null = null;
+  readonly #tracers: Map<Kernel, CallTracer> = new Map();
   /** Threads that have not ended, in the order of their birth. */
   readonly threads: Set<Thread> = new Set();
   readonly #out: (text: string) => void;
@@ -99,7 +103,8 @@ export class Machine {
   readonly #costs: Costs[] = [];
 
   constructor(options: MachineOptions = {}) {
-    const { kernel, random, sysctls = {}, sliceCalls, sliceNs, out, hosts } = options;
+    const { kernel, random, sysctls = {}, sliceCalls, sliceNs, out, hosts, name } = options;
+    this.name = name ?? "";
     const chooser: Chooser = random === undefined ? firstChoice : seededChoice(random);
     const profile = kernelProfile(kernel ?? NEWEST);
     const boot = { profile, chooser, bootNs: BOOT_NS, bootEpochNs: BOOT_EPOCH_NS };
@@ -118,6 +123,25 @@ export class Machine {
     if (this.cluster === null || bytes.length !== 4)
       throw new RangeError(`host ${name}: '${address}' is no IPv4 address`);
     return this.cluster.addHost(name, [{ bytes, prefix: null }]).kernel;
+  }
+
+  /** Names of the hosts; none of a single machine. */
+  get hosts(): readonly string[] {
+    return [...(this.cluster?.hosts.keys() ?? [])];
+  }
+
+  /**
+   * Tells `tracer` of every call, from the first: nothing has been spawned yet.
+   *
+   * @param host - of the calls on this host; each host has its own numbers of tasks.
+   */
+  trace(tracer: CallTracer, host?: string): void {
+    if (this.#costs.length > 0) throw new Error("a tracer is told of every call: set it before anything is spawned");
+    this.#tracers.set(this.#kernelOf(host), tracer);
+  }
+
+  #kernelOf(host: string | undefined): Kernel {
+    return host === undefined ? this.kernel : this.#network().host(host).kernel;
   }
 
   /** Joins two hosts, or changes what joins them. @throws RangeError for a host or a value that there is not. */
@@ -155,10 +179,9 @@ export class Machine {
   /** A process of its own, with descriptors 0 to 2 on /dev/null. */
   spawn(name: string, body: ThreadBody, options: ProcessOptions = {}): Thread {
     const { host, uid = 0, nofile = DEFAULT_NOFILE, daemon = false } = options;
-    const kernel = host === undefined ? this.kernel : this.#network().host(host).kernel;
-    const task = kernel.createProcess(name, uid, nofile);
+    const task = this.#kernelOf(host).createProcess(name, uid, nofile);
     const { files, mm } = task.process;
-    const devNull = new NullFile(kernel, Open.RDWR);
+    const devNull = new NullFile(task.kernel, Open.RDWR);
     for (const fd of [0, 1, 2]) files.replace(fd, fd === 0 ? devNull : devNull.get(), false);
     if (!daemon) this.#watched.add(task.process);
     return this.#adopt(task, new UserMemory(mm), this.#newCosts(), body, true);
@@ -167,7 +190,7 @@ export class Machine {
   /** A thread of `parent`'s process. @returns its number. */
   clone(parent: Thread, name: string, body: ThreadBody): number {
     const task = parent.task.kernel.createThread(parent.task, name);
-    this.tracer?.spawned(parent.task.tid, task.tid, "thread");
+    parent.tracer?.spawned(parent.task.tid, task.tid, "thread");
     return this.#adopt(task, parent.memory, parent.costs, body, false).task.tid;
   }
 
@@ -175,7 +198,7 @@ export class Machine {
   fork(parent: Thread, name: string, body: ThreadBody): number {
     const task = parent.task.kernel.fork(parent.task, name);
     if (this.#watched.has(parent.task.process)) this.#watched.add(task.process);
-    this.tracer?.spawned(parent.task.tid, task.tid, "process");
+    parent.tracer?.spawned(parent.task.tid, task.tid, "process");
     return this.#adopt(task, parent.memory, this.#newCosts(), body, true).task.tid;
   }
 
@@ -186,7 +209,8 @@ export class Machine {
   }
 
   #adopt(task: Task, memory: UserMemory, costs: Costs, body: ThreadBody, isMain: boolean): Thread {
-    const thread = new Thread(this, task, memory, costs, body, isMain);
+    const tracer = this.#tracers.get(task.kernel) ?? null;
+    const thread = new Thread(this, { task, memory, costs, tracer }, body, isMain);
     this.threads.add(thread);
     costs.threads += 1;
     return thread;
@@ -209,7 +233,7 @@ export class Machine {
   #forget(thread: Thread): void {
     this.threads.delete(thread);
     thread.sys.freeStack();
-    this.tracer?.ended(thread.task.tid, thread.task.exitCode);
+    thread.tracer?.ended(thread.task.tid, thread.task.exitCode);
   }
 
   /**
@@ -220,7 +244,7 @@ export class Machine {
   step(): boolean {
     if (this.kernel.step()) {
       // A recording shows each end before anybody hears of it.
-      if (this.#dying.size > 0 || this.tracer !== null) this.#bury();
+      if (this.#dying.size > 0 || this.#tracers.size > 0) this.#bury();
       return true;
     }
     return this.#isWatching() && this.kernel.advance();

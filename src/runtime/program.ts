@@ -24,6 +24,9 @@ export type OptionValues<O extends OptionSpecs> = { readonly [K in keyof O]: Val
 /** What a program has found out, by name; part of the summary. */
 export type Figures = Readonly<Record<string, number | string>>;
 
+/** What stands in a table. */
+export type Cell = number | string;
+
 /** Something that goes on step by step until it is over: a machine, or several that are joined. */
 export interface Runnable {
   /** @returns false when it is over. */
@@ -38,6 +41,8 @@ export interface Host {
   readonly random: () => number;
   /** Prints a line. */
   readonly print: (line: string) => void;
+  /** Prints a table. With `--json` an object for each row, under the names of the columns. */
+  readonly table: (columns: readonly string[], rows: readonly (readonly Cell[])[]) => void;
   /** Prints a line that says what is wrong; the command ends with exit code 1. */
   readonly fail: (line: string) => void;
   /** Shows on a terminal how far the program has come. */

@@ -10,7 +10,7 @@ import { ClockId } from "../kernel/uapi/time.ts";
 import type { SyscallName } from "../kernel/uapi/unistd.ts";
 import { BLOCKED, burnCpu, doSyscall, type Task } from "../syscalls/index.ts";
 import { type CallSite, callSite } from "./call-site.ts";
-import type { Machine } from "./machine.ts";
+import type { CallTracer, Machine } from "./machine.ts";
 import type { Thread, ThreadBody } from "./thread.ts";
 import {
   addressOf,
@@ -106,25 +106,25 @@ export class Syscalls {
   }
 
   #enter(site: CallSite, a: number, b: number, c: number, d: number, e: number, f: number): number {
-    const { machine, thread } = this;
+    const { thread } = this;
     const task = this.#task;
     if (task.call !== null) thread.assertAwake(`${site.name}() is called`);
     const { calls } = thread.costs;
     calls[site.index] = (calls[site.index] as number) + 1;
     thread.sliceCalls -= 1;
-    if (machine.tracer !== null) return this.#traced(site, a, b, c, d, e, f);
+    const { tracer } = thread;
+    if (tracer !== null) return this.#traced(tracer, site, [a, b, c, d, e, f]);
     const result = doSyscall(task, site.syscall, a, b, c, d, e, f);
     if (result === BLOCKED) thread.slept(site);
     return result;
   }
 
-  #traced(site: CallSite, a: number, b: number, c: number, d: number, e: number, f: number): number {
-    const { tracer } = this.machine;
+  #traced(tracer: CallTracer, site: CallSite, args: readonly [number, number, number, number, number, number]): number {
     const { tid } = this.#task;
-    tracer?.enter(tid, site.name, [a, b, c, d, e, f], this.memory);
-    const result = doSyscall(this.#task, site.syscall, a, b, c, d, e, f);
+    tracer.enter(tid, site.name, args, this.memory);
+    const result = doSyscall(this.#task, site.syscall, ...args);
     if (result === BLOCKED) this.thread.slept(site);
-    else tracer?.exit(tid, result);
+    else tracer.exit(tid, result);
     return result;
   }
 

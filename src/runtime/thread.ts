@@ -7,7 +7,7 @@
 import { BLOCKED, burnCpu, resched, type Task, type TaskBody, TaskState } from "../syscalls/index.ts";
 import type { CallSite } from "./call-site.ts";
 import type { Costs } from "./costs.ts";
-import type { Machine } from "./machine.ts";
+import type { CallTracer, Machine } from "./machine.ts";
 import { Syscalls } from "./syscalls.ts";
 import type { UserMemory } from "./user-memory.ts";
 
@@ -77,6 +77,14 @@ class GeneratorProgram implements StepProgram {
   }
 }
 
+/** What the machine gives a thread. */
+export interface ThreadSetup {
+  readonly task: Task;
+  readonly memory: UserMemory;
+  readonly costs: Costs;
+  readonly tracer: CallTracer | null;
+}
+
 /** One thread of one process. */
 export class Thread implements TaskBody {
   readonly machine: Machine;
@@ -89,16 +97,19 @@ export class Thread implements TaskBody {
   sinceNs = 0;
   /** What its process has cost so far. */
   readonly costs: Costs;
+  /** Told of its calls. */
+  readonly tracer: CallTracer | null;
   /** Calls left in this time slice. */
   sliceCalls: number;
   readonly #program: StepProgram;
   readonly #isMain: boolean;
 
-  constructor(machine: Machine, task: Task, memory: UserMemory, costs: Costs, body: ThreadBody, isMain: boolean) {
+  constructor(machine: Machine, { task, memory, costs, tracer }: ThreadSetup, body: ThreadBody, isMain: boolean) {
     this.machine = machine;
     this.task = task;
     this.memory = memory;
     this.costs = costs;
+    this.tracer = tracer;
     this.sliceCalls = machine.sliceCalls;
     this.sys = new Syscalls(this);
     this.#program = typeof body === "function" ? new GeneratorProgram(body(this.sys), this) : body;
@@ -116,7 +127,7 @@ export class Thread implements TaskBody {
       this.inCall = null;
       this.costs.wakeUps += 1;
       this.costs.blockedNs += machine.nowNs - this.sinceNs;
-      if (machine.tracer !== null) machine.tracer.exit(this.task.tid, result);
+      if (this.tracer !== null) this.tracer.exit(this.task.tid, result);
     }
     try {
       this.#go(result);

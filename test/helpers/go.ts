@@ -43,7 +43,7 @@ export function runGo(main: GoMain, options: GoTestOptions = {}): GoRun {
     ...(seed === undefined ? {} : { random: seedrandom(seed) }),
     out: (text) => out.push(text.trimEnd()),
   });
-  machine.tracer = recorder(machine, calls);
+  machine.trace(recorder(machine, calls));
   let runtime: Runtime | null = null;
   const thread = machine.spawn(
     "go",
@@ -89,7 +89,7 @@ export function traceGo(main: GoMain, options: GoTestOptions = {}): string {
   const trace = new LiveTrace(machine.kernel.clock, (line) => {
     text += `${printLine(line)}\n`;
   });
-  machine.tracer = trace;
+  machine.trace(trace);
   machine.spawn("go", goProgram(main, options));
   machine.run(MAX_STEPS);
   trace.finish();
