@@ -74,6 +74,23 @@ describe("a program outside of any project", () => {
     expect(jsonLines(verdict).at(-1)).toMatchObject({ calls: 25, diverged: 0, unsupported: 0 });
   });
 
+  test("--trace --json: calls as objects", async () => {
+    const { out } = await epollsim(["run", "--trace", "--json", join(root, "examples/hello.ts"), "--times", "1"]);
+    const calls = jsonLines(out).filter(({ type }) => type === "call");
+    expect(calls.some(({ text }) => String(text).includes('write(3, "hello", 5)'))).toBe(true);
+    expect(calls[0]).toMatchObject({ task: "1000", ast: { type: "call", name: "execve" } });
+  });
+
+  test("--json: a table is an object for each row", async () => {
+    const { out } = await epollsim(["run", "--json", join(root, "examples/three-ways"), "--clients", "5"]);
+    const rows = jsonLines(out).filter(({ type }) => type === "row");
+    expect(rows.map(({ server, threads }) => [server, threads])).toEqual([
+      ["threads", 6],
+      ["reactor", 1],
+      ["goroutines", 3],
+    ]);
+  });
+
   test("--help lists its options", async () => {
     const { code, out } = await epollsim(["run", ticker, "--help"]);
     expect(code).toBe(0);
@@ -170,6 +187,30 @@ describe("a program that goes wrong", () => {
       const { code, err, out } = await epollsim(["run", ticker, ...args]);
       expect([code, out]).toEqual([2, ""]);
       expect(err).toMatch(/\nhint: /);
+    }
+  });
+
+  test("--trace of several machines or hosts: exit 2 before anything is printed, with their names", async () => {
+    for (const [example, names] of [
+      ["three-ways", "threads, reactor"],
+      ["swarms.ts", "server, clients, far, lost"],
+    ] as const) {
+      const { code, err, out } = await epollsim(["run", join(root, "examples", example), "--trace"]);
+      expect([code, out]).toEqual([2, ""]);
+      expect(err).toContain(`several machines: ${names}\nhint: --traces FOLDER`);
+    }
+  });
+
+  test("--traces into a file, with --trace, of a script: exit 2", async () => {
+    const hello = join(root, "examples/hello.ts");
+    for (const args of [
+      [hello, "--traces", hello],
+      [hello, "--trace", "--traces", folder],
+      [join(root, "traces/doctor/D-001-edge-stalled.strace"), "--traces", folder],
+    ]) {
+      const { code, err, out } = await epollsim(["run", ...args]);
+      expect([code, out]).toEqual([2, ""]);
+      expect(err).toMatch(/^error: .*traces.*\nhint: |^error: .*cannot be written.*\nhint: /s);
     }
   });
 

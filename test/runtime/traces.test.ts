@@ -1,5 +1,5 @@
 /** What `run --trace` prints of an example is a recording: a replay predicts every call of it. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ const examples = join(dirname(fileURLToPath(import.meta.url)), "../../examples")
 const folder = mkdtempSync(join(tmpdir(), "epollsim-traces-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** All that use one machine, small. buffer-pools compares several machines, swarms is about hosts and links between them. */
+/** All that use one machine, small. */
 const runs: readonly (readonly string[])[] = [
   ["hello"],
   ["edge-echo", "--clients", "5"],
@@ -45,4 +45,34 @@ test.each(runs.map((args) => [args.join(" "), args] as const))("%s", async (_nam
   const replayed = await epollsim(["replay", "--json", file]);
   expect(jsonLines(replayed.out).at(-1)).toMatchObject({ diverged: 0, unsupported: 0 });
   expect(replayed.code).toBe(0);
+});
+
+test.each([
+  [
+    ["three-ways", "--clients", "10"],
+    ["goroutines", "reactor", "threads"],
+  ],
+  [
+    ["buffer-pools", "--clients", "5"],
+    ["headers-fresh", "headers-pool", "log-fresh", "log-pool"],
+  ],
+] as const)("%j: --traces records each machine", async ([example, ...args], names) => {
+  const into = join(folder, example);
+  const { code, out } = await epollsim(["run", join(examples, example), "--traces", into, ...args]);
+  expect(code).toBe(0);
+  expect(out).toMatch(/^clients (5|10), /m); // what it prints is there as well
+  expect(readdirSync(into).sort()).toEqual(names.map((name) => `${name}.strace`));
+  const replayed = await epollsim(["replay", "--json", into]);
+  expect(jsonLines(replayed.out).at(-1)).toMatchObject({ diverged: 0, unsupported: 0 });
+});
+
+test("hosts: each has its own recording, and a replay of the server agrees with what came from outside", async () => {
+  const into = join(folder, "swarms");
+  const { code } = await epollsim(["run", join(examples, "swarms"), "--traces", into, "--clients", "2"]);
+  expect(code).toBe(0);
+  expect(readdirSync(into).sort()).toEqual(["clients.strace", "far.strace", "lost.strace", "server.strace"]);
+  const replayed = await epollsim(["replay", "--json", join(into, "server.strace")]);
+  const total = jsonLines(replayed.out).at(-1) as Record<string, number>;
+  expect(total).toMatchObject({ diverged: 0, unsupported: 0 });
+  expect(total.assumed).toBeGreaterThan(100);
 });
