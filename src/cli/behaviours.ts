@@ -13,6 +13,7 @@ import { Exit, UserError } from "./errors.ts";
 import { expandScripts, notShownBeside, readScripts } from "./files.ts";
 import type { Io } from "./io.ts";
 import { type WorldOptions, worldOptions } from "./options.ts";
+import { progress } from "./progress.ts";
 import { sectionOf, sectionTitles } from "./sections.ts";
 import { openTarget } from "./worlds.ts";
 
@@ -43,9 +44,14 @@ async function behaviours(folder: string, options: BehavioursOptions, io: Io): P
   const scripts = all.filter((script) => !script.litmus);
   const target = await openTarget({ agents: AGENTS });
   const entries: SurveyEntry[] = [];
+  const bar = progress(io, "scripts", scripts.length);
   try {
-    for await (const entry of survey(scripts, worldsOf(target, options), "")) entries.push(entry);
+    for await (const entry of survey(scripts, worldsOf(target, options), "")) {
+      entries.push(entry);
+      bar.update(entries.length, entry.script.file);
+    }
   } finally {
+    bar.stop();
     await target.close();
   }
   const list = listOf(entries);

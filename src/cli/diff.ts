@@ -123,7 +123,10 @@ async function compare(
     for await (const report of diffScripts(scripts, worlds)) {
       reports.push(report);
       bar.update(reports.length, report.file);
-      if (options.json) io.out(`${JSON.stringify(report)}\n`);
+      if (options.json) {
+        bar.hide();
+        io.out(`${JSON.stringify(report)}\n`);
+      }
       if (stopped()) break;
     }
   } finally {

@@ -8,9 +8,10 @@ import { doctorSarif } from "./doctor-sarif.ts";
 import { diagnosisText } from "./doctor-text.ts";
 import { Exit, UserError } from "./errors.ts";
 import { expandScripts } from "./files.ts";
+import type { OnRead } from "./input.ts";
 import type { Io } from "./io.ts";
 import { type WorldOptions, worldOptions } from "./options.ts";
-import { progress } from "./progress.ts";
+import { filesProgress } from "./progress.ts";
 import { duration, makeRecording } from "./record.ts";
 import { follow, openTrace, type TraceKind } from "./traces.ts";
 
@@ -87,13 +88,13 @@ async function doctor(names: readonly string[], options: Options, io: Io): Promi
     throw new UserError("doctor: --json and --format together", "choose one");
   }
   const files = expandScripts(names);
-  const bar = progress(io, "traces", files.length);
+  const bar = filesProgress(io, "traces", files.length);
   const results: DoctoredFile[] = [];
   try {
-    for (const [index, file] of files.entries()) {
-      bar.update(index, file);
-      const result = await examine(file, options, format === "html");
+    for (const file of files) {
+      const result = await examine(file, options, format === "html", bar.begin(file));
       results.push(result);
+      bar.hide();
       if (format === "text")
         for (const line of diagnosisText(result, options.verbose ?? false, io.style)) io.out(`${line}\n`);
       if (format === "json") io.out(`${JSON.stringify(diagnosisJson(result))}\n`);
@@ -108,8 +109,8 @@ async function doctor(names: readonly string[], options: Options, io: Io): Promi
 }
 
 /** @throws UserError, ParseError */
-async function examine(path: string, options: Options, withText: boolean): Promise<DoctoredFile> {
-  const trace = await openTrace(path, options.as ?? null);
+async function examine(path: string, options: Options, withText: boolean, onRead: OnRead): Promise<DoctoredFile> {
+  const trace = await openTrace(path, options.as ?? null, onRead);
   const text: Uint8Array[] = [];
   const kept = withText ? { ...trace, chunks: keeping(trace.chunks, text) } : trace;
   const diagnosis = diagnose(await follow(kept, options));

@@ -8,6 +8,7 @@ import { Exit, UserError } from "./errors.ts";
 import { answerText, explanationText } from "./explain-text.ts";
 import type { Io } from "./io.ts";
 import { type WorldOptions, wholeNumber, worldOptions } from "./options.ts";
+import { filesProgress } from "./progress.ts";
 import { follow, openTrace, type TraceKind } from "./traces.ts";
 
 interface Options extends WorldOptions {
@@ -61,8 +62,9 @@ function lineRange(text: string, before: readonly [number, number] | undefined):
 
 async function explain(name: string, options: Options, io: Io): Promise<number> {
   checkQuestion(options);
-  const trace = await openTrace(name, options.as ?? null);
-  const evidence = await follow(trace, options, options.at);
+  const bar = filesProgress(io, "traces", 1);
+  const trace = await openTrace(name, options.as ?? null, bar.begin(name));
+  const evidence = await follow(trace, options, options.at).finally(bar.stop);
   if (evidence.stopped !== null) io.err(`${trace.file}: ended early: ${evidence.stopped}\n`);
   const explainer = new Explainer(evidence);
   if (options.fd !== undefined)

@@ -130,19 +130,22 @@ function namesIn(folder: string): string[] {
 
 /** Reads a script; gzip is unpacked, `-` is standard input. @throws UserError when it cannot be read. */
 export async function readSource(name: string): Promise<Source> {
-  const chunks: Uint8Array[] = [];
+  const file = inputName(name);
+  return { file, text: await scriptText(file, openChunks(name)) };
+}
+
+/** The whole text of a script. @throws UserError when it is longer than any script. */
+export async function scriptText(file: string, chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const kept: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of openChunks(name)) {
-    chunks.push(chunk);
+  for await (const chunk of chunks) {
+    kept.push(chunk);
     size += chunk.length;
     if (size > SCRIPT_MAX) {
-      throw new UserError(
-        `${inputName(name)}: more than ${SCRIPT_MAX} bytes of script`,
-        "replay reads recordings of any size",
-      );
+      throw new UserError(`${file}: more than ${SCRIPT_MAX} bytes of script`, "replay reads recordings of any size");
     }
   }
-  return { file: inputName(name), text: Buffer.concat(chunks).toString("utf8") };
+  return Buffer.concat(kept).toString("utf8");
 }
 
 function isFolder(name: string): boolean {

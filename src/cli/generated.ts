@@ -76,6 +76,7 @@ export async function generated(
       reports.push(report);
       add(types[index % types.length], report, counterexamples.length);
       bar.update(reports.length, `counterexamples ${saved.length}`);
+      if (options.json || counterexamples.length > 0) bar.hide();
       if (options.json) io.out(`${JSON.stringify(report)}\n`);
       for (const counterexample of counterexamples) saved.push(save(counterexample, options, io));
     }

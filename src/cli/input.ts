@@ -10,10 +10,12 @@ import { type ReadOptions, readBatches } from "../trace/reader.ts";
 import { BombGuard, unzstd, ZSTD } from "./decompress.ts";
 import { UserError } from "./errors.ts";
 
+/** Told after each chunk how many bytes of the file have been read, of how many (null when that is not known). */
+export type OnRead = (readBytes: number, totalBytes: number | null) => void;
+
 /** How to open. */
 export interface OpenOptions extends ReadOptions {
-  /** Told after each chunk how many bytes of the file have been read, of how many (null when that is not known). */
-  readonly onProgress?: (readBytes: number, totalBytes: number | null) => void;
+  readonly onProgress?: OnRead | undefined;
 }
 
 /** What standard input is called in messages. */
@@ -57,10 +59,7 @@ export async function* openLines(path: string, options: OpenOptions = {}): Async
  *
  * @throws UserError when it is missing, a directory, not readable, or damaged
  */
-export async function* openChunks(
-  path: string,
-  onProgress?: OpenOptions["onProgress"],
-): AsyncGenerator<Uint8Array, void> {
+export async function* openChunks(path: string, onProgress?: OnRead): AsyncGenerator<Uint8Array, void> {
   const name = inputName(path);
   try {
     yield* decompressed(name, await rawChunks(path, onProgress));
@@ -69,10 +68,7 @@ export async function* openChunks(
   }
 }
 
-async function rawChunks(
-  path: string,
-  onProgress?: OpenOptions["onProgress"],
-): Promise<AsyncGenerator<Uint8Array, void>> {
+async function rawChunks(path: string, onProgress?: OnRead): Promise<AsyncGenerator<Uint8Array, void>> {
   if (path === "-") return counted(process.stdin, null, onProgress);
   const info = await stat(path);
   if (info.isDirectory()) throw new UserError(`${path}: ${PROBLEMS.EISDIR}`);
@@ -89,7 +85,7 @@ function isEndless(rdev: number): boolean {
 async function* counted(
   source: ReadStream | NodeJS.ReadStream,
   totalBytes: number | null,
-  onProgress: OpenOptions["onProgress"],
+  onProgress: OnRead | undefined,
 ): AsyncGenerator<Uint8Array, void> {
   let readBytes = 0;
   for await (const chunk of source as AsyncIterable<Uint8Array>) {

@@ -4,6 +4,7 @@
 import type { Command } from "commander";
 import { skipReason } from "../diff/engine.ts";
 import { type LitmusReport, type LitmusResult, litmus, litmusSums } from "../diff/litmus.ts";
+import { hashText } from "../diff/mix.ts";
 import { printSchedule, SCHEDULES_MAX } from "../explore/index.ts";
 import { kernelProfile, NEWEST } from "../kernel/profile.ts";
 import { lower } from "../trace/lower.ts";
@@ -123,7 +124,7 @@ async function one(
     return await litmus(lowered, leftOut(script, reached) === null ? (reached?.ports ?? []) : [], {
       profile: kernelProfile(version),
       runs: options.runs,
-      seed: seedNumber(options.seed ?? script.seed ?? ""),
+      seed: hashText(options.seed ?? script.seed ?? ""),
       prune: options.prune,
       preemptions: options.preemptions,
       schedulesMax: options.schedules,
@@ -133,13 +134,6 @@ async function one(
   } finally {
     bar.stop();
   }
-}
-
-/** Any text as a whole number below 2^32: FNV-1a. */
-function seedNumber(text: string): number {
-  let hash = 0x811c_9dc5;
-  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
-  return hash >>> 0;
 }
 
 function witness(lowered: Lowered, { exploration }: LitmusResult, index: number, io: Io): number {

@@ -8,10 +8,10 @@ import { Replayer } from "../replay/replayer.ts";
 import { addSummaries, type Divergence, type ReplaySummary } from "../replay/summary.ts";
 import { ParseError } from "../trace/errors.ts";
 import { Exit, reportError, UserError } from "./errors.ts";
-import { inputName } from "./input.ts";
+import { inputName, type OnRead } from "./input.ts";
 import { EXIT_INTERRUPTED, type Io } from "./io.ts";
 import { type WorldOptions, wholeNumber, worldOptions } from "./options.ts";
-import { progress } from "./progress.ts";
+import { filesProgress } from "./progress.ts";
 import { expandRecordings, openRecording, type Recording, splitUntimed } from "./sets.ts";
 
 interface Options extends WorldOptions {
@@ -60,7 +60,7 @@ export function replayCommand(program: Command, io: Io, finish: (code: number) =
 
 async function replay(names: readonly string[], options: Options, io: Io): Promise<number> {
   const files = (await Promise.all(expandRecordings(names).map(splitUntimed))).flat();
-  const bar = progress(io, "recordings", files.length);
+  const bar = filesProgress(io, "recordings", files.length);
   let stopped = false;
   const release = io.onInterrupt(() => {
     stopped = true;
@@ -69,16 +69,16 @@ async function replay(names: readonly string[], options: Options, io: Io): Promi
   const results: ReplayedFile[] = [];
   let bad = 0;
   try {
-    for (const [index, file] of files.entries()) {
+    for (const file of files) {
       if (stopped) break;
-      bar.update(index, file.name);
-      const result = await attempt(file, options, () => stopped, io);
+      const result = await attempt(file, options, { stopped: () => stopped, onRead: bar.begin(file.name) }, io);
       if (stopped) break;
       if (result === null) {
         bad += 1;
         continue;
       }
       results.push(result);
+      bar.hide();
       io.out(options.json ? json(result, result.wallS, {}) : text(result, options.show, io));
     }
   } finally {
@@ -93,14 +93,9 @@ async function replay(names: readonly string[], options: Options, io: Io): Promi
 }
 
 /** A recording that cannot be read is reported, and the others are replayed all the same. */
-async function attempt(
-  recording: Recording,
-  options: Options,
-  stopped: () => boolean,
-  io: Io,
-): Promise<ReplayedFile | null> {
+async function attempt(recording: Recording, options: Options, watch: Watch, io: Io): Promise<ReplayedFile | null> {
   try {
-    const result = await replayRecording(recording, options.kernel ?? NEWEST, stopped);
+    const result = await replayRecording(recording, options.kernel ?? NEWEST, watch);
     const { unread } = result;
     if (unread.count > 0) {
       const rest = unread.count > 1 ? ` (and ${unread.count - 1} more)` : "";
@@ -114,20 +109,22 @@ async function attempt(
   }
 }
 
-/**
- * Replays one recording of one file.
- *
- * @param stopped - asked now and then; a replay that is told to stop ends early, and its result means nothing.
- * @throws UserError, ParseError - the file cannot be read.
- */
-export function replayFile(path: string, kernel: string, stopped: () => boolean): Promise<ReplayedFile> {
-  return replayRecording({ name: path, files: [] }, kernel, stopped);
+/** Who waits for a replay. */
+interface Watch {
+  /** Asked now and then; a replay that is told to stop ends early, and its result means nothing. */
+  readonly stopped: () => boolean;
+  readonly onRead?: OnRead;
+}
+
+/** Replays one recording of one file. @throws UserError, ParseError - the file cannot be read. */
+export function replayFile(path: string, kernel: string, stopped: Watch["stopped"]): Promise<ReplayedFile> {
+  return replayRecording({ name: path, files: [] }, kernel, { stopped });
 }
 
 async function replayRecording(
   recording: Recording,
   kernel: string,
-  stopped: () => boolean,
+  { stopped, onRead }: Watch,
 ): Promise<ReplayedFile & { readonly unread: Unread }> {
   const startedS = seconds();
   const file = inputName(recording.name);
@@ -137,7 +134,7 @@ async function replayRecording(
     unread.count += 1;
     unread.first ??= error;
   };
-  for await (const batch of openRecording(recording, { lenient: true, onError })) {
+  for await (const batch of openRecording(recording, { lenient: true, onError, onProgress: onRead })) {
     for (const line of batch) replayer.push(line);
     if (stopped()) break;
   }
@@ -184,5 +181,5 @@ function text(result: ReplayedFile, show: number, io: Io): string {
 function totalText(total: ReplaySummary, nrFiles: number, io: Io): string {
   const names = Object.entries(total.unsupported_calls).slice(0, 10);
   const unknown = names.length === 0 ? "" : `\n  unsupported: ${names.map(([name, n]) => `${name} ${n}`).join(", ")}`;
-  return `${io.style.strong(`${nrFiles} recordings`)}: ${counts(total, io)}${unknown}\n`;
+  return `${io.style.strong(nrFiles === 1 ? "1 recording" : `${nrFiles} recordings`)}: ${counts(total, io)}${unknown}\n`;
 }

@@ -50,7 +50,9 @@ function groupSets(paths: readonly string[]): Recording[] {
   for (const path of paths) {
     const [, stem] = MEMBER.exec(basename(path)) ?? [];
     const key = stem === undefined || path === "-" ? path : join(dirname(path), stem);
-    sets.set(key, [...(sets.get(key) ?? []), path]);
+    const set = sets.get(key);
+    if (set === undefined) sets.set(key, [path]);
+    else set.push(path);
   }
   return [...sets].map(([key, files]) => {
     const [only] = files;
@@ -88,7 +90,7 @@ export async function splitUntimed(recording: Recording): Promise<Recording[]> {
 /** The lines of a recording, in arrays. */
 export function openRecording(recording: Recording, options: OpenOptions): AsyncGenerator<Line[], void> {
   const { name, files } = recording;
-  return files.length === 0 ? openBatches(name, options) : merged(files, options);
+  return files.length === 0 ? openBatches(name, options) : merged(files, { ...options, onProgress: undefined });
 }
 
 async function* merged(files: readonly string[], options: OpenOptions): AsyncGenerator<Line[], void> {

@@ -9,7 +9,8 @@ import type { Line } from "../trace/ast.ts";
 import { lower } from "../trace/lower.ts";
 import { parseText, TraceReader } from "../trace/reader.ts";
 import { parseScript } from "../trace/script.ts";
-import { inputName, openChunks } from "./input.ts";
+import { scriptText } from "./files.ts";
+import { inputName, type OnRead, openChunks } from "./input.ts";
 import type { WorldOptions } from "./options.ts";
 import { modelFor } from "./worlds.ts";
 
@@ -27,10 +28,15 @@ export interface OpenTrace {
 const HEAD_BYTES = 1 << 16;
 const HEAD_LINES = 200;
 
-/** Opens a trace. @param kind - what it is; null: its first lines say so. @throws UserError */
-export async function openTrace(path: string, kind: TraceKind | null): Promise<OpenTrace> {
+/**
+ * Opens a trace.
+ *
+ * @param kind - what it is; null: its first lines say so.
+ * @throws UserError
+ */
+export async function openTrace(path: string, kind: TraceKind | null, onRead: OnRead): Promise<OpenTrace> {
   const file = inputName(path);
-  const rest = openChunks(path);
+  const rest = openChunks(path, onRead);
   const head: Uint8Array[] = [];
   for (let bytes = 0; bytes < HEAD_BYTES; ) {
     const next = await rest.next();
@@ -75,9 +81,7 @@ export async function follow(trace: OpenTrace, options: WorldOptions, until = 0)
     await replayTrace(trace, options, follower);
     return follower.evidence();
   }
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of trace.chunks) chunks.push(chunk);
-  const script = parseScript(Buffer.concat(chunks).toString("utf8"), trace.file);
+  const script = parseScript(await scriptText(trace.file, trace.chunks), trace.file);
   return followScript(lower(script), modelFor(script, options, NEWEST, null));
 }
 

@@ -91,7 +91,7 @@ describe("what is lost", () => {
       join(folder, "one-task.strace"),
     ]);
     expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining("damaged gzip data") });
-    expect(out).toContain("1 recordings: calls 88");
+    expect(out).toContain("1 recording: calls 88");
   });
 });
 
