@@ -13,7 +13,7 @@ import { DEFAULT_POLLMASK } from "../kernel/uapi/poll.ts";
 import type { ExternalFile } from "./external.ts";
 import { UNKNOWN_BYTE } from "./user-area.ts";
 
-/** Whoever has taken so much in one call reads as fast as it comes, and has taken the rest as well. */
+/** Who is outside and has taken so much in one call reads as fast as it comes, and has taken the rest as well. */
 export const MOVED_MAX: number = 8 * 1024 * 1024;
 const UNKNOWN: Uint8Array = new Uint8Array(PAGE_SIZE).fill(UNKNOWN_BYTE);
 
@@ -79,7 +79,7 @@ class LongSendfile extends SendfileToSocket {
 /**
  * The call that moves a file's pages to where they are not copied: the room that they take there depends on how they lie.
  *
- * @param at - position in the file. @param nonblock - SPLICE_F_NONBLOCK.
+ * @param at - position in the file. @param nonblock - SPLICE_F_NONBLOCK. @param taken - the other end takes whatever comes.
  * @returns null for an output that takes copies, as a write does.
  */
 export function diskSplice(
@@ -88,8 +88,11 @@ export function diskSplice(
   at: number,
   length: number,
   nonblock: boolean,
+  taken: boolean,
 ): SleepingCall | null {
-  if (output instanceof SocketFile) return new LongSendfile(new DiskContent(disk), output, at, length);
+  const content = new DiskContent(disk);
+  if (output instanceof SocketFile && taken) return new LongSendfile(content, output, at, length);
+  if (output instanceof SocketFile) return new SendfileToSocket(content, output, { addr: 0, value: at }, length);
   if (!(output instanceof PipeFile)) return null;
-  return new SpliceFileToPipe(new DiskContent(disk), output, { addr: 0, value: at }, length, nonblock);
+  return new SpliceFileToPipe(content, output, { addr: 0, value: at }, length, nonblock);
 }

@@ -13,6 +13,7 @@ import { diskSplice, MOVED_MAX } from "./disk-content.ts";
 import { ExternalFile, hasOwnContent } from "./external.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 import { NOTHING } from "./records.ts";
+import { peerOf } from "./relations.ts";
 
 /** Which arguments are the source, the destination, the count and the source's position. */
 const TRANSFERS: ReadonlyMap<string, readonly [number, number, number, number]> = new Map([
@@ -89,8 +90,15 @@ export class DiskTransfer extends ActiveCall {
       if (ret <= 0) return done > 0 ? done : ret;
       done += ret;
       if (done >= wanted) return done;
-      if (done >= MOVED_MAX) return wanted;
+      if (done >= MOVED_MAX && this.#isOutside()) return wanted;
     }
+  }
+
+  /** Whoever is at the other end of the socket is not in the recording, and takes everything. */
+  #isOutside(): boolean {
+    const file = this.owner.task.process.files.getRaw(this.#fd);
+    const peer = file === null ? null : peerOf(file);
+    return peer !== null && this.#machine.strangers.has(peer);
   }
 
   /** @returns null where the other side takes copies. */
@@ -99,7 +107,7 @@ export class DiskTransfer extends ActiveCall {
     const output = owner.task.process.files.get(this.#fd);
     if (record.name === "copy_file_range" || output === null || !output.canWrite) return null;
     const nonblock = ((evalInt(record.args[SPLICE_FLAGS] ?? NOTHING) ?? 0) & Splice.NONBLOCK) !== 0;
-    const call = diskSplice(source, output, positionOf(record), length, nonblock);
+    const call = diskSplice(source, output, positionOf(record), length, nonblock, this.#isOutside());
     if (call === null) return null;
     this.#machine.opaque = true;
     return call.step(owner.task);

@@ -7,7 +7,9 @@
 import { EventfdCtx } from "../kernel/fs/eventfd.ts";
 import { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import type { File } from "../kernel/fs/file.ts";
+import { PipeFile } from "../kernel/fs/pipe-file.ts";
 import { SignalfdCtx } from "../kernel/fs/signalfd.ts";
+import { rbNext } from "../kernel/lib/rbtree.ts";
 import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import { UnixSock } from "../kernel/net/unix/unix-sock.ts";
@@ -47,26 +49,50 @@ export function mustWait(
   const { record, owner } = call;
   if (record.exitLine === null) return false;
   if (SENDERS.has(record.name)) return isPending(machine, future, record);
-  const subject = new Subject(call, machine.ports);
+  const subject = Subject.of(call, machine.ports);
   for (const other of pending) {
     if (other === call || other.record.task === record.task) continue;
     if (known<Testimony>(() => subject.ask(owner, other.owner, other.record), "nothing") === "after") return true;
   }
   for (const event of future.ahead(LOOK)) {
     if (event.kind === "exit" && event.call === record) return false;
-    if (event.kind !== "enter" || event.call.task === record.task) continue;
+    if ((event.kind !== "enter" && event.kind !== "exit") || event.call.task === record.task) continue;
     const other = machine.tasks.get(event.call.task);
-    if (other === undefined) continue;
+    if (other === undefined || (event.kind === "exit" && !stillSleeps(other, event.call))) continue;
     const testimony = known<Testimony>(() => subject.ask(owner, other, event.call), "nothing");
     if (testimony !== "nothing") return testimony === "after";
   }
   return false;
 }
 
+/** A wait that had begun before tells at its end. */
+function stillSleeps({ active }: ReplayTask, record: CallRecord): boolean {
+  return active !== null && active.record === record && active.progress === "sleeping";
+}
+
 /** Whether what a call was recorded with shows that another one has not taken effect before it. */
 export function excludes(machine: Machine, call: ActiveCall, other: ActiveCall): boolean {
-  const subject = new Subject(other, machine.ports);
+  const subject = Subject.of(other, machine.ports);
   return known<Testimony>(() => subject.ask(other.owner, call.owner, call.record), "nothing") === "after";
+}
+
+/**
+ * Whether a description that goes with the process of an ending task was still there when others looked: the first result that
+ * tells anything of its other end, up to the line that shows the end of the task, says so.
+ */
+export function outlives(machine: Machine, future: Lookahead, owner: ReplayTask, file: File): boolean {
+  const subject = Subject.closing(file);
+  if (subject === null) return false;
+  for (const event of future.ahead(LOOK)) {
+    if (event.kind === "gone" && event.line.task === owner.id) return false;
+    if (event.kind !== "enter" && event.kind !== "exit") continue;
+    const other = machine.tasks.get(event.call.task);
+    if (other === undefined || other.task.process === owner.task.process) continue;
+    if (event.kind === "exit" && !stillSleeps(other, event.call)) continue;
+    const testimony = known<Testimony>(() => subject.ask(owner, other, event.call), "nothing");
+    if (testimony !== "nothing") return testimony === "after";
+  }
+  return false;
 }
 
 /**
@@ -223,17 +249,41 @@ class Subject {
   readonly #peer: File | null;
   /** The epoll that it registers something with, and what for. */
   readonly #watcher: File | null;
-  readonly #registers: { readonly events: number; readonly data: bigint } | null;
+  readonly #registers: EventValue | null;
 
-  constructor({ record, owner }: ActiveCall, ports: PortMap) {
+  private constructor(
+    fd: number | null,
+    file: File | null,
+    peer: File | null,
+    closes: boolean,
+    watcher: File | null,
+    registers: EventValue | null,
+  ) {
+    this.#fd = fd;
+    this.#file = file;
+    this.#peer = peer;
+    this.#closes = closes;
+    this.#watcher = watcher;
+    this.#registers = registers;
+  }
+
+  static of({ record, owner }: ActiveCall, ports: PortMap): Subject {
     const event = record.name === "epoll_ctl" && record.args[3] !== undefined ? decodeEvent(record.args[3]) : null;
-    this.#registers = event;
-    this.#watcher = event === null ? null : firstFile(owner, record);
-    this.#closes = record.name === "close";
-    this.#fd = record.name === "epoll_ctl" ? evalInt(record.args[2] ?? NOTHING) : firstFd(record);
-    this.#file = this.#fd === null ? null : owner.task.process.files.getRaw(this.#fd);
-    this.#peer =
-      this.#file === null ? null : record.name === "connect" ? listenerOf(owner, record, ports) : peerOf(this.#file);
+    const watcher = event === null ? null : firstFile(owner, record);
+    const fd = record.name === "epoll_ctl" ? evalInt(record.args[2] ?? NOTHING) : firstFd(record);
+    const file = fd === null ? null : owner.task.process.files.getRaw(fd);
+    const isConnect = record.name === "connect";
+    const peer = file === null ? null : isConnect ? listenerOf(owner, record, ports) : peerOf(file);
+    return new Subject(fd, file, peer, record.name === "close", watcher, event);
+  }
+
+  /** The end of a process closes this description; null when nobody can see that. */
+  static closing(file: File): Subject | null {
+    const peer = peerOf(file);
+    const isLast =
+      file instanceof PipeFile &&
+      ((file.canWrite && file.pipe.writers === 1) || (file.canRead && file.pipe.readers === 1));
+    return peer === null && !isLast ? null : new Subject(null, file, peer, true, null, null);
   }
 
   ask(owner: ReplayTask, other: ReplayTask, record: CallRecord): Testimony {
@@ -253,6 +303,7 @@ class Subject {
       if (!piped) return "nothing";
     }
     if ((maskOf(file, other.task) & READABLE) !== 0) return askCounter(file, record);
+    if (this.#closes && (evalInt(record.result?.values[0] ?? NOTHING) ?? 0) > 0) return "nothing";
     return record.result?.errnos[0] === "EAGAIN" ? "after" : "before";
   }
 
@@ -268,12 +319,18 @@ class Subject {
     return events.some((event) => event.data === data) ? "before" : "after";
   }
 
+  /** What goes into a connection or a pipe comes out at its other end. */
+  #ends(watcher: File): Iterable<File | null> {
+    if (this.#peer !== null) return [this.#peer];
+    const file = this.#file;
+    return file instanceof PipeFile ? otherEndsOf(file, watcher) : [file];
+  }
+
   /** An epoll_wait that would have reported it. */
   #askWait(other: ReplayTask, watcher: File, record: CallRecord): Testimony {
     const events = allReported(record);
     if (events === null) return "nothing";
-    // what goes into a connection comes out at its other end
-    for (const file of this.#peer === null ? [this.#file] : [this.#peer]) {
+    for (const file of this.#ends(watcher)) {
       if (file === null || file.fEp === null) continue;
       for (const item of file.fEp) {
         if (item.ep.file !== watcher || !(item instanceof Epitem)) continue;
@@ -285,6 +342,14 @@ class Subject {
       }
     }
     return "nothing";
+  }
+}
+
+/** The other ends of a pipe, as far as an epoll watches them. */
+function* otherEndsOf({ inode, canRead }: PipeFile, { epoll }: File): Generator<File, void, undefined> {
+  for (let node = epoll?.rbr.leftmost ?? null; node !== null; node = rbNext(node)) {
+    const { file } = node.owner;
+    if (file.inode === inode && file.canRead !== canRead) yield file;
   }
 }
 

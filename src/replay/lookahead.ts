@@ -13,6 +13,9 @@ const WINDOW = 50_000;
 /** Events that are always held back, so that what comes can be asked for. */
 export const HORIZON = 12_000;
 
+/** Events among which the end of a task that is ending is looked for. */
+const END_LOOK = 400;
+
 export type TraceEvent =
   | { readonly kind: "enter"; readonly call: CallRecord; readonly ns: number | null }
   | { readonly kind: "exit"; readonly call: CallRecord; readonly ns: number | null }
@@ -63,6 +66,12 @@ export class Lookahead {
       this.#head = 0;
     }
     return event;
+  }
+
+  /** The line that shows the end of a task; null when it is not near. */
+  endOf(task: string | null): ExitLine | null {
+    for (const event of this.ahead(END_LOOK)) if (event.kind === "gone" && event.line.task === task) return event.line;
+    return null;
   }
 
   /** The events behind the one handed out last, as far as they are known, at most `limit`. */

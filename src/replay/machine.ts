@@ -9,13 +9,15 @@ import { Mm } from "../kernel/mm/mm.ts";
 import { InetSock } from "../kernel/net/inet/inet-sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
-import { beginNewExec } from "../kernel/sched/exec.ts";
+import { beginNewExec, unshareFiles } from "../kernel/sched/exec.ts";
 import { doExit } from "../kernel/sched/exit.ts";
 import { Process } from "../kernel/sched/process.ts";
 import { Task } from "../kernel/sched/task.ts";
 import { ownSigmask } from "../kernel/signal/sigmask.ts";
 import { Mode } from "../kernel/uapi/fcntl.ts";
+import { Sig } from "../kernel/uapi/signal.ts";
 import { evalBig } from "../trace/abi/evaluate.ts";
+import { signalShortNames } from "../trace/abi/symbols.ts";
 import type { ExitLine, Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
@@ -48,8 +50,11 @@ export class ReplayTask {
   readonly area: UserArea;
   /** The call it is in, between its entry and its exit. */
   active: ActiveCall | null = null;
-  /** Its exit_group, once entered: its process closes its descriptors from then on, at the latest when its end is shown. */
-  exiting: CallRecord | null = null;
+  /**
+   * Its exit_group, once entered, or the line of the signal that ends it: its process closes its descriptors from then on, at the
+   * latest when its end is shown.
+   */
+  exiting: object | null = null;
   /** Its execve, once entered, until it has taken effect: close-on-exec descriptors go before it returns. */
   execing: CallRecord | null = null;
   /** Some line is its own. A child that the tracer does not follow shows only in what its parent sees of it. */
@@ -84,6 +89,8 @@ export class Machine {
   readonly #actionsKnown = new WeakMap<Process, Set<number>>();
   /** Descriptions that took part in a call which the model does not know: what they do from then on is not predicted. */
   readonly tainted: WeakSet<File> = new WeakSet();
+  /** Descriptions that nobody of the recording holds. */
+  readonly strangers: WeakSet<File> = new WeakSet();
   /** Some content of the recording is not known. */
   opaque = false;
   readonly inherited: InheritedNumbers = new InheritedNumbers();
@@ -179,6 +186,7 @@ export class Machine {
     else this.#seen.set(files, new Set(this.#seenOf(process.files)));
     const child = new Process(this.#pid(id), process, files, this.#space.mm, process.user);
     if (hasFlag(call.args, "CLONE_SIGHAND")) child.shareSighand(process);
+    child.exitSignal = call.name.startsWith("clone") ? exitSignalOf(call) : Sig.CHLD;
     this.#actionsKnown.set(child, this.actionsKnown(parent));
     this.limits.inherit(child, process);
     this.#inherit(this.#adopt(id, child), parent);
@@ -216,24 +224,33 @@ export class Machine {
     if (process.files !== before) this.#seen.set(process.files, new Set(this.#seenOf(before)));
   }
 
+  /** unshare(CLONE_FILES) has succeeded. */
+  unshare({ task }: ReplayTask): void {
+    const before = task.process.files;
+    if (task.process.threads.length > 1) return;
+    unshareFiles(task.process);
+    if (task.process.files !== before) this.#seen.set(task.process.files, new Set(this.#seenOf(before)));
+  }
+
   /**
    * exit or exit_group was entered. The last user of a table closes everything before its end is shown.
    *
-   * @param lingers - it has not closed anything yet: later results show that.
+   * @param lingers - it has not closed anything yet: later results show that. @param stays - nor this one.
    */
-  beginExit(task: ReplayTask, record: CallRecord, lingers: boolean): void {
+  beginExit(task: ReplayTask, record: CallRecord, lingers: boolean, stays: (file: File) => boolean): void {
     const { process } = task.task;
     const alone = process.threads.every((thread) => thread === task.task || thread.exiting);
     if (alone || record.name === "exit_group") task.exiting = record;
-    if (alone && process.files.users === 1 && !lingers) this.#closeAll(task, record);
+    if (alone && process.files.users === 1 && !lingers) this.#closeAll(task, record, stays);
   }
 
   /**
    * Lets a process that is about to end, or to become another program, close its descriptors now.
    *
-   * @param asker - it is in a call, so its own process is still there. @returns whether there was one.
+   * @param asker - it is in a call, so its own process is still there. @param stays - a description that is not closed yet, unless
+   *   it is the next one. @returns whether there was one.
    */
-  hurryExit(asker: ReplayTask): boolean {
+  hurryExit(asker: ReplayTask, stays: (owner: ReplayTask, file: File) => boolean): boolean {
     for (const owner of this.tasks.values()) {
       const { execing } = owner;
       if (execing === null || execing.phase === "entered" || owner.task.process === asker.task.process) continue;
@@ -250,17 +267,27 @@ export class Machine {
       if (owner.task.process !== process) doomed = isDoomed(owner.task.process);
       ({ process } = owner.task);
       if (owner.exiting === null && !doomed) continue;
-      this.#closeAll(owner, owner.exiting ?? owner);
+      const next = newestOf(files);
+      this.#closeAll(owner, owner.exiting ?? owner, (file) => file !== next && stays(owner, file));
       return true;
     }
     return false;
   }
 
-  /** @param origin - what ends the process. */
-  #closeAll({ task }: ReplayTask, origin: object): void {
+  /**
+   * Closes the descriptors of a process, the newest first (`task_work_run`), down to the first that stays.
+   *
+   * @param origin - what ends the process.
+   */
+  #closeAll({ task }: ReplayTask, origin: object, stays: (file: File) => boolean): void {
     const { files } = task.process;
     this.kernel.observer?.entered(task, origin, -1);
-    files.closeMany(0, files.end, () => true);
+    let last = -1;
+    for (let fd = files.nextOpen(0); fd >= 0 && fd < files.end; fd = files.nextOpen(fd + 1)) {
+      const file = files.getRaw(fd);
+      if (file !== null && file.refs === 1 && stays(file)) last = fd;
+    }
+    files.closeMany(last + 1, files.end, () => true);
   }
 
   /** A task is gone: its process with the last one, and then its parent is told. */
@@ -347,7 +374,7 @@ export class Machine {
       task.active = null;
       const { files } = task.task.process;
       this.#seenOf(files).clear();
-      if (files.count > 0) this.#closeAll(task, task);
+      if (files.count > 0) this.#closeAll(task, task, () => false);
     }
   }
 
@@ -406,6 +433,21 @@ export class Machine {
       this.putOutside(task, fd, "inherited", false);
     }
   }
+}
+
+/** The signal among the flags of a clone; 0 for none. */
+function exitSignalOf({ args }: CallRecord): number {
+  return Math.max(
+    0,
+    signalShortNames.findIndex((name) => hasFlag(args, `SIG${name}`)),
+  );
+}
+
+/** The description of a table that is closed first when its process ends. */
+function newestOf(files: FdTable): File | null {
+  let newest: File | null = null;
+  for (let fd = files.nextOpen(0); fd >= 0 && fd < files.end; fd = files.nextOpen(fd + 1)) newest = files.getRaw(fd);
+  return newest;
 }
 
 /** Whether a flag stands anywhere in the arguments of a clone, whose form differs from version to version. */

@@ -8,6 +8,7 @@
  * and what it slept for it finds where its second half does.
  */
 import type { Eventpoll } from "../kernel/fs/eventpoll/eventpoll.ts";
+import { PidfdFile } from "../kernel/fs/pidfd.ts";
 import { TaskState } from "../kernel/sched/task.ts";
 import { evalInt, field } from "../trace/abi/evaluate.ts";
 import type { ActiveCall } from "./active-call.ts";
@@ -22,6 +23,7 @@ import {
   leavesToOthers,
   letsBeLost,
   mustWait,
+  outlives,
 } from "./evidence.ts";
 import { type Foresight, foresee, known, READABLE } from "./foresight.ts";
 import { INTERRUPTED, wouldWake } from "./interrupted.ts";
@@ -242,14 +244,37 @@ export class Order {
     }
     if (this.#isWrong(call)) this.#demand(call);
     if (this.#isWrong(call) && this.#explain(call)) this.#retry(call);
-    while (this.#isWrong(call) && this.#machine.hurryExit(call.owner)) this.#retry(call);
+    while (this.#isWrong(call) && this.#hurryExit(call)) if (!this.#sleepsOn(call)) this.#retry(call);
+    while (this.#isWrong(call) && this.#endWatched(call)) this.#retry(call);
     this.#dozing.delete(call);
     this.recheck();
   }
 
+  /** A pidfd that is asked may tell of an end whose line is still to come. */
+  #endWatched({ owner, record }: ActiveCall): boolean {
+    for (const asked of filesAsked(owner, record)) {
+      const task = asked instanceof PidfdFile ? asked.pidRef.task : null;
+      const ending = task === null || task.exiting ? null : this.#machine.taskOf(task);
+      const line = ending === null || ending.exiting === null ? null : this.#future.endOf(ending.id);
+      if (line === null) continue;
+      this.#machine.exit(line);
+      return true;
+    }
+    return false;
+  }
+
   /** Who reads at the other end may be about to end. */
   #endReaders(call: ActiveCall): void {
-    while (this.#foresee(call) === "no" && this.#machine.hurryExit(call.owner)) this.recheck();
+    while (this.#foresee(call) === "no" && this.#hurryExit(call)) this.recheck();
+  }
+
+  #hurryExit({ owner }: ActiveCall): boolean {
+    return this.#machine.hurryExit(owner, (other, file) => outlives(this.#machine, this.#future, other, file));
+  }
+
+  /** A sleeper that would not find what it found, even if it was woken. */
+  #sleepsOn(call: ActiveCall): boolean {
+    return call.progress === "sleeping" && call.isConsumer && this.#foresee(call) === "no";
   }
 
   /** Writes into the same pipe whose bytes are read before those of this one. */

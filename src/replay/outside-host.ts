@@ -38,7 +38,11 @@ export class OutsideHost {
   #proof: object | null = null;
   #told = false;
 
-  constructor(kernel: Kernel) {
+  readonly #strangers: WeakSet<File>;
+
+  /** @param strangers - gets its descriptions. */
+  constructor(kernel: Kernel, strangers: WeakSet<File>) {
+    this.#strangers = strangers;
     const space = new UserSpace(new Mm());
     const process = new Process(TID, null, new FdTable(NOFILE), space.mm, kernel.user(0));
     this.#task = new Task(kernel, process, TID, "outside");
@@ -81,7 +85,9 @@ export class OutsideHost {
 
   #open(fd: number): File | null {
     const file = fd < 0 ? null : this.#task.process.files.getRaw(fd);
-    if (file !== null) this.#fds.set(file, fd);
+    if (file === null) return null;
+    this.#fds.set(file, fd);
+    this.#strangers.add(file);
     return file;
   }
 

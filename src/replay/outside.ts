@@ -70,7 +70,7 @@ export class Outside {
   constructor(machine: Machine, future: Lookahead) {
     this.#machine = machine;
     this.#future = future;
-    this.#host = new OutsideHost(machine.kernel);
+    this.#host = new OutsideHost(machine.kernel, machine.strangers);
   }
 
   /** A call that the model does not know is over. */

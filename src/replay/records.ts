@@ -50,11 +50,16 @@ export function mentions(expr: Expr, name: string): boolean {
   }
 }
 
+const GIVING_REQUESTS: ReadonlySet<string> = new Set(
+  "NS_GET_PARENT NS_GET_USERNS SIOCGSKNS TIOCGPTPEER TUNGETDEVNETNS".split(" "),
+);
+
 /** Whether a successful call outside the model has given a descriptor: those that always do, and an ioctl whose result has a note. */
 export function givesFd({ name, args, result }: CallRecord): boolean {
   if (GIVES_FD.has(name)) return true;
   const value = result?.values[0];
-  return name === "ioctl" && (isSymbol(args[1], "TIOCGPTPEER") || (value !== undefined && noteOf(value) !== null));
+  const request = args[1]?.kind === "sym" ? args[1].name : "";
+  return name === "ioctl" && (GIVING_REQUESTS.has(request) || (value !== undefined && noteOf(value) !== null));
 }
 
 export function openFlags(record: CallRecord): number | null {
@@ -63,9 +68,10 @@ export function openFlags(record: CallRecord): number | null {
   return flags === undefined ? null : evalInt(flags);
 }
 
-/** `= ?`: the task ended inside the call, and nobody saw a result. */
-export function isUnknown(record: CallRecord): boolean {
-  return isSymbol(record.result?.values[0], "?") && (record.result?.errnos[0] ?? null) === null;
+/** `= ?`, or what a register held that nobody had set: the task ended inside the call, and nobody saw a result. */
+export function isUnknown({ result }: CallRecord): boolean {
+  if ((result?.errnos[0] ?? null) !== null) return false;
+  return isSymbol(result?.values[0], "?") || (result?.text?.startsWith("errno ") ?? false);
 }
 
 export const NOTHING: Expr = { kind: "ellipsis" };

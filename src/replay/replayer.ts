@@ -20,6 +20,7 @@ import { printExpr } from "../trace/printer.ts";
 import { ActiveCall, type Difference, knownCall } from "./active-call.ts";
 import { DiskTransfer } from "./disk-transfer.ts";
 import { WatchCall } from "./disk-watch.ts";
+import { outlives } from "./evidence.ts";
 import { ExternalFile, hasOwnContent } from "./external.ts";
 import { INTERRUPTED } from "./interrupted.ts";
 import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, NAMED_BY_PATH, OPENS, STAMP_ERROR_NS } from "./knowledge.ts";
@@ -39,6 +40,7 @@ import {
   hasCloexec,
   isSymbol,
   isUnknown,
+  mentions,
   NOTHING,
   noteOf,
   pathOf,
@@ -46,6 +48,7 @@ import {
 import { ReuseportChooser } from "./reuseport.ts";
 import { followSignal, followSigreturn, learnInherited, leaveCallMask, noteLooked } from "./signals.ts";
 import { type ReplaySummary, Tally } from "./summary.ts";
+import { FollowedUsers } from "./users.ts";
 
 /** Follows a replay: `explain` and `doctor` build their pictures from it. */
 export interface ReplayWatcher {
@@ -81,6 +84,9 @@ export class Replayer {
   readonly #numbersAssumed = new WeakSet<CallRecord>();
   /** What options of the recorded machine are, by option and by the model's value. */
   readonly #facts = new Map<string, string>();
+  readonly #users = new FollowedUsers();
+  /** A call that the model does not know may have made the kernel send signals. */
+  #signalsUnknown = false;
   /** The latest line of each process that shows a signal. */
   readonly #signalLines = new WeakMap<Process, number>();
 
@@ -175,21 +181,27 @@ export class Replayer {
     leaveCallMask(owner);
     if (LIFECYCLE.has(name)) {
       if (name.startsWith("clone") || name.endsWith("fork")) machine.spawn(owner, record);
-      else if (name === "exit_group" || name === "exit")
-        machine.beginExit(owner, record, endsBehindWrites(machine, this.#lookahead, owner));
+      else if (name === "exit_group" || name === "exit") this.#beginExit(machine, owner, record);
       else if (name.startsWith("exec")) owner.execing = record;
       this.#order?.recheck();
       return;
     }
     const opens = OPENS.has(name);
     machine.inherited.used(owner.task.process.files, record);
-    if (IGNORED.has(name) || LIMITS.has(name) || (isOnDisk(machine, record) && !opens)) return;
+    if (isIgnored(record) || LIMITS.has(name) || (isOnDisk(machine, record) && !opens)) return;
     for (const arg of record.args) machine.learn(owner, arg);
     machine.learnUsed(owner, record);
     const call = this.#activeCall(machine, owner, record);
     if (call === null) return;
     owner.active = call;
     if (!record.whole) this.#order?.enter(call);
+  }
+
+  #beginExit(machine: Machine, owner: ReplayTask, record: CallRecord): void {
+    const future = this.#lookahead;
+    machine.beginExit(owner, record, endsBehindWrites(machine, future, owner), (file) => {
+      return outlives(machine, future, owner, file);
+    });
   }
 
   #activeCall(machine: Machine, owner: ReplayTask, record: CallRecord): ActiveCall | null {
@@ -201,7 +213,7 @@ export class Replayer {
     if (known === null || this.#isContent(owner, record) || isAbsoluteMonotonic(owner, record)) return null;
     if (namesStranger(machine, record) || isOthersRestart(owner, record) || namesForeignTimer(owner, record))
       return null;
-    if (isRefusedByDisk(record)) return null;
+    if (isRefusedByDisk(machine, record)) return null;
     return new ActiveCall(owner, record, known, machine.ports);
   }
 
@@ -293,11 +305,15 @@ export class Replayer {
       call.learnt = true;
     }
     noteLooked(machine, owner, record);
-    if (difference !== null && isTickError(owner, call)) {
+    if (difference !== null && (isTickError(owner, call) || isOverrunError(owner, call))) {
       this.tally.count("agreed");
       return;
     }
     if (difference !== null && !(call instanceof OpenCall) && isForeign(firstFile(owner, record))) {
+      this.#unsupported(machine, owner, record);
+      return;
+    }
+    if (difference !== null && isOwnAddress(record, difference)) {
       this.#unsupported(machine, owner, record);
       return;
     }
@@ -323,6 +339,10 @@ export class Replayer {
       this.tally.count(call.inferred || call.learnt || this.#order?.outside.proofs.has(record) ? "assumed" : "agreed");
       return;
     }
+    if (this.#signalsUnknown && record.name === "rt_sigtimedwait") {
+      this.#unsupported(machine, owner, record);
+      return;
+    }
     for (const file of filesAsked(owner, record)) {
       if (!machine.tainted.has(file) && !this.#outside.has(file)) continue;
       this.#unsupported(machine, owner, record);
@@ -346,6 +366,8 @@ export class Replayer {
     const outside = asked.some((file) => file !== null && (this.#outside.has(file) || isOutside(file)));
     if (outside) this.tally.count("assumed");
     else this.tally.unsupported(record.name);
+    const request = record.name === "fcntl" && record.args[1]?.kind === "sym" ? record.args[1].name : "";
+    if (SIGNAL_REQUESTS.test(request)) this.#signalsUnknown = true;
     noteForeignTimer(owner, record);
     this.#keepNumber(machine, owner, record, outside);
     this.#order?.outside.unknown(owner, record);
@@ -382,13 +404,15 @@ export class Replayer {
       this.tally.count(isOthersRestart(owner, record) && isFutex(record) ? "ignored" : "assumed");
       return;
     }
-    if (record.entryLine === null && !IGNORED.has(name)) {
+    if (record.entryLine === null && !isIgnored(record)) {
       machine.learnUsed(owner, record);
       this.#keepNumber(machine, owner, record, true);
       this.tally.count("assumed");
       return;
     }
     followGroup(machine, owner, record);
+    this.#users.follow(owner.task.process, record);
+    if (name === "unshare" && unsharesFiles(record)) machine.unshare(owner);
     if (LIFECYCLE.has(name)) {
       if (name.startsWith("exec") && (record.result?.errnos[0] ?? null) === null) machine.exec(owner, record);
       this.tally.count("ignored");
@@ -401,7 +425,12 @@ export class Replayer {
       else this.#diverged(record, found);
       return;
     }
-    if (IGNORED.has(name) || isRefusedByDisk(record) || NAMED_BY_PATH.has(name) || this.#isContent(owner, record))
+    if (
+      isIgnored(record) ||
+      isRefusedByDisk(machine, record) ||
+      NAMED_BY_PATH.has(name) ||
+      this.#isContent(owner, record)
+    )
       this.tally.count("ignored");
     else this.#unsupported(machine, owner, record);
   }
@@ -442,10 +471,21 @@ function isOnDisk(machine: Machine, record: CallRecord): boolean {
 
 const DISK_REFUSALS: ReadonlySet<string> = new Set("ENOENT ENOTDIR EACCES EROFS".split(" "));
 
-/** A bind to a path whose directory the disk has refused; whoever connects there finds nobody, which the model knows. */
-function isRefusedByDisk({ name, args, result }: CallRecord): boolean {
-  const path = name === "bind" && args[1]?.kind === "struct" ? field(args[1], "sun_path", 1) : null;
-  return path?.kind === "str" && DISK_REFUSALS.has(result?.errnos[0] ?? "");
+/**
+ * A bind or a connect to a path that the disk has refused, or a bind to one where the disk has a file that no call has made. Whoever
+ * connects to a path that is not there finds nobody, which the model knows.
+ */
+function isRefusedByDisk(machine: Machine, { name, args, result }: CallRecord): boolean {
+  const isBind = name === "bind";
+  const path = (isBind || name === "connect") && args[1]?.kind === "struct" ? field(args[1], "sun_path", 1) : null;
+  const errno = result?.errnos[0] ?? "";
+  if (path?.kind !== "str") return false;
+  if (errno === "EADDRINUSE") return isBind && !machine.names.has(nameOf(path.bytes));
+  return isBind ? DISK_REFUSALS.has(errno) : errno === "EACCES";
+}
+
+function nameOf(bytes: Uint8Array): string {
+  return String.fromCharCode(...bytes.subarray(0, PATH_MAX));
 }
 
 /** A mknod of a FIFO or a socket that worked. */
@@ -461,7 +501,7 @@ function noteName(machine: Machine, record: CallRecord): void {
   const path = pathOf(record);
   if (record.name === "bind") {
     const bound = record.args[1]?.kind === "struct" ? field(record.args[1], "sun_path", 1) : null;
-    if (bound?.kind === "str") machine.names.add(String.fromCharCode(...bound.bytes.subarray(0, PATH_MAX)));
+    if (bound?.kind === "str") machine.names.add(nameOf(bound.bytes));
   } else if (path !== null && record.name.startsWith("mknod")) machine.names.add(path);
   else if (path !== null && record.name.startsWith("unlink")) machine.names.delete(path);
 }
@@ -493,8 +533,30 @@ function isTickError(owner: ReplayTask, call: ActiveCall): boolean {
   return (off < 0n ? -off : off) * file.interval <= BigInt(STAMP_ERROR_NS);
 }
 
+/** The same for timer_getoverrun. */
+function isOverrunError({ task }: ReplayTask, { record, ret, value }: ActiveCall): boolean {
+  const id = record.name === "timer_getoverrun" ? evalInt(record.args[0] ?? NOTHING) : null;
+  const timer = id === null ? undefined : task.process.posixTimers.get(id);
+  if (timer === undefined || value === null || value < 0 || ret < 0) return false;
+  const off = BigInt(Math.abs(value - ret));
+  return timer.interval > 0n && off * timer.interval <= BigInt(STAMP_ERROR_NS);
+}
+
 function isOutside(file: File): boolean {
   return file instanceof ExternalFile && file.outside && file.kind === "other";
+}
+
+/** Nothing to do with the model: by name, or a lock, which flock is as well. */
+function isIgnored({ name, args }: CallRecord): boolean {
+  if (IGNORED.has(name)) return true;
+  return name === "fcntl" && args[1]?.kind === "sym" && /^F_(OFD_)?(GET|SET)LKW?(64)?$/.test(args[1].name);
+}
+
+/** Requests after which the kernel may send signals that the model does not. */
+const SIGNAL_REQUESTS = /^F_(SETLEASE|SETOWN|SETOWN_EX|NOTIFY)$/;
+
+function unsharesFiles({ args, result }: CallRecord): boolean {
+  return (result?.errnos[0] ?? null) === null && args[0] !== undefined && mentions(args[0], "CLONE_FILES");
 }
 
 /** A description of a kind that the model does not know: what calls on it answer is not predicted. */
@@ -521,6 +583,11 @@ function isFutex({ args }: CallRecord): boolean {
 const MACHINE_FACTS: ReadonlySet<string> = new Set(
   "SO_RCVBUF SO_SNDBUF SO_INCOMING_CPU SO_INCOMING_NAPI_ID TCP_CONGESTION TCP_INFO TCP_MAXSEG".split(" "),
 );
+
+/** A bind to an address that the recorded machine has on one of its devices. */
+function isOwnAddress({ name, result }: CallRecord, { predicted }: Difference): boolean {
+  return name === "bind" && (result?.errnos[0] ?? null) === null && predicted === "-1 EADDRNOTAVAIL";
+}
 
 function isMachineFact({ name, args, result }: CallRecord): boolean {
   const option = args[2];

@@ -9,6 +9,7 @@
 import { type Process, StopState } from "../kernel/sched/process.ts";
 import { takeShown } from "../kernel/signal/deliver.ts";
 import { notifyParentCldstop } from "../kernel/signal/job-control.ts";
+import { isFatal } from "../kernel/signal/send.ts";
 import { Sigaction } from "../kernel/signal/sighand.ts";
 import { hasUnblockedSignal, ownSigmask, setBlocked } from "../kernel/signal/sigmask.ts";
 import { Sigset } from "../kernel/signal/sigset.ts";
@@ -52,6 +53,7 @@ export function followSignal(machine: Machine, owner: ReplayTask, line: SignalLi
   }
   const { handler } = process.sighand.action(sig);
   if (handler !== SIG_DFL && handler !== SIG_IGN) beginHandler(owner, sig);
+  else if (isFatal(sig, process)) owner.exiting ??= line;
 }
 
 /** `do_signal_stop`, by the first thread that shows it. The threads go on when the recording says so. */

@@ -4,13 +4,14 @@
  * Counterpart: `fs/exec.c` (`begin_new_exec`), `fs/file.c` (`do_close_on_exec`), `kernel/signal.c` (`flush_signal_handlers`).
  * The signal mask, pending signals and the interval timer stay. Other threads are the caller's business: Linux ends them first.
  */
-import { Ss } from "../uapi/signal.ts";
+import { Sig, Ss } from "../uapi/signal.ts";
 import type { Process } from "./process.ts";
 import type { Task } from "./task.ts";
 
 /** execve has succeeded: close-on-exec descriptors, handlers and timers that send signals are gone. */
 export function beginNewExec(process: Process): void {
   const { posixTimers } = process;
+  process.exitSignal = Sig.CHLD; // `de_thread`
   unshareFiles(process);
   process.privateFutexes = new Map();
   for (const task of process.threads) task.vforkDone?.complete();

@@ -118,11 +118,12 @@ function notifyParent(process: Process): boolean {
   assert(leader !== null, "exit: a process without a leader");
   notifyPidfd(leader);
   if (parent === null) return true;
+  const { exitSignal } = process;
   const action = parent.sighand.action(Sig.CHLD);
-  const ignored = action.handler === SIG_IGN;
-  if (!ignored) sendToProcess(parent, Sig.CHLD, childInfo(process));
+  const ignored = exitSignal === Sig.CHLD && action.handler === SIG_IGN;
+  if (!ignored && exitSignal !== 0) sendToProcess(parent, exitSignal, childInfo(process));
   parent.waitChldexit.wakeUp(1, 0);
-  return ignored || (action.flags & Sa.NOCLDWAIT) !== 0n;
+  return ignored || (exitSignal === Sig.CHLD && (action.flags & Sa.NOCLDWAIT) !== 0n);
 }
 
 /** What SIGCHLD tells of an ended child; waitid, too. */

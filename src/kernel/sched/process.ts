@@ -11,6 +11,7 @@ import type { Itimers } from "../signal/itimer.ts";
 import type { PosixTimer } from "../signal/posix-timer.ts";
 import { Sighand } from "../signal/sighand.ts";
 import { SigPending } from "../signal/sigpending.ts";
+import { Sig } from "../uapi/signal.ts";
 import type { FutexBuckets } from "./futex.ts";
 import type { Task } from "./task.ts";
 import { WaitQueueHead } from "./wait.ts";
@@ -74,6 +75,8 @@ export class Process {
   groupStopCount = 0;
   /** `SIGNAL_CLD_MASK`: the SIGCHLD that the next thread to run owes the parent; 0 for none. */
   cldNotice = 0;
+  /** The signal that tells the parent of the end; 0 for none. Only a wait with `__WCLONE` finds children without SIGCHLD. */
+  exitSignal: number = Sig.CHLD;
   /** All threads have exited, and nobody has waited for them. */
   zombie = false;
   /** `wait_chldexit`. */

@@ -2,7 +2,7 @@
  * Waiting for children.
  *
  * Counterpart: `kernel/exit.c` (`do_wait`, `wait_consider_task`).
- * Not modelled: tracing, and children that report by another signal than SIGCHLD (`__WCLONE` finds none).
+ * Not modelled: tracing.
  */
 import { Errno } from "../uapi/errno.ts";
 import { Cld, Sig } from "../uapi/signal.ts";
@@ -65,7 +65,8 @@ export class WaitCall extends SleepingCall {
   }
 
   #isEligible(child: Process): boolean {
-    if ((this.#options & (Wait.CLONE | Wait.ALL)) === Wait.CLONE) return false;
+    const isClone = child.exitSignal !== Sig.CHLD;
+    if ((this.#options & Wait.ALL) === 0 && isClone !== ((this.#options & Wait.CLONE) !== 0)) return false;
     const target = this.#target;
     return target === null || (target > 0 ? child.tgid === target : child.pgid === -target);
   }

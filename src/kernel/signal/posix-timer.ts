@@ -48,6 +48,11 @@ export class PosixTimer extends Hrtimer {
     if (info !== null) info.timer = this;
   }
 
+  /** `it_interval` in ns; 0 for a timer that fires once. */
+  get interval(): bigint {
+    return this.#interval;
+  }
+
   #now(): bigint {
     return clockNow(this.clock, this.clockId);
   }
