@@ -11,6 +11,10 @@ export interface CostModel {
   readonly step: number;
   /** One pass of the scheduler. */
   readonly schedule: number;
+  /** A look at all P's for something to steal. */
+  readonly search: number;
+  /** From a P's release to the look behind it. */
+  readonly release: number;
   /** The way in and out of a system call. */
   readonly syscall: number;
   /** What a call does beyond that, by name. */
@@ -28,6 +32,8 @@ export interface CostModel {
 export const defaultCosts: CostModel = {
   step: 200,
   schedule: 200,
+  search: 100,
+  release: 100,
   syscall: 300,
   byte: 0.25,
   calls: {

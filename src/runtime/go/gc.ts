@@ -2,9 +2,9 @@
  * A garbage collector's trigger: when a collection begins, and what the program feels of it.
  *
  * Counterpart: `runtime/mgc.go`. Nothing is collected: the host does that. Modelled: the trigger by bytes allocated and by time (R-072),
- * the stop of the world as a pause of every thread, and what happens at the start of a cycle to the pools (R-186).
+ * the stop of the world (proc-world.ts) and how long it lasts, and what happens at the start of a cycle to the pools (R-186).
  */
-import { park, SuspendOnce } from "./ops.ts";
+import { park, StopTheWorldOp, SuspendOnce } from "./ops.ts";
 import { injectglist } from "./proc-ready.ts";
 import { type G, GList, type Go, Gstatus } from "./runtime2.ts";
 import type { Sched } from "./sched.ts";
@@ -30,24 +30,23 @@ export class Gc {
     this.#pools.push(pool);
   }
 
-  /** `mallocgc`: accounts for an allocation, and collects when it is time. */
+  /** `mallocgc`: accounts for an allocation. When it is time, its goroutine collects before it goes on. */
   malloc(bytes: number): void {
     this.allocated += bytes;
     this.allocations += 1;
     this.#sinceGc += bytes;
-    if (this.#sinceGc >= TRIGGER_BYTES) this.collect();
+    if (this.#sinceGc >= TRIGGER_BYTES) this.#sched.gcDue = true;
   }
 
-  /** One cycle: the world stops, and the pools move on. */
+  /** The start of a cycle, while the world stands still: the pools move on. */
   collect(): void {
     const sched = this.#sched;
     sched.numgc += 1;
     sched.stats.gc += 1;
     sched.lastGc = sched.nanotime();
+    sched.gcDue = false;
     this.#sinceGc = 0;
     for (const pool of this.#pools) pool.poolCleanup();
-    const until = sched.nanotime() + sched.costs.gcPause;
-    for (const m of sched.allm) if (m.p !== null && m.busyUntil < until) m.busyUntil = until;
   }
 
   /** `sysmon` finds that the latest cycle was two minutes ago. */
@@ -69,7 +68,7 @@ export class Gc {
         park(this.#sched, "force gc (idle)", null, null);
         return true;
       });
-      this.collect();
+      yield* new StopTheWorldOp(this.#sched, 0);
     }
   }
 }

@@ -111,7 +111,7 @@ export class Poller {
     if (result < 0 && result !== -Errno.EAGAIN) throw new GoFatal(`runtime: netpollBreak write failed with ${-result}`);
   }
 
-  /** The epoll_pwait of `netpoll`. @returns number of events, a negative errno, or `BLOCKED`. */
+  /** The epoll_pwait of `netpoll`; its time is charged by the caller, before or behind a sleep. @returns number of events, a negative errno, or `BLOCKED`. */
   wait(events: EpollEvents, delayNs: number): number {
     const sched = this.#sched;
     sched.stats.epollCalls += 1;
@@ -128,7 +128,6 @@ export class Poller {
   ready(events: EpollEvents, result: number, delayNs: number, list: GList): boolean {
     const sched = this.#sched;
     const { stats } = sched;
-    sched.chargeCall("epoll_pwait");
     if (result < 0) {
       if (result !== -Errno.EINTR) throw new GoFatal(`runtime: netpoll failed with ${-result}`);
       return delayNs > 0;

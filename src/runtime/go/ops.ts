@@ -76,6 +76,35 @@ export class SuspendOnce implements Op<void>, Iterator<undefined, void, undefine
   }
 }
 
+/** Stops the world and starts it again: for a collection, or for another number of P's. Who comes second waits for his turn. */
+export class StopTheWorldOp implements Op<void>, Iterator<undefined, void, undefined> {
+  readonly #sched: Sched;
+  readonly #newprocs: number;
+  #asked = false;
+
+  /** @param newprocs - 0 for a collection. */
+  constructor(sched: Sched, newprocs: number) {
+    this.#sched = sched;
+    this.#newprocs = newprocs;
+  }
+
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  next(): IteratorResult<undefined, void> {
+    if (this.#asked) return { done: true, value: undefined };
+    const { m, gcwaiting } = this.#sched;
+    if (gcwaiting) m.trap = Trap.PREEMPT;
+    else {
+      this.#asked = true;
+      m.trap = Trap.STOPTHEWORLD;
+      m.newprocs = this.#newprocs;
+    }
+    return SUSPENDED;
+  }
+}
+
 /** How a call is made: in the bracket; known to sleep, so that the P is handed on; or without a word to the scheduler. */
 export const How = { SYSCALL: 0, BLOCK: 1, RAW: 2 } as const;
 export type How = (typeof How)[keyof typeof How];

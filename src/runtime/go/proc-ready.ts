@@ -1,11 +1,13 @@
 /**
- * Making goroutines runnable, and threads for them: ready, wakep, startm, handoffp, injectglist, and the idle lists.
+ * Making goroutines runnable and running, and threads for them: ready, execute, wakep, startm, handoffp, injectglist, the idle lists.
  *
  * Counterpart: `runtime/proc.go`, `runtime/lock_futex.go` (notes).
  */
+import { Sig } from "../../kernel/uapi/signal.ts";
+import type { UserBuffer } from "../user-memory.ts";
 import { assert, GoFatal } from "./fatal.ts";
 import { runqput, runqputbatch } from "./runq.ts";
-import { type Body, G, type GList, Gstatus, type M, type P, Pstatus } from "./runtime2.ts";
+import { type Body, Cont, G, type GList, Gstatus, type M, type P, Pstatus } from "./runtime2.ts";
 import type { Sched } from "./sched.ts";
 import { wakeTime } from "./time-heap.ts";
 
@@ -24,6 +26,17 @@ export function goready(sched: Sched, g: G): void {
   sched.stats.goready += 1;
   runqput(sched, sched.m.p as P, g, true);
   wakep(sched);
+}
+
+/** `execute`: the current M runs it next (R-011). */
+export function execute(sched: Sched, g: G, inheritTime: boolean): void {
+  const { m } = sched;
+  m.curg = g;
+  g.m = m;
+  casgstatus(g, Gstatus.RUNNABLE, Gstatus.RUNNING);
+  g.preempt = false;
+  if (!inheritTime) (m.p as P).schedtick += 1;
+  m.cont = Cont.RUN;
 }
 
 /** `newproc`: the `go` statement (R-014). */
@@ -68,8 +81,17 @@ export function gfput(sched: Sched, p: P, gp: G): void {
   gp.schedlink = p.gFree;
   p.gFree = gp;
   p.gFreeCount += 1;
-  if (p.gFreeCount < G_FREE_MAX) return;
-  while (p.gFreeCount >= G_FREE_KEEP) {
+  if (p.gFreeCount >= G_FREE_MAX) spill(sched, p, G_FREE_KEEP - 1);
+}
+
+/** `gfpurge`: all of them. */
+export function gfpurge(sched: Sched, p: P): void {
+  spill(sched, p, 0);
+}
+
+/** Free goroutines to the global list, until so many are left. */
+function spill(sched: Sched, p: P, left: number): void {
+  while (p.gFreeCount > left) {
     const g = p.gFree as G;
     p.gFree = g.schedlink;
     p.gFreeCount -= 1;
@@ -133,7 +155,7 @@ export function mput(sched: Sched, m: M): void {
 }
 
 /** `mget`: the latest that parked (R-055). */
-function mget(sched: Sched): M | null {
+export function mget(sched: Sched): M | null {
   const m = sched.midle;
   if (m === null) return null;
   sched.midle = m.schedlink;
@@ -143,15 +165,15 @@ function mget(sched: Sched): M | null {
 }
 
 /** `noteclear`. */
-export function noteclear(m: M): void {
-  m.park.bytes[0] = 0;
+export function noteclear(note: UserBuffer): void {
+  note.bytes[0] = 0;
 }
 
 /** `notewakeup`: one futex wake by the running thread (R-075). */
-export function notewakeup(sched: Sched, m: M): void {
-  assert(m.park.bytes[0] === 0, "notewakeup: woken twice");
-  m.park.bytes[0] = 1;
-  sched.sys.futexWake(m.park, 1);
+export function notewakeup(sched: Sched, note: UserBuffer): void {
+  assert(note.bytes[0] === 0, "notewakeup: woken twice");
+  note.bytes[0] = 1;
+  sched.sys.futexWake(note, 1);
   sched.chargeCall("futex");
 }
 
@@ -173,7 +195,7 @@ export function startm(sched: Sched, wanted: P | null, spinning: boolean): void 
   sched.stats.wokeM += 1;
   m.spinning = spinning;
   m.nextp = p;
-  notewakeup(sched, m);
+  notewakeup(sched, m.park);
 }
 
 /** `newm`: a thread that begins with this P (R-009). */
@@ -214,6 +236,10 @@ export function handoffp(sched: Sched, p: P): void {
     startm(sched, p, false);
     return;
   }
+  if (sched.gcwaiting) {
+    stopP(sched, p);
+    return;
+  }
   if (sched.nmspinning + sched.npidle === 0) {
     sched.nmspinning = 1;
     sched.needspinning = false;
@@ -227,6 +253,25 @@ export function handoffp(sched: Sched, p: P): void {
   const when = wakeTime(p);
   pidleput(sched, p);
   if (when !== 0) sched.wakeNetPoller(when);
+}
+
+/** A P has stopped for who stops the world; the last one wakes him. */
+export function stopP(sched: Sched, p: P): void {
+  p.status = Pstatus.GCSTOP;
+  sched.stopwait -= 1;
+  if (sched.stopwait === 0) notewakeup(sched, sched.stopnote);
+}
+
+/** `preemptone`, `preemptM`: the goroutine's flag, and one SIGURG to its thread (R-070). */
+export function preemptone(sched: Sched, p: P): void {
+  const { m } = p;
+  if (m === null || m.curg === null || m === sched.m) return;
+  m.curg.preempt = true;
+  sched.stats.preemptions += 1;
+  if (m.signalPending) return;
+  m.signalPending = true;
+  const { sys } = sched;
+  sys.tgkill(sys.getpid(), m.tid, Sig.URG);
 }
 
 /** `injectglist` (R-058, R-059). */

@@ -3,7 +3,7 @@
  *
  * Counterpart: `runtime/proc.go` (`entersyscall`, `exitsyscall`; R-077 to R-086).
  */
-import { acquirep, casgstatus, handoffp, notewakeup, pidleget, releasep } from "./proc-ready.ts";
+import { acquirep, casgstatus, handoffp, notewakeup, pidleget, releasep, stopP } from "./proc-ready.ts";
 import { type G, Gstatus, type M, type P, Pstatus } from "./runtime2.ts";
 import type { Sched } from "./sched.ts";
 
@@ -27,6 +27,14 @@ export function entersyscall(sched: Sched): void {
     p.m = null;
     p.status = Pstatus.SYSCALL;
   }
+  if (sched.gcwaiting) entersyscallGcwait(sched, p);
+}
+
+/** `entersyscall_gcwait`: who stops the world need not wait for this P. */
+function entersyscallGcwait(sched: Sched, p: P): void {
+  claimFromSyscall(p);
+  p.syscalltick += 1;
+  stopP(sched, p);
 }
 
 /** `entersyscallblock`: a call known to sleep hands its P on at once (R-083). */
@@ -42,9 +50,9 @@ export function entersyscallblock(sched: Sched): void {
 }
 
 /** sysmon's deep sleep ends when a thread enters or leaves a system call (R-066). */
-function wakeSysmon(sched: Sched): void {
+export function wakeSysmon(sched: Sched): void {
   sched.sysmonwait = false;
-  notewakeup(sched, sched.sysmon as M);
+  notewakeup(sched, (sched.sysmon as M).park);
 }
 
 /** Takes a P out of the system call of whoever left it there. */

@@ -20,14 +20,15 @@ import { type Control, type DialOptions, Net } from "./net/dial.ts";
 import type { Listener } from "./net/listener.ts";
 import { Netpoll } from "./netpoll.ts";
 import { Poller } from "./netpoll-epoll.ts";
-import { How, SuspendOnce, SyscallOp, WorkOp } from "./ops.ts";
+import { How, StopTheWorldOp, SuspendOnce, SyscallOp, WorkOp } from "./ops.ts";
 import { type File, openFile, pipe, wrapFile } from "./os/file.ts";
 import type { GoError } from "./poll/errors.ts";
 import { FD, type PollRuntime } from "./poll/fd.ts";
 import type { Result } from "./poll/result.ts";
-import { Mstart } from "./proc.ts";
-import { newproc, pidleput } from "./proc-ready.ts";
-import { type Body, Cont, type G, type Go, Gstatus, M, type Op, P, Pstatus, Trap } from "./runtime2.ts";
+import { Mstart, type Shared } from "./proc.ts";
+import { newproc } from "./proc-ready.ts";
+import { World } from "./proc-world.ts";
+import { type Body, Cont, type G, type Go, Gstatus, M, type Op, Trap } from "./runtime2.ts";
 import { type Host, Sched } from "./sched.ts";
 import { type SelectCase, SelectOp } from "./select.ts";
 import { Stats } from "./stats.ts";
@@ -65,7 +66,7 @@ export class Runtime implements PollRuntime, TimeRuntime {
   readonly stats: Stats = new Stats();
   readonly #sys: Syscalls;
   readonly #poller: Poller;
-  readonly #sysmon: Sysmon;
+  readonly #shared: Shared;
   readonly #net: Net;
   readonly #stdout: FD;
   /** `context.Background()`. */
@@ -84,33 +85,21 @@ export class Runtime implements PollRuntime, TimeRuntime {
       hostOf(sys),
       this.stats,
       m0,
+      memory.alloc(NOTE_BYTES),
       this,
     );
     this.#poller = new Poller(this.sched, memory.alloc(NOTE_BYTES));
     this.timers = new Timers(this.sched, this.#poller);
     this.netpoll = new Netpoll(this.sched, this.#poller, this.timers);
     this.gc = new Gc(this.sched);
-    this.#sysmon = new Sysmon(this.sched, this.#poller, this.gc);
+    const world = new World(this.sched, this.#poller, () => this.gc.collect());
+    const sysmon = new Sysmon(this.sched, this.#poller, this.gc);
+    this.#shared = { sched: this.sched, poller: this.#poller, sysmon, world, ending: this };
     this.#net = new Net(this);
     this.#stdout = new FD(this, 1, true);
     this.background = new Context(this, null, 0);
     this.sched.allm.push(m0);
-    this.#procresize(gomaxprocs);
-  }
-
-  /** `procresize`: the first P is for the first thread, the others are idle. */
-  #procresize(count: number): void {
-    const { sched } = this;
-    for (let id = 0; id < count; id += 1) {
-      const p = new P(id);
-      p.status = Pstatus.IDLE;
-      sched.allp.push(p);
-    }
-    for (let id = count - 1; id > 0; id -= 1) pidleput(sched, sched.allp[id] as P);
-    const first = sched.allp[0] as P;
-    first.status = Pstatus.RUNNING;
-    first.m = sched.m;
-    sched.m.p = first;
+    world.procresize(gomaxprocs);
   }
 
   // What the scheduler asks for
@@ -127,7 +116,7 @@ export class Runtime implements PollRuntime, TimeRuntime {
   newosproc(m: M): void {
     const { sched } = this;
     m.busyUntil = sched.nanotime();
-    sched.sys.clone("go", new Mstart(sched, this.#poller, this.#sysmon, this, m));
+    sched.sys.clone("go", new Mstart(this.#shared, m));
     sched.chargeCall("clone");
   }
 
@@ -152,7 +141,7 @@ export class Runtime implements PollRuntime, TimeRuntime {
     newproc(sched, "runtime.main", this.#runtimeMain(main));
     const m0 = sched.m;
     m0.cont = Cont.START;
-    return new Mstart(sched, this.#poller, this.#sysmon, this, m0);
+    return new Mstart(this.#shared, m0);
   }
 
   /** `runtime.main`: sysmon, the helpers, package init on the locked first thread, then the program's main (R-007, R-008). */
@@ -284,8 +273,15 @@ export class Runtime implements PollRuntime, TimeRuntime {
 
   /** `runtime.GC()`. */
   *collect(): Go<void> {
-    this.gc.collect();
+    yield* new StopTheWorldOp(this.sched, 0);
     yield* this.gosched();
+  }
+
+  /** `runtime.GOMAXPROCS(n)`: stops the world to change the number of P's. @returns how many there were; 0 and less only ask. */
+  *gomaxprocs(n: number): Go<number> {
+    const old = this.sched.gomaxprocs;
+    if (n > 0 && n !== old) yield* new StopTheWorldOp(this.sched, n);
+    return old;
   }
 
   numGoroutine(): number {

@@ -69,6 +69,8 @@ export const Trap = {
   PREEMPT: 7,
   /** A sleeping system call that the scheduler knows nothing of: the P stays. */
   RAW: 8,
+  /** Asks the M to stop the world; `m.newprocs` says for what. */
+  STOPTHEWORLD: 9,
 } as const;
 export type Trap = (typeof Trap)[keyof typeof Trap];
 
@@ -138,6 +140,16 @@ export const Cont = {
   RAW: 8,
   /** The thread has ended. */
   DEAD: 9,
+  /** The non-blocking netpoll has returned. */
+  LOOKED: 10,
+  /** Nothing to steal: the P is given up next. */
+  SEARCHED: 11,
+  /** The P was given up. */
+  RELEASED: 12,
+  /** Waits for the others to stop. */
+  STOPPING: 13,
+  /** The world stands still, and is started next. */
+  STARTING: 14,
 } as const;
 export type Cont = (typeof Cont)[keyof typeof Cont];
 
@@ -190,6 +202,10 @@ export class M {
   /** Woken to run the goroutine that it belongs to. */
   runLocked: boolean;
   isSysmon: boolean;
+  /** The current goroutine's body has ended. */
+  done: boolean;
+  /** What the world is stopped for: another number of P's, or 0 for a collection. */
+  newprocs: number;
 
   constructor(id: number, park: UserBuffer, bounce: UserBuffer) {
     this.id = id;
@@ -224,6 +240,8 @@ export class M {
     this.tid = 0;
     this.runLocked = false;
     this.isSysmon = false;
+    this.done = false;
+    this.newprocs = 0;
   }
 }
 
@@ -328,6 +346,13 @@ export class GQueue {
     if (this.tail === null) this.head = g;
     else this.tail.schedlink = g;
     this.tail = g;
+    this.length += 1;
+  }
+
+  pushFront(g: G): void {
+    g.schedlink = this.head;
+    this.head = g;
+    this.tail ??= g;
     this.length += 1;
   }
 

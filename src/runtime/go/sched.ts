@@ -5,6 +5,7 @@
  * Nothing here runs in parallel: one M is on at a time, and what Linux and Go do under locks or by compare-and-swap is plain code.
  */
 import type { Syscalls } from "../syscalls.ts";
+import type { UserBuffer } from "../user-memory.ts";
 import type { CostModel } from "./cost.ts";
 import { type G, GQueue, type M, type P } from "./runtime2.ts";
 import type { Stats } from "./stats.ts";
@@ -39,7 +40,7 @@ export class Sched {
   readonly costs: CostModel;
   readonly host: Host;
   readonly stats: Stats;
-  readonly gomaxprocs: number;
+  gomaxprocs: number;
   /** The M that runs now: `getg().m`. */
   m: M;
   readonly #hooks: SchedHooks;
@@ -59,6 +60,16 @@ export class Sched {
   npidle = 0;
   nmspinning = 0;
   needspinning = false;
+  /** A thread is in the non-blocking poll. */
+  pollingNet = false;
+  /** Somebody stops the world, or has. */
+  gcwaiting = false;
+  /** P's that have not stopped yet. */
+  stopwait = 0;
+  /** What the stopper sleeps on. */
+  readonly stopnote: UserBuffer;
+  /** A collection is due. */
+  gcDue = false;
   gFree: G | null = null;
   gFreeCount = 0;
   /** Time of the last poll; 0 while a thread is blocked in one. */
@@ -85,6 +96,7 @@ export class Sched {
     host: Host,
     stats: Stats,
     m0: M,
+    stopnote: UserBuffer,
     hooks: SchedHooks,
   ) {
     this.version = version;
@@ -93,6 +105,7 @@ export class Sched {
     this.host = host;
     this.stats = stats;
     this.m = m0;
+    this.stopnote = stopnote;
     this.#hooks = hooks;
   }
 

@@ -44,6 +44,8 @@ export function stealWork(sched: Sched, m: M): Steal {
   m.stealAt = 0;
   let slept = resumed;
   for (; from < PASSES * n; from += 1) {
+    // The P is wanted by who stops the world.
+    if (sched.gcwaiting) return Steal.RESTART;
     if (from % n === 0 && !slept) stealOrder(sched, m.stealOrder);
     const last = from >= (PASSES - 1) * n;
     const victim = sched.allp[m.stealOrder[from % n] as number] as P;

@@ -1,14 +1,13 @@
 /**
  * sysmon: a thread without a P that looks after everybody else.
  *
- * Counterpart: `runtime/proc.go` (`sysmon`, `retake`, `preemptone`; R-064 to R-073, R-080 to R-082).
+ * Counterpart: `runtime/proc.go` (`sysmon`, `retake`; R-064 to R-073, R-080 to R-082).
  */
 
-import { Sig } from "../../kernel/uapi/signal.ts";
 import { BLOCKED } from "../../syscalls/index.ts";
 import type { EpollEvents } from "../user-memory.ts";
 import { type Poller, pollBuffer } from "./netpoll-epoll.ts";
-import { handoffp, injectglist, noteclear } from "./proc-ready.ts";
+import { handoffp, injectglist, noteclear, preemptone } from "./proc-ready.ts";
 import { claimFromSyscall, inSyscall } from "./proc-syscall.ts";
 import { GList, type M, type P, Pstatus } from "./runtime2.ts";
 import type { Sched } from "./sched.ts";
@@ -77,10 +76,10 @@ export class Sysmon {
     m.slack = true;
   }
 
-  /** All P's are idle: sleeps until the next timer, at most a minute (R-065). */
+  /** All P's are idle, or the world stops: sleeps until the next timer, at most a minute (R-065). */
   #deepSleep(m: M): boolean {
     const sched = this.#sched;
-    if (sched.npidle !== sched.gomaxprocs) return false;
+    if (sched.npidle !== sched.gomaxprocs && !sched.gcwaiting) return false;
     const now = sched.nanotime();
     const next = timeSleepUntil(sched);
     if (next <= now) return false;
@@ -97,7 +96,7 @@ export class Sysmon {
     const sched = this.#sched;
     const woken = m.park.bytes[0] !== 0;
     sched.sysmonwait = false;
-    noteclear(m);
+    noteclear(m.park);
     if (!woken) return;
     this.#idle = 0;
     this.#delay = MIN_SLEEP_NS;
@@ -119,7 +118,11 @@ export class Sysmon {
     sched.stats.netpollSysmon += 1;
     const list = new GList();
     const events = this.#events as EpollEvents;
-    while (!this.#poller.ready(events, this.#poller.wait(events, 0), 0, list));
+    let found: number;
+    do {
+      found = this.#poller.wait(events, 0);
+      sched.chargeCall("epoll_pwait");
+    } while (!this.#poller.ready(events, found, 0, list));
     if (list.empty) return;
     sched.stats.netpollSysmonReady += 1;
     sched.nmidlelocked -= 1;
@@ -146,21 +149,8 @@ export class Sysmon {
       return false;
     }
     if (p.sysmonSchedwhen + FORCE_PREEMPT_NS > now) return false;
-    this.#preemptone(p);
+    preemptone(this.#sched, p);
     return true;
-  }
-
-  /** `preemptone`, `preemptM`: the goroutine's flag, and one SIGURG to its thread (R-070). */
-  #preemptone(p: P): void {
-    const sched = this.#sched;
-    const m = p.m;
-    if (m === null || m.curg === null) return;
-    m.curg.preempt = true;
-    sched.stats.preemptions += 1;
-    if (m.signalPending) return;
-    m.signalPending = true;
-    const { sys } = sched;
-    sys.tgkill(sys.getpid(), m.tid, Sig.URG);
   }
 
   /** R-080, R-081. */

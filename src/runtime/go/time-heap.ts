@@ -195,6 +195,22 @@ function clearDeletedTimers(sched: Sched, p: P): void {
   adjusttimers(sched, p, MAX_WHEN);
 }
 
+/** `moveTimers`: those of a P that goes out of use (R-172). */
+export function moveTimers(sched: Sched, to: P, from: P): void {
+  for (const t of from.timers) {
+    if (t.status === TimerStatus.DELETED) {
+      t.status = TimerStatus.REMOVED;
+      t.pp = null;
+      continue;
+    }
+    if (t.status !== TimerStatus.WAITING) t.when = t.nextwhen;
+    push(sched, to, t);
+  }
+  from.timers.length = 0;
+  from.deletedTimers = 0;
+  from.timerModifiedEarliest = 0;
+}
+
 /** `nobarrierWakeTime`: the earliest that may be due, 0 for none. */
 export function wakeTime(p: P): number {
   const first = p.timers[0]?.when ?? 0;

@@ -22,6 +22,10 @@ export interface GoVersion {
   readonly injectWakes: boolean;
   /** `Gosched` wakes a P (R-015). */
   readonly goschedWakes: boolean;
+  /** Whom a stop of the world preempts stays with its P, in runnext (R-015, R-071). */
+  readonly preemptedForStopIsNext: boolean;
+  /** One thread at a time makes the non-blocking poll (R-033). */
+  readonly onePollAtOnce: boolean;
   /** The P stays running while its goroutine is in a system call (R-003). */
   readonly syscallKeepsRunning: boolean;
   /** A new timer wakes the poller only when it is the earliest of its heap (R-165). */
@@ -44,6 +48,8 @@ const GO_1_19: GoVersion = {
   lastpollAfter: false,
   injectWakes: false,
   goschedWakes: false,
+  preemptedForStopIsNext: false,
+  onePollAtOnce: false,
   syscallKeepsRunning: false,
   wakeForEarliestOnly: false,
   syncTimerChan: false,
@@ -61,6 +67,8 @@ const NEWEST: GoVersion = {
   lastpollAfter: true,
   injectWakes: true,
   goschedWakes: true,
+  preemptedForStopIsNext: true,
+  onePollAtOnce: true,
   syscallKeepsRunning: true,
   wakeForEarliestOnly: true,
   syncTimerChan: true,

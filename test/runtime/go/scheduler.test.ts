@@ -108,7 +108,22 @@ describe("G, M and P", () => {
         }
         yield* rt.sleep(MS);
       },
-      { costs: { ...{ step: 0, schedule: 0, syscall: 10, byte: 0, calls: {}, wakeup: 10, slack: 0, gcPause: 0 } } },
+      {
+        costs: {
+          ...{
+            step: 0,
+            schedule: 0,
+            search: 0,
+            release: 0,
+            syscall: 10,
+            byte: 0,
+            calls: {},
+            wakeup: 10,
+            slack: 0,
+            gcPause: 0,
+          },
+        },
+      },
     );
     expect(out[0]).toBe("fatal error: thread exhaustion: program exceeds 10000-thread limit");
     expect(status).toBe(2);

@@ -34,12 +34,13 @@ export class Pool<T> implements PoolCleanup {
   }
 
   #pin(): PoolLocal<T> {
-    const { gomaxprocs } = this.#sched;
-    // Another number of P's than before: new arrays, and what was there is lost.
-    if (this.#local.length !== gomaxprocs) {
+    const { id } = this.#sched.m.p as P;
+    // The first use, or a P that there was not before: new arrays, and what was in the old ones is lost.
+    if (id >= this.#local.length) {
+      const { gomaxprocs } = this.#sched;
       this.#local = Array.from({ length: gomaxprocs }, () => ({ private: undefined, shared: [] }));
     }
-    return this.#local[(this.#sched.m.p as P).id] as PoolLocal<T>;
+    return this.#local[id] as PoolLocal<T>;
   }
 
   put(value: T): void {
