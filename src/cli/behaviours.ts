@@ -22,6 +22,12 @@ interface BehavioursOptions extends WorldOptions {
   readonly json?: boolean;
 }
 
+const EXAMPLES = `
+Examples:
+  epollsim behaviours > list.md                       every script that comes with epollsim
+  epollsim behaviours --write docs/behaviours.md      as this project keeps it
+  epollsim behaviours --json traces/epoll | jq -r 'select(.kernel == "not run").reason'`;
+
 const AGENTS = 2;
 
 /** Adds the command. */
@@ -32,7 +38,8 @@ export function behavioursCommand(program: Command, io: Io, finish: (code: numbe
     .description("Runs every script on the model and on this kernel, and lists rows, scripts and results as Markdown.")
     .argument("[folder]", "where the scripts are (default: those of epollsim)")
     .option("--write <file>", "write the list there instead of printing it")
-    .option("--json", "one JSON object a row and script");
+    .option("--json", "one JSON object a row and script")
+    .addHelpText("after", EXAMPLES);
   worldOptions(command).action(async (folder: string | undefined, options: BehavioursOptions) =>
     finish(await behaviours(folder ?? ownTraces(), options, io)),
   );

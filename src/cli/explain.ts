@@ -1,7 +1,7 @@
 /**
  * `epollsim explain`: why did this call return this, or why did this descriptor not show up?
  */
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type Answer, Explainer, type Explanation } from "../analysis/explain/explain.ts";
 import { mermaid } from "../analysis/explain/mermaid.ts";
 import { Exit, UserError } from "./errors.ts";
@@ -56,6 +56,7 @@ export function explainCommand(program: Command, io: Io, finish: (code: number) 
 }
 
 function lineRange(text: string, before: readonly [number, number] | undefined): readonly [number, number] {
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError("Expected line numbers: the trace stands in front of --fd.");
   const line = wholeNumber(1)(text);
   return before === undefined ? [line, Number.MAX_SAFE_INTEGER] : [before[0], line];
 }

@@ -2,7 +2,6 @@
  * The command `replay`: does the model predict what these recordings show?
  */
 import type { Command } from "commander";
-import { firstChoice } from "../kernel/choice.ts";
 import { kernelProfile, NEWEST } from "../kernel/profile.ts";
 import { Replayer } from "../replay/replayer.ts";
 import { addSummaries, type Divergence, type ReplaySummary } from "../replay/summary.ts";
@@ -13,6 +12,7 @@ import { EXIT_INTERRUPTED, type Io } from "./io.ts";
 import { type WorldOptions, wholeNumber, worldOptions } from "./options.ts";
 import { filesProgress } from "./progress.ts";
 import { expandRecordings, openRecording, type Recording, splitUntimed } from "./sets.ts";
+import { chooserFor } from "./worlds.ts";
 
 interface Options extends WorldOptions {
   readonly json?: boolean;
@@ -95,7 +95,7 @@ async function replay(names: readonly string[], options: Options, io: Io): Promi
 /** A recording that cannot be read is reported, and the others are replayed all the same. */
 async function attempt(recording: Recording, options: Options, watch: Watch, io: Io): Promise<ReplayedFile | null> {
   try {
-    const result = await replayRecording(recording, options.kernel ?? NEWEST, watch);
+    const result = await replayRecording(recording, options, watch);
     const { unread } = result;
     if (unread.count > 0) {
       const rest = unread.count > 1 ? ` (and ${unread.count - 1} more)` : "";
@@ -118,17 +118,17 @@ interface Watch {
 
 /** Replays one recording of one file. @throws UserError, ParseError - the file cannot be read. */
 export function replayFile(path: string, kernel: string, stopped: Watch["stopped"]): Promise<ReplayedFile> {
-  return replayRecording({ name: path, files: [] }, kernel, { stopped });
+  return replayRecording({ name: path, files: [] }, { kernel }, { stopped });
 }
 
 async function replayRecording(
   recording: Recording,
-  kernel: string,
+  { kernel = NEWEST, seed }: WorldOptions,
   { stopped, onRead }: Watch,
 ): Promise<ReplayedFile & { readonly unread: Unread }> {
   const startedS = seconds();
   const file = inputName(recording.name);
-  const replayer = new Replayer({ profile: kernelProfile(kernel), chooser: firstChoice, file });
+  const replayer = new Replayer({ profile: kernelProfile(kernel), chooser: chooserFor(seed), file });
   const unread: Unread = { count: 0, first: null };
   const onError = (error: ParseError): void => {
     unread.count += 1;

@@ -2,7 +2,6 @@
  * Traces for analysis: a file is a script, which runs on the model, or a recording, which is replayed.
  */
 import { type Evidence, followScript, RecordingFollower } from "../analysis/evidence.ts";
-import { firstChoice } from "../kernel/choice.ts";
 import { kernelProfile, NEWEST } from "../kernel/profile.ts";
 import { Replayer } from "../replay/replayer.ts";
 import type { Line } from "../trace/ast.ts";
@@ -12,7 +11,7 @@ import { parseScript } from "../trace/script.ts";
 import { scriptText } from "./files.ts";
 import { inputName, type OnRead, openChunks } from "./input.ts";
 import type { WorldOptions } from "./options.ts";
-import { modelFor } from "./worlds.ts";
+import { chooserFor, modelFor } from "./worlds.ts";
 
 export type TraceKind = "script" | "recording";
 
@@ -88,7 +87,7 @@ export async function follow(trace: OpenTrace, options: WorldOptions, until = 0)
 async function replayTrace(trace: OpenTrace, options: WorldOptions, follower: RecordingFollower): Promise<void> {
   const { file } = trace;
   const profile = kernelProfile(options.kernel ?? NEWEST);
-  const replayer = new Replayer({ profile, chooser: firstChoice, file, watcher: follower.watcher });
+  const replayer = new Replayer({ profile, chooser: chooserFor(options.seed), file, watcher: follower.watcher });
   follower.trust(replayer.tally);
   const reader = new TraceReader({ file, lenient: true });
   for await (const chunk of trace.chunks) {

@@ -52,7 +52,7 @@ export function modelFor(
   scheduler: RaceScheduler | null = null,
 ): ModelPort {
   const profile = kernelProfile(modelVersion(script, options, fallback));
-  const chooser = scheduler instanceof Replay ? scheduler : chooserFor(script, options);
+  const chooser = scheduler instanceof Replay ? scheduler : chooserFor(options.seed ?? script.seed);
   return new ModelPort({ profile, chooser, ...(scheduler === null ? {} : { scheduler }) });
 }
 
@@ -78,9 +78,8 @@ function versionFor(script: Script, preferred: string): string {
 }
 
 /** Without a seed the first permitted outcome is taken: what usually happens. */
-function chooserFor(script: Script, { seed }: WorldOptions): Chooser {
-  const text = seed ?? script.seed;
-  return text === null ? firstChoice : seededChoice(seedrandom(text));
+export function chooserFor(seed: string | null | undefined): Chooser {
+  return seed === null || seed === undefined ? firstChoice : seededChoice(seedrandom(seed));
 }
 
 /** An open target. */
