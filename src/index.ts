@@ -1,5 +1,5 @@
 /**
- * epollsim as a library: read a script, run it on the model, compare it with a real kernel.
+ * epollsim as a library: read a script, run it on the model, compare it with a real kernel; replay a recording.
  *
  * ```ts
  * const lowered = lower(parseScript(text, "pipe.strace"));
@@ -28,6 +28,8 @@ export { type EventpollPicture, pictureEventpoll } from "./export/picture.ts";
 export { type Story, type StoryLine, tellStory } from "./export/story.ts";
 export { type Chooser, firstChoice, Kernel, kernelProfile, NEWEST, seededChoice } from "./kernel/index.ts";
 export { AgentUnavailable, NativePort, type NativePortOptions } from "./native-bridge/index.ts";
+export { Replayer, type ReplayOptions } from "./replay/replayer.ts";
+export type { Divergence, ReplaySummary } from "./replay/summary.ts";
 export { type ModelOptions, ModelPort, type Port, type PortProgram, type PortResult } from "./syscalls/index.ts";
 export { ParseError } from "./trace/errors.ts";
 export { type LowerOptions, lower } from "./trace/lower.ts";

@@ -18,7 +18,7 @@ export const resolve: ResolveHook = (specifier, context, next) => {
 
 /** TypeScript's types become blanks, so that every place in the file stays where it is. */
 export const load: LoadHook = async (url, context, next) => {
-  if (!url.startsWith("file:") || !TYPESCRIPT.test(url) || url.includes("/node_modules/")) return next(url, context);
+  if (!url.startsWith("file:") || !TYPESCRIPT.test(url)) return next(url, context);
   const file = fileURLToPath(url);
   return { format: "module", source: strip(await readFile(file, "utf8"), file), shortCircuit: true };
 };

@@ -1,4 +1,5 @@
 /** The native bridge: the port on a real kernel, here or elsewhere. */
+export type { Greeting } from "./greeting.ts";
 export {
   AgentFailed,
   AgentUnavailable,
@@ -6,4 +7,3 @@ export {
   NativePort,
   type NativePortOptions,
 } from "./native-port.ts";
-export type { Greeting } from "./protocol.ts";

@@ -15,15 +15,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { type Port, type PortProgram, type PortResult, type RaceTally, UserLayout } from "../syscalls/port.ts";
+import { decodeGreeting, type Greeting } from "./greeting.ts";
 import {
-  decodeGreeting,
   decodeResult,
   decodeTally,
   encodeProgram,
   encodeTally,
   FRAME_HEADER_BYTES,
   FrameType,
-  type Greeting,
   MAX_FRAME_BYTES,
   PROTOCOL_VERSION,
   setFrameId,
@@ -66,6 +65,11 @@ const TALLY_SILENCE = 20;
 /** The agent that the set-up step builds: the same path from `src` and from `dist`. */
 export function defaultAgentPath(): string {
   return fileURLToPath(new URL("../../dist/native-bridge/agent/epollsim-agent", import.meta.url));
+}
+
+/** What `npm ci` runs; an installed package is not set up by itself. */
+function setupPath(): string {
+  return fileURLToPath(new URL("../../scripts/setup.mjs", import.meta.url));
 }
 
 interface Pending {
@@ -287,7 +291,9 @@ function startAgent(options: NativePortOptions): ChildProcess {
   const path = options.agentPath ?? defaultAgentPath();
   if (!existsSync(path)) {
     throw new AgentUnavailable(
-      "no C compiler was found when epollsim was set up: install gcc and run npm rebuild / npm run prepare",
+      process.platform === "linux"
+        ? `${path} is not there; with a C compiler (gcc, libc6-dev) this builds the agent: node ${setupPath()}`
+        : "it runs on Linux only",
     );
   }
   return spawn(path, options.agentArgs ?? [], { stdio });
