@@ -1,10 +1,5 @@
-/**
- * A chat room on the reactor: every line goes to everybody. Whoever does not read is not waited for: when too much waits for a
- * slow reader, it is dropped, and the others never notice.
- */
+/** A chat room on the reactor: every line goes to everybody, and who does not read is dropped. */
 import {
-  Acceptor,
-  Connection,
   checked,
   connectTcp,
   defineProgram,
@@ -17,57 +12,14 @@ import {
   So,
   Sock,
   type Syscalls,
-  type UserBuffer,
   writeAll,
 } from "epollsim/runtime";
+import { ChatRooms } from "./lib/chat-room.ts";
+import { LINE_BYTES } from "./lib/dialogues.ts";
 
 const PORT = 6667;
-const LINE_BYTES = 64;
 /** Of each connection: small, so that a slow reader shows soon. */
 const SNDBUF_BYTES = 8192;
-
-interface Room {
-  readonly members: Set<Member>;
-  readonly pendingMax: number;
-  readonly buffer: UserBuffer;
-  lines: number;
-  sent: number;
-  dropped: number;
-  mostPending: number;
-}
-
-class Member extends Connection {
-  readonly #room: Room;
-
-  constructor(reactor: Reactor, room: Room) {
-    super(reactor);
-    this.#room = room;
-    room.members.add(this);
-  }
-
-  protected override get readBuffer(): UserBuffer {
-    return this.#room.buffer;
-  }
-
-  /** Lines are of one length, so what has come is whole lines. */
-  protected override received(sys: Syscalls, buf: UserBuffer, count: number): void {
-    const room = this.#room;
-    room.lines += count / LINE_BYTES;
-    for (const member of room.members) {
-      member.send(sys, buf, count);
-      room.sent += count / LINE_BYTES;
-      const pending = member.pendingBytes;
-      room.mostPending = Math.max(room.mostPending, pending);
-      if (pending <= room.pendingMax) continue;
-      room.dropped += 1;
-      member.close(sys);
-    }
-  }
-
-  protected override closed(): void {
-    this.#room.members.delete(this);
-  }
-}
 
 export const program = defineProgram({
   summary: "Chat broadcast on the reactor, with slow readers that are dropped",
@@ -82,17 +34,16 @@ export const program = defineProgram({
     const box = machine();
     const heard = new Array<number>(members).fill(0);
     let cutOff = 0;
-    let room: Room | null = null;
+    let rooms: ChatRooms | null = null;
     box.spawn(
       "server",
       (sys) => {
         const reactor = new Reactor(sys, { trigger: trigger as "edge" });
-        const buffer = sys.memory.alloc(LINE_BYTES * 16);
-        const own: Room = { members: new Set(), pendingMax, buffer, lines: 0, sent: 0, dropped: 0, mostPending: 0 };
-        room = own;
-        const acceptor = new Acceptor((calls, fd) => {
-          checked(calls.setsockopt(fd, SOL_SOCKET, So.SNDBUF, SNDBUF_BYTES), "setsockopt");
-          new Member(reactor, own).open(calls, fd);
+        const own = new ChatRooms(sys, reactor, { pendingMax, idleMs: 0 });
+        rooms = own;
+        const acceptor = own.acceptor((calls, member) => {
+          checked(calls.setsockopt(member.fd, SOL_SOCKET, So.SNDBUF, SNDBUF_BYTES), "setsockopt");
+          member.enter("");
         });
         reactor.add(sys, listenTcp(sys, "127.0.0.1", PORT, { flags: Sock.NONBLOCK }), acceptor);
         return reactor.loop(sys);
@@ -138,7 +89,8 @@ export const program = defineProgram({
       sys.close(fd);
     }
 
-    const { lines: said, sent, dropped, mostPending } = room ?? { lines: 0, sent: 0, dropped: 0, mostPending: 0 };
+    const figures = (rooms as ChatRooms | null)?.figures;
+    const { lines: said = 0, sent = 0, dropped = 0, mostPending = 0 } = figures ?? {};
     print(`${said} lines said, ${sent} sent; at most ${mostPending} bytes waited for one reader`);
     print(`${dropped} slow readers dropped, ${cutOff} of ${slow} found themselves cut off`);
     const deaf = heard.filter((count) => count !== members * lines).length;

@@ -14,17 +14,24 @@ import {
   Open,
   type Program,
   type ProgramFunction,
+  Sig,
   SOL_SOCKET,
   So,
   Sock,
   type Syscalls,
+  type UserBuffer,
 } from "epollsim/runtime";
 import { type EchoResult, echoClients } from "./lib/echo-clients.ts";
+import { newServed, noteEnd, type Served } from "./lib/served.ts";
 
 const PORT = 8080;
+const BACKLOG = 4096;
 const MAX_EVENTS = 64;
-/** Less than a message, so that one event takes several reads. */
 const BUFFER_BYTES = 48;
+const SIG_IGN = 1;
+const OPEN = -1;
+const TICK_MS = 1000;
+const NS_PER_MS = 1_000_000;
 
 export const program = defineProgram({
   summary: "An edge-triggered echo server in the style of C",
@@ -35,7 +42,7 @@ export const program = defineProgram({
   },
   *main({ machine, fail }, { clients, rounds, bug }) {
     const box = machine();
-    box.spawn("server", server(bug), { daemon: true });
+    box.spawn("server", edgeServer({ port: PORT, bug }), { daemon: true });
     const result: EchoResult = { roundTrips: 0, wrong: 0 };
     box.spawn("clients", echoClients({ clients, rounds, port: PORT, messageBytes: 100 }, result));
     yield box;
@@ -44,48 +51,128 @@ export const program = defineProgram({
   },
 });
 
+export interface EdgeOptions {
+  readonly port: number;
+  readonly bug?: boolean;
+  /** A connection on which nothing has moved for so long is closed; 0 (unless given) for no limit. */
+  readonly idleMs?: number;
+  /** SO_SNDBUF of the connections; the system's unless given. */
+  readonly sndbuf?: number;
+  /** What one read takes; less than a message unless given, so that one event takes several. */
+  readonly bufferBytes?: number;
+  readonly served?: Served;
+  /** What it computes for each event, in ns. */
+  readonly workNs?: number;
+}
+
+/** `struct conn`: what has been read and not yet been written. */
+interface Conn {
+  readonly buf: UserBuffer;
+  pos: number;
+  len: number;
+  activeNs: number;
+}
+
 function setNonblocking(sys: Syscalls, fd: number): void {
   const flags = checked(sys.fcntl(fd, Fcntl.GETFL), "fcntl");
   checked(sys.fcntl(fd, Fcntl.SETFL, flags | Open.NONBLOCK), "fcntl");
 }
 
-function server(bug: boolean): ProgramFunction {
+function listenOn(sys: Syscalls, port: number, sndbuf: number): number {
+  const lfd = checked(sys.socket(Af.INET, Sock.STREAM), "socket");
+  checked(sys.setsockopt(lfd, SOL_SOCKET, So.REUSEADDR, 1), "setsockopt");
+  if (sndbuf > 0) checked(sys.setsockopt(lfd, SOL_SOCKET, So.SNDBUF, sndbuf), "setsockopt");
+  checked(sys.bind(lfd, sys.memory.sockaddrIn("0.0.0.0", port)), "bind");
+  checked(sys.listen(lfd, BACKLOG), "listen");
+  setNonblocking(sys, lfd);
+  return lfd;
+}
+
+export function edgeServer(options: EdgeOptions): ProgramFunction {
+  const {
+    port,
+    bug = false,
+    idleMs = 0,
+    sndbuf = 0,
+    bufferBytes = BUFFER_BYTES,
+    workNs = 0,
+    served = newServed(),
+  } = options;
   return function* (sys): Program {
-    const lfd = checked(sys.socket(Af.INET, Sock.STREAM), "socket");
-    checked(sys.setsockopt(lfd, SOL_SOCKET, So.REUSEADDR, 1), "setsockopt");
-    checked(sys.bind(lfd, sys.memory.sockaddrIn("127.0.0.1", PORT)), "bind");
-    checked(sys.listen(lfd, 128), "listen");
-    setNonblocking(sys, lfd);
+    sys.sigaction(Sig.PIPE, SIG_IGN); // who writes to a peer that is gone gets EPIPE, and lives
+    const lfd = listenOn(sys, port, sndbuf);
     const epfd = checked(sys.epollCreate1(0), "epoll_create1");
     checked(sys.epollCtl(epfd, EpollCtl.ADD, lfd, Epoll.IN | Epoll.ET), "epoll_ctl");
     const events = sys.memory.allocEvents(MAX_EVENTS);
-    const buf = sys.memory.alloc(BUFFER_BYTES);
+    const conns = new Map<number, Conn>();
     for (;;) {
-      const count = checked(yield sys.epollWait(epfd, events, MAX_EVENTS, -1), "epoll_wait");
+      const timeout = idleMs > 0 && conns.size > 0 ? TICK_MS : -1;
+      const count = checked(yield sys.epollWait(epfd, events, MAX_EVENTS, timeout), "epoll_wait");
       for (let i = 0; i < count; i += 1) {
         const fd = events.data(i);
-        if (fd !== lfd) {
-          echo(sys, fd);
-          continue;
+        const conn = conns.get(fd);
+        if (conn !== undefined) {
+          if (workNs > 0) yield sys.compute(workNs);
+          const errno = echo(sys, fd, conn);
+          if (errno !== OPEN) end(sys, fd, conn, errno);
+        } else if (fd === lfd) acceptAll(sys);
+      }
+      if (timeout > 0) closeIdle(sys);
+    }
+
+    function acceptAll(own: Syscalls): void {
+      for (;;) {
+        const fd = own.accept4(lfd, null, 0);
+        if (fd === -Errno.EAGAIN) return;
+        if (fd === -Errno.ECONNABORTED) continue;
+        setNonblocking(own, checked(fd, "accept4"));
+        served.accepted += 1;
+        conns.set(fd, { buf: own.memory.alloc(bufferBytes), pos: 0, len: 0, activeNs: own.nowNs });
+        // Once for both directions: with edges nobody is told again and again that there is room.
+        checked(own.epollCtl(epfd, EpollCtl.ADD, fd, Epoll.IN | Epoll.OUT | Epoll.RDHUP | Epoll.ET), "epoll_ctl");
+      }
+    }
+
+    /**
+     * Writes what is left, then reads, until one of the two finds EAGAIN: only then another edge will come.
+     *
+     * @returns `OPEN`, or why the connection is over: 0 or an errno.
+     */
+    function echo(own: Syscalls, fd: number, conn: Conn): number {
+      for (;;) {
+        while (conn.pos < conn.len) {
+          const n = own.write(fd, conn.buf.addr + conn.pos, conn.len - conn.pos);
+          if (n === -Errno.EAGAIN) {
+            served.waits += 1;
+            return OPEN; // EPOLLOUT says when there is room; nothing is read before
+          }
+          if (n < 0) return -n;
+          conn.pos += n;
         }
-        for (let conn = sys.accept4(lfd, null, 0); conn !== -Errno.EAGAIN; conn = sys.accept4(lfd, null, 0)) {
-          setNonblocking(sys, checked(conn, "accept4"));
-          checked(sys.epollCtl(epfd, EpollCtl.ADD, conn, Epoll.IN | Epoll.RDHUP | Epoll.ET), "epoll_ctl");
+        const n = own.read(fd, conn.buf, bufferBytes);
+        if (n === -Errno.EAGAIN) return OPEN;
+        if (n <= 0) return -n;
+        conn.pos = 0;
+        conn.len = n;
+        conn.activeNs = own.nowNs;
+        if (bug) {
+          checked(own.write(fd, conn.buf, n), "write");
+          conn.pos = n;
+          return OPEN;
         }
       }
     }
 
-    function echo(own: Syscalls, fd: number): void {
-      for (;;) {
-        const n = own.read(fd, buf, BUFFER_BYTES);
-        if (n === -Errno.EAGAIN) return;
-        if (n <= 0) {
-          own.close(fd); // takes it off the epoll instance
-          return;
-        }
-        // The answers of these clients always fit the socket's buffer; examples/chat.ts shows what to do where they may not.
-        checked(own.write(fd, buf, n), "write");
-        if (bug) return;
+    function end(own: Syscalls, fd: number, conn: Conn, errno: number): void {
+      noteEnd(served, errno);
+      conns.delete(fd);
+      own.memory.free(conn.buf);
+      own.close(fd); // takes it off the epoll instance
+    }
+
+    function closeIdle(own: Syscalls): void {
+      for (const [fd, conn] of conns) {
+        if (own.nowNs - conn.activeNs >= idleMs * NS_PER_MS) end(own, fd, conn, Errno.EAGAIN);
       }
     }
   };

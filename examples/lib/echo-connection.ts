@@ -27,6 +27,8 @@ export interface IdleLimit {
 /** As `Echo`, and closed when nothing has come or gone for so long. */
 export class IdleEcho extends Echo {
   readonly #limit: IdleLimit;
+  /** It has been quiet for too long. */
+  protected isIdle = false;
 
   constructor(reactor: Reactor, buffer: UserBuffer, limit: IdleLimit) {
     super(reactor, buffer);
@@ -44,6 +46,7 @@ export class IdleEcho extends Echo {
     const dueMs = this.activeMs + idleMs;
     if (dueMs > this.reactor.nowMs(sys)) this.reactor.timers.start(this, dueMs);
     else {
+      this.isIdle = true;
       this.#limit.idled();
       this.close(sys);
     }

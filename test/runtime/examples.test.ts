@@ -30,8 +30,15 @@ const small: Readonly<Record<string, { readonly args: readonly string[]; readonl
     shows: /^hour +requests[\s\S]*\n09:00 [\s\S]*leak: \d+ connections taken by report\(\), early return were held/,
   },
   swarms: {
-    args: ["--clients", "4"],
-    shows: /cut for good +4 +0 +4 +\d+\nserver: 24 accepted, 16 ended[^\n]*4 idle for 30 s/,
+    args: ["--clients", "2"],
+    shows:
+      /\nedge +2 served, 1\.\d s +2 served, [\d.]+ s +2 served, 0\.0 s +2 reset, 0\.1 s +2 served, 4\.\d s +2 lost, 12\d\.\d s +\d+ +\d+\n[\s\S]*\nchat +2 served, [\d.]+ s +2 dropped[\s\S]*\nproxy +12 +8 +2 +2 +0 +[1-9]\d* +0 +\d+\nchat +12 +\d+ +\d+ +2 +2 /,
+  },
+  load: {
+    args: ["--rate", "5000", "--stall", "300", "--connections", "20", "--duration", "1", "--percentiles"],
+    // What was due during the stall had to wait for it; what was sent then is one request for each connection.
+    shows:
+      /^Running 1s test @ edge \(open loop[^\n]*\n {2}20 connections\n[\s\S]*\n {3}75\.000% +1\d\d\.\d\dms +[1-9]\d?\.?\d*[mu]s\n[\s\S]*\n {2}100\.000% +30\d\.\d\dms +30\d\.\d\dms\n {2}(49|50)\d\d requests in 1\.\d\ds[\s\S]*#\[Max /,
   },
   "million-echo": {
     args: ["--connections", "1500", "--expire"],

@@ -193,7 +193,7 @@ describe("a program that goes wrong", () => {
   test("--trace of several machines or hosts: exit 2 before anything is printed, with their names", async () => {
     for (const [example, names] of [
       ["three-ways", "threads, reactor"],
-      ["swarms.ts", "server, clients, far, lost"],
+      ["swarms", "edge-server, edge-clients, edge-far, edge-lost"],
     ] as const) {
       const { code, err, out } = await epollsim(["run", join(root, "examples", example), "--trace"]);
       expect([code, out]).toEqual([2, ""]);

@@ -68,10 +68,12 @@ test.each([
 
 test("hosts: each has its own recording, and a replay of the server agrees with what came from outside", async () => {
   const into = join(folder, "swarms");
-  const { code } = await epollsim(["run", join(examples, "swarms"), "--traces", into, "--clients", "2"]);
+  const args = ["--traces", into, "--clients", "2", "--server", "reuseport"];
+  const { code } = await epollsim(["run", join(examples, "swarms"), ...args]);
   expect(code).toBe(0);
-  expect(readdirSync(into).sort()).toEqual(["clients.strace", "far.strace", "lost.strace", "server.strace"]);
-  const replayed = await epollsim(["replay", "--json", join(into, "server.strace")]);
+  const hosts = ["clients", "far", "lost", "server"];
+  expect(readdirSync(into).sort()).toEqual(hosts.map((host) => `reuseport-${host}.strace`));
+  const replayed = await epollsim(["replay", "--json", join(into, "reuseport-server.strace")]);
   const total = jsonLines(replayed.out).at(-1) as Record<string, number>;
   expect(total).toMatchObject({ diverged: 0, unsupported: 0 });
   expect(total.assumed).toBeGreaterThan(100);

@@ -79,8 +79,8 @@ export function tcpEventDataRecv(sk: TcpSock, segment: TcpSegment): void {
   if (ack.atoNs === 0) {
     moreQuickacks(sk);
     ack.atoNs = ATO_MIN_NS;
-  } else if (pause <= ATO_MIN_NS / 2) ack.atoNs = ack.atoNs / 2 + ATO_MIN_NS / 2;
-  else if (pause < ack.atoNs) ack.atoNs = Math.min(ack.atoNs / 2 + pause, RTO_NS);
+  } else if (pause <= ATO_MIN_NS / 2) ack.atoNs = Math.floor(ack.atoNs / 2) + ATO_MIN_NS / 2;
+  else if (pause < ack.atoNs) ack.atoNs = Math.min(Math.floor(ack.atoNs / 2) + pause, RTO_NS);
   else if (pause > RTO_NS) moreQuickacks(sk);
   ack.lrcvNs = nowNs;
 }
