@@ -87,6 +87,7 @@ export function nextArrival(machine: Machine, future: Lookahead, file: File, now
     if (length <= 0) break;
     chunks.push(contentOf(record, length));
     total += length;
+    if (isShort(record, length)) break;
   }
   if (chunks.length === 0 && !ended && !reset) return null;
   const bytes = new Uint8Array(total);
@@ -125,6 +126,12 @@ function* readsOn(
     found = true;
     yield call;
   }
+}
+
+/** It asked for more than there was: what the next read finds has come later. */
+function isShort({ name, args }: CallRecord, length: number): boolean {
+  const asked = name === "read" || name === "recvfrom" ? evalInt(args[2] ?? NOTHING) : null;
+  return asked !== null && length < asked;
 }
 
 function isPeek(record: CallRecord): boolean {
