@@ -6,7 +6,7 @@
  * How to build on it: `kernel.observer = new CausalLog(origins)` before the first call; afterwards (or between calls) read events by
  * id with `kind(id)`, `cause(id)`, `call(id)` and so on, from `first` up to, not with, `end`. `cause` leads one step back, `call`
  * at once to the root: the call, the timer or the outside action during which it happened; its `x` is the line that `origins` gave. What
- * `subject`, `ep`, `x` and `y` hold is said at each kind. A chain always ends at a root, whose cause is 0.
+ * `subject`, `ep`, `x` and `y` hold is said at each kind (`causal-kinds.ts`). A chain always ends at a root, whose cause is 0.
  *
  *     write (CALL) <- bytes queued (BYTES) <- wake-up (WAKE) <- item queued (QUEUED) <- task woken (WOKEN)
  *                                                                       ^ event stored (DELIVERED) <- put back (QUEUED, level)
@@ -14,6 +14,7 @@
  * Events are rows of integers in chunks, so that one costs 32 bytes and no object; the oldest chunks are forgotten when there are
  * more than `chunksMax`. Ids are never reused.
  */
+import { Erase, Kind, Queue, ReadyList, Why } from "./causal-kinds.ts";
 import type { Epitem } from "./fs/eventpoll/epitem.ts";
 import type { Eventpoll } from "./fs/eventpoll/eventpoll.ts";
 import type { File } from "./fs/file.ts";
@@ -22,58 +23,6 @@ import { SocketFile } from "./net/socket.ts";
 import { type EraseCause, KernelObserver, type QueueCause } from "./observer.ts";
 import type { Task } from "./sched/task.ts";
 import type { Hrtimer } from "./time/hrtimer.ts";
-
-/**
- * Kinds of events. `item` is a number of `item()`, `file` and `ep` a `File.id`, `task` a number of `task()`, `queue` one that
- * `queueOf` gives.
- */
-export const Kind = {
-  /** Root. subject: task. x: line. y: the file behind the descriptor that it is made on, 0 for none. */
-  CALL: 1,
-  /** Root. What somebody outside did. x: the line that proves it. */
-  OUTSIDE: 2,
-  /** Root. subject: the task whose sleep ends by its deadline, or -1 for another timer. x: line of the call that armed it, or 0. */
-  TIMER: 3,
-  /** subject: task. x: the result. */
-  RETURN: 4,
-  /** subject: queue. x, y: places of the first byte and behind the last one, counted from the queue's beginning. */
-  BYTES: 5,
-  /** The same for what a reader has taken. */
-  TAKEN: 6,
-  /** subject: file. x: key. An epoll's own wake of its watchers too. */
-  WAKE: 7,
-  /** subject: item. ep. x: key. y: a `Why`. */
-  FILTERED: 8,
-  /** subject: item. ep. x: a `List`. y: a `Queue`. */
-  QUEUED: 9,
-  /** subject: item. ep. x: the events reported. */
-  DELIVERED: 10,
-  /** subject: item. ep. */
-  DROPPED: 11,
-  /** subject: item. ep. */
-  DISARMED: 12,
-  /** subject: number of items that txlist has now. ep. */
-  SCAN: 13,
-  SCAN_END: 14,
-  /** subject: item. ep. x: mask. */
-  INSERTED: 15,
-  /** subject: item. ep. x: mask. */
-  MODIFIED: 16,
-  /** subject: item. ep. x: an `Erase`. */
-  ERASED: 17,
-  /** About to sleep in `ep_poll`. subject: task. ep. x: 1 if there is a deadline. */
-  WAITS: 18,
-  /** subject: task. */
-  SLEPT: 19,
-  /** subject: task. ep: on which it waited, or 0. */
-  WOKEN: 20,
-} as const;
-export type Kind = (typeof Kind)[keyof typeof Kind];
-
-export const Why = { disarmed: 1, mask: 2, linked: 3 } as const;
-export const ReadyList = { rdllist: 1, ovflist: 2 } as const;
-export const Queue: Readonly<Record<QueueCause, number>> = { add: 1, mod: 2, wake: 3, level: 4, arrival: 5 };
-export const Erase: Readonly<Record<EraseCause, number>> = { del: 1, release: 2, epoll: 3, refused: 4 };
 
 /** A registration: what it watches, under which number. `ep` and `file` are `File.id`s. */
 export interface ItemNote {

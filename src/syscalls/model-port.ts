@@ -11,7 +11,7 @@ import { NullFile } from "../kernel/fs/mem.ts";
 import { fdinfoText } from "../kernel/fs/proc.ts";
 import { Kernel } from "../kernel/kernel.ts";
 import { KernelBug, Unmodelled } from "../kernel/lib/assert.ts";
-import { copyBytes, Mm, Prot } from "../kernel/mm/mm.ts";
+import { Mm } from "../kernel/mm/mm.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
 import { BLOCKED, type Task, TaskState } from "../kernel/sched/task.ts";
 import { VforkWait } from "../kernel/sched/vfork.ts";
@@ -34,10 +34,9 @@ import {
 } from "./port.ts";
 import { Race, type RaceHost, type RaceScheduler } from "./race.ts";
 import { syscallTable } from "./table.ts";
+import { mapUserMemory, peek, poke } from "./user-memory.ts";
 
 const DEFAULT_NOFILE = 1024;
-/** Pages that a compact machine has behind what its program names. */
-const SPARE_PAGES = 4;
 /** The machine has been up for a while: no time is 0, none is negative. */
 const BOOT_NS = 1_000_000_000;
 /** 2026-01-01, so that CLOCK_REALTIME is the same in every run. */
@@ -152,7 +151,7 @@ class ProgramRun implements RaceHost {
     const machine = { profile, chooser, bootNs: BOOT_NS, bootEpochNs: BOOT_EPOCH_NS };
     this.#cluster = hosts.length === 0 ? null : new Cluster(machine);
     const mm = new Mm();
-    mapUserMemory(mm, options.compact === true ? compactMemory(program) : null);
+    mapUserMemory(mm, options.compact === true ? program : null);
     this.tasks = [];
     if (this.#cluster === null) {
       this.kernel = new Kernel(machine);
@@ -363,17 +362,18 @@ class ProgramRun implements RaceHost {
 
   /** A step that only touches memory. @returns what it read, or null. */
   #memory(step: Step): Uint8Array | null {
+    const { mm } = this.#task(0).process;
     switch (step.op) {
       case "poke":
-        this.#poke(step.addr, step.bytes);
+        poke(mm, step.addr, step.bytes);
         return null;
       case "pokeSlot":
-        this.#poke(step.addr, littleEndian(this.#slots[step.slot] ?? 0, step.size));
+        poke(mm, step.addr, littleEndian(this.#slots[step.slot] ?? 0, step.size));
         return null;
       case "peek":
-        return this.#peek(step.addr, step.length);
+        return peek(mm, step.addr, step.length);
       case "peekSlot": {
-        const word = this.#peek(step.addr, 4);
+        const word = peek(mm, step.addr, 4);
         if (word !== null) this.#slots[step.slot] = new DataView(word.buffer).getInt32(0, true);
         return null;
       }
@@ -381,65 +381,6 @@ class ProgramRun implements RaceHost {
         throw new RangeError(`port program: '${step.op}' in a race`);
     }
   }
-
-  /** As much as is mapped: protection does not matter, this is the debugger's way in. */
-  #poke(addr: number, bytes: Uint8Array): void {
-    const vma = this.#task(0).process.mm.find(addr);
-    if (vma !== null) copyBytes(vma.bytes, addr - vma.start, bytes, 0, Math.min(bytes.length, vma.end - addr));
-  }
-
-  #peek(addr: number, length: number): Uint8Array | null {
-    const vma = this.#task(0).process.mm.find(addr);
-    if (vma === null || addr + length > vma.end) return null;
-    return vma.bytes.slice(addr - vma.start, addr - vma.start + length);
-  }
-}
-
-/** What a program needs of the user memory; made once, and used by one run after the other. */
-interface CompactMemory {
-  readonly arena: Uint8Array;
-  /** It names an address outside of the arena: the other ranges are there too. */
-  readonly others: boolean;
-}
-
-const compactMemories: WeakMap<PortProgram, CompactMemory> = new WeakMap<PortProgram, CompactMemory>();
-
-function compactMemory(program: PortProgram): CompactMemory {
-  let memory = compactMemories.get(program);
-  if (memory === undefined) {
-    memory = { arena: new Uint8Array(arenaBytesOf(program)), others: program.steps.some(leavesArena) };
-    compactMemories.set(program, memory);
-  } else memory.arena.fill(0);
-  return memory;
-}
-
-function leavesArena(step: Step): boolean {
-  const leaves = (value: Register): boolean => typeof value === "number" && value >= UserLayout.edge;
-  if (step.op === "call") return step.args.some(leaves);
-  return (step.op === "poke" || step.op === "peek") && leaves(step.addr);
-}
-
-/** How much of the arena a program needs: whatever its steps put there or read, and some pages behind. */
-function arenaBytesOf(program: PortProgram): number {
-  let top: number = UserLayout.arena;
-  for (const step of program.steps) {
-    if (step.op !== "poke" && step.op !== "peek") continue;
-    const end = step.addr + (step.op === "poke" ? step.bytes.length : step.length);
-    if (end <= UserLayout.arena + UserLayout.arenaBytes) top = Math.max(top, end);
-  }
-  const pages = Math.ceil((top - UserLayout.arena) / UserLayout.pageSize) + SPARE_PAGES;
-  return Math.min(UserLayout.arenaBytes, pages * UserLayout.pageSize);
-}
-
-/** `UserLayout`. @param compact - null for all of it */
-function mapUserMemory(mm: Mm, compact: CompactMemory | null): void {
-  const { arena, arenaBytes, edge, edgeEnd, readOnly, frozen, frozenPages, pageSize } = UserLayout;
-  if (compact === null) mm.map(arena, arenaBytes, Prot.RW);
-  else mm.map(arena, compact.arena.length, Prot.RW, false, compact.arena);
-  if (compact?.others === false) return;
-  mm.map(edge, edgeEnd - edge, Prot.RW);
-  mm.map(readOnly, pageSize, Prot.READ);
-  mm.map(frozen, frozenPages * pageSize, Prot.RW, true);
 }
 
 function littleEndian(value: number, size: 4 | 8): Uint8Array {

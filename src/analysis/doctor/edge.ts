@@ -4,7 +4,7 @@
  * The proof: at the moment when the task went to wait again something could still be read through the description, the item was on
  * no list, and nobody has come back to it.
  */
-import { Kind } from "../../kernel/causal-log.ts";
+import { Kind } from "../../kernel/causal-kinds.ts";
 import { Epoll } from "../../kernel/uapi/epoll.ts";
 import { within } from "../explain/history.ts";
 import { type EvidenceLine, type Finding, type Kind as FindingKind, kinds } from "./finding.ts";

@@ -1,7 +1,7 @@
 /**
  * Numbers and descriptions that come apart: D-006 to D-008.
  */
-import { Kind } from "../../kernel/causal-log.ts";
+import { Kind } from "../../kernel/causal-kinds.ts";
 import { type Finding, kinds } from "./finding.ts";
 import { evidenceOf, isAccept, isRead, isWait, isWrite, type Patient, type Step } from "./patient.ts";
 

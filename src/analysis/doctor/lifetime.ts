@@ -1,7 +1,7 @@
 /**
  * Descriptors that are kept too long, or opened with the wrong mode: D-020, D-021.
  */
-import { Kind } from "../../kernel/causal-log.ts";
+import { Kind } from "../../kernel/causal-kinds.ts";
 import { Epoll } from "../../kernel/uapi/epoll.ts";
 import { type Finding, kinds } from "./finding.ts";
 import { evidenceOf, isAccept, isRead, isWait, isWrite, type Patient, type Step } from "./patient.ts";

@@ -1,7 +1,7 @@
 /**
  * How well a loop does: wake-ups for each useful event (D-022), time from readiness to service (D-023).
  */
-import { Kind } from "../../kernel/causal-log.ts";
+import { Kind } from "../../kernel/causal-kinds.ts";
 import { Epoll } from "../../kernel/uapi/epoll.ts";
 import { indexOf } from "../explain/history.ts";
 import { type Finding, kinds } from "./finding.ts";

@@ -4,7 +4,7 @@
  * The proof: disarmed, something arrived (or was there) since, the epoll was waited on to no avail, and neither EPOLL_CTL_MOD nor a
  * close came up to the end of the trace.
  */
-import { Kind, Why } from "../../kernel/causal-log.ts";
+import { Kind, Why } from "../../kernel/causal-kinds.ts";
 import { Epoll } from "../../kernel/uapi/epoll.ts";
 import { type Finding, kinds } from "./finding.ts";
 import { cameToNothing, evidenceOf, isWait, type Patient } from "./patient.ts";

@@ -1,7 +1,9 @@
 /**
  * The trace as the rules see it: calls in the order of their effects, by description, with what was left to read.
  */
-import { type CausalLog, Kind, Queue, Why } from "../../kernel/causal-log.ts";
+
+import { Kind, Queue, Why } from "../../kernel/causal-kinds.ts";
+import type { CausalLog } from "../../kernel/causal-log.ts";
 import type { File } from "../../kernel/fs/file.ts";
 import type { CallNote, Evidence } from "../evidence.ts";
 import { Reasons } from "../explain/absence.ts";

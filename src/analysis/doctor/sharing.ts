@@ -1,7 +1,7 @@
 /**
  * Tasks and descriptors that share an epoll, a listener, a batch: D-016, D-017.
  */
-import { Kind } from "../../kernel/causal-log.ts";
+import { Kind } from "../../kernel/causal-kinds.ts";
 import { type Finding, kinds } from "./finding.ts";
 import { evidenceOf, isAccept, isArrival, isRead, isWait, type Patient, type Step } from "./patient.ts";
 

@@ -4,7 +4,7 @@
  * The proof of a spin: the same level-triggered registration is reported many times in a row, and between two reports nobody has
  * done with the description what the report was for.
  */
-import { Kind } from "../../kernel/causal-log.ts";
+import { Kind } from "../../kernel/causal-kinds.ts";
 import { Epoll } from "../../kernel/uapi/epoll.ts";
 import { indexOf } from "../explain/history.ts";
 import { type Finding, type Kind as FindingKind, kinds } from "./finding.ts";

@@ -1,7 +1,7 @@
 /**
  * Why a registration is not reported: the state of the item at a moment, and what brought it there.
  */
-import { Kind, Why } from "../../kernel/causal-log.ts";
+import { Kind, Why } from "../../kernel/causal-kinds.ts";
 import { Epoll } from "../../kernel/uapi/epoll.ts";
 import type { CallNote, CallsByLine } from "../evidence.ts";
 import { type History, indexOf, type Range, within } from "./history.ts";

@@ -3,7 +3,7 @@
  *
  * Every answer is a verdict with the events that prove it; `src/cli/explain-text.ts` puts it in words.
  */
-import { Kind } from "../../kernel/causal-log.ts";
+import { Kind } from "../../kernel/causal-kinds.ts";
 import { Errno } from "../../kernel/uapi/errno.ts";
 import type { CallNote, Evidence } from "../evidence.ts";
 import { Reasons, type Verdict } from "./absence.ts";

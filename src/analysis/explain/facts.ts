@@ -1,7 +1,9 @@
 /**
  * Events of the causal log as data for readers: with lines, tasks and descriptor numbers instead of ids of objects.
  */
-import { type CausalLog, Kind, Queue, ReadyList, Why } from "../../kernel/causal-log.ts";
+
+import { Kind, Queue, ReadyList, Why } from "../../kernel/causal-kinds.ts";
+import type { CausalLog } from "../../kernel/causal-log.ts";
 import type { CallsByLine, Evidence } from "../evidence.ts";
 
 export type What =

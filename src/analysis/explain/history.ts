@@ -2,7 +2,9 @@
  * The causal log by registration, by queue and by call: one pass over it, then every question is a look-up by halves. No question
  * may cost time in proportion to the whole log, since the doctor asks some of them at every call.
  */
-import { type CausalLog, Kind, Queue } from "../../kernel/causal-log.ts";
+
+import { Kind, Queue } from "../../kernel/causal-kinds.ts";
+import type { CausalLog } from "../../kernel/causal-log.ts";
 
 /** A range of bytes (or connections, ticks ...) that joined a queue by one event. */
 export interface Range {
