@@ -74,7 +74,9 @@ export async function runProgram(
   let threw = false;
   let figures: Figures = {};
   try {
-    for (let next = main.next(); !stopped; next = main.next()) {
+    // What stands behind a run would judge a half of it: Ctrl-C leaves it out.
+    while (!stopped) {
+      const next = main.next();
       if (next.done === true) {
         figures = next.value;
         break;
@@ -193,6 +195,7 @@ function printSummary(file: string, session: Session, figures: Figures, ending: 
     return;
   }
   const out = ending.trace ? io.err : io.out;
+  if (ending.stopped) io.err(`${io.errStyle.bad("interrupted:")} the figures are those of a part\n`);
   if (!ending.stopped && !ending.threw) printSleepers(sleepers, io);
   const found = Object.entries(figures).map(([name, value]) => `${name} ${value}`);
   if (found.length > 0) out(`${found.join(", ")}\n`);

@@ -23,7 +23,8 @@ const small: Readonly<Record<string, { readonly args: readonly string[]; readonl
   },
   "buffer-pools": {
     args: ["--clients", "10", "--rounds", "20"],
-    shows: /headers 256 B +pool +200 +199 +99\.50 % +256 [\s\S]*log batches 4 KiB +fresh +6 +0 +0\.00 % +24576 /,
+    shows:
+      /headers 256 B +reactor +size classes +200 +199 +99\.50 % +256 +1 +-\nheaders 256 B +goroutines +fresh +200 +0 +0\.00 % +51200 [^\n]*\nheaders 256 B +goroutines +sync\.Pool +200 +1[89]\d +9\d[\s\S]*log batches 4 KiB +reactor +fresh +6 +0 +0\.00 % +24576 /,
   },
   "connection-life": {
     args: ["--hours", "10"],

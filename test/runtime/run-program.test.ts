@@ -254,6 +254,7 @@ export const program = defineProgram({
     print("begun");
     box.spawn("endless", function* (sys) { for (;;) yield sys.nanosleep(1); });
     yield box;
+    print("judged");
     return {};
   },
 });`,
@@ -272,5 +273,6 @@ export const program = defineProgram({
     child.kill("SIGINT");
     expect(await ended).toBe(130);
     expect(jsonLines(out).at(-1)).toMatchObject({ type: "summary", interrupted: true });
+    expect(out).not.toContain("judged");
   });
 });
