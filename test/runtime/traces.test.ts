@@ -53,8 +53,8 @@ test.each([
     ["goroutines", "reactor", "threads"],
   ],
   [
-    ["buffer-pools", "--clients", "5"],
-    ["headers-fresh", "headers-pool", "log-fresh", "log-pool"],
+    ["buffer-pools", "--clients", "5", "--server", "reactor"],
+    ["headers-reactor-fresh", "headers-reactor-size-classes", "log-reactor-fresh", "log-reactor-size-classes"],
   ],
 ] as const)("%j: --traces records each machine", async ([example, ...args], names) => {
   const into = join(folder, example);
