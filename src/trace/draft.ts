@@ -14,7 +14,7 @@ import { nearest } from "./nearest.ts";
 import { Arena, readableBytes } from "./places.ts";
 import { printExpr } from "./printer.ts";
 import type { Script, ScriptLine } from "./script.ts";
-import type { Peek, Plan, QueryName } from "./source-map.ts";
+import type { CallPlan, Peek, Plan, QueryName } from "./source-map.ts";
 
 /** How many arguments a query has. */
 export const QUERY_ARGS: Readonly<Record<QueryName, number>> = {
@@ -35,6 +35,17 @@ export interface Flight {
   readonly line: ScriptLine;
   /** The memory of its outputs, read back when it is resumed. */
   readonly encoder: CallEncoder;
+}
+
+/** A system call, ready to be added. */
+export interface DraftCall {
+  readonly task: number;
+  readonly declared: Signature;
+  readonly args: readonly Expr[];
+  readonly registers: readonly Register[];
+  readonly expected: Result | null;
+  /** Its step ends when it has returned. */
+  readonly wait: boolean;
 }
 
 /** What has been lowered so far. */
@@ -190,6 +201,39 @@ export class Draft implements EncoderHost {
     const value = Number(BigInt.asIntN(64, word));
     if (!Number.isSafeInteger(value)) this.fail(expr, `'${printExpr(expr)}'`, "a number below 2^53 in a register");
     return value;
+  }
+
+  /**
+   * Adds what the arguments of a call need, and the call itself.
+   *
+   * @param from - the line's first step.
+   * @returns its plan, as of a call whose result nobody waits for.
+   */
+  call({ task, declared, args, registers, expected, wait }: DraftCall, encoder: CallEncoder, from: number): CallPlan {
+    this.steps.push(...encoder.steps);
+    const callStep = this.steps.length;
+    const slot = this.resultSlot(expected);
+    this.steps.push({ op: "call", task, name: declared.name, args: registers, wait, slot });
+    return {
+      kind: "call",
+      line: this.index,
+      resumedLine: null,
+      task,
+      signature: declared,
+      args,
+      registers,
+      inputs: encoder.inputs,
+      peeks: [],
+      slotPeeks: encoder.slotPeeks,
+      slot,
+      expected,
+      callStep,
+      resultStep: null,
+      blockedStep: null,
+      par: false,
+      steps: { from, to: this.steps.length },
+      resumedSteps: null,
+    };
   }
 
   /** The slot that `= $name` binds, or null. */

@@ -58,32 +58,11 @@ function racingCall(draft: Draft, index: number, task: number): void {
   const from = draft.steps.length;
   const encoder = new CallEncoder(draft, args, []);
   const registers = draft.registers(declared, args, false, encoder);
-  draft.steps.push(...encoder.steps);
-  const callStep = draft.steps.length;
-  const slot = draft.resultSlot(expected);
   const wait = endsByItself(declared.name, registers);
-  draft.steps.push({ op: "call", task, name: declared.name, args: registers, wait, slot });
+  const call = draft.call({ task, declared, args, registers, expected, wait }, encoder, from);
   const peeks = draft.readBack(encoder);
-  draft.plans.push({
-    kind: "call",
-    line: index,
-    resumedLine: null,
-    task,
-    signature: declared,
-    args,
-    registers,
-    inputs: encoder.inputs,
-    peeks,
-    slotPeeks: encoder.slotPeeks,
-    slot,
-    expected,
-    callStep,
-    resultStep: callStep,
-    blockedStep: null,
-    par: true,
-    steps: { from, to: draft.steps.length },
-    resumedSteps: null,
-  });
+  const steps = { from, to: draft.steps.length };
+  draft.plans.push({ ...call, peeks, resultStep: call.callStep, par: true, steps });
 }
 
 /** Who slept when the race began, and is never resumed: what has become of them belongs to the outcome. */

@@ -94,35 +94,13 @@ class Lowering {
     const endless = line.unfinished && resumed === null;
     const encoder = new CallEncoder(draft, args, endless ? declared.params.map((p) => p.missing) : []);
     const registers = draft.registers(declared, args, endless, encoder);
-    draft.steps.push(...encoder.steps);
-    const callStep = draft.steps.length;
     const wait = !line.unfinished && !declared.noReturn;
     const expected = resumed === null ? line.result : resumed.result;
-    const slot = draft.resultSlot(expected);
-    draft.steps.push({ op: "call", task, name: declared.name, args: registers, wait, slot });
+    const call = draft.call({ task, declared, args, registers, expected, wait }, encoder, from);
     draft.settle();
     const peeks = wait ? draft.readBack(encoder) : [];
-    const plan: CallPlan = {
-      kind: "call",
-      line: draft.index,
-      resumedLine,
-      task,
-      signature: declared,
-      args,
-      registers,
-      inputs: encoder.inputs,
-      peeks,
-      slotPeeks: encoder.slotPeeks,
-      slot,
-      expected,
-      callStep,
-      resultStep: wait ? callStep : null,
-      blockedStep: null,
-      par: false,
-      steps: { from, to: draft.steps.length },
-      resumedSteps: null,
-    };
-    draft.plans.push(plan);
+    const steps = { from, to: draft.steps.length };
+    draft.plans.push({ ...call, resumedLine, peeks, resultStep: wait ? call.callStep : null, steps });
     if (declared.noReturn) draft.ended.set(task, line.line);
     else if (wait) this.#release(declared, top);
     else draft.flights.set(task, { plan: draft.plans.length - 1, line: draft.script.lines[draft.index]!, encoder });

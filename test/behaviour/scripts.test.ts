@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { divergenceText } from "../../src/cli/diff-text.ts";
 import { style } from "../../src/cli/style.ts";
 import { modelFor, profileOf } from "../../src/cli/worlds.ts";
@@ -12,7 +12,7 @@ import { judge } from "../../src/diff/judge.ts";
 import type { ScriptReport } from "../../src/diff/report.ts";
 import { lower } from "../../src/trace/lower.ts";
 import { parseScript } from "../../src/trace/script.ts";
-import { thisKernel } from "../helpers/worlds.ts";
+import { testOn, thisKernel } from "../helpers/worlds.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const traces = join(root, "traces");
@@ -32,9 +32,6 @@ function read(file: string): string {
 }
 
 const kernel = await thisKernel();
-afterAll(async () => {
-  if (typeof kernel !== "string") await kernel.close();
-});
 
 /** Scripts without order have tests of their own. */
 const files = scripts(traces)
@@ -53,12 +50,8 @@ describe("on the model", () => {
 describe("on this kernel, and there as on the model", () => {
   for (const { file, text } of files) {
     const name = title(file, text);
-    if (typeof kernel === "string") {
-      test.skip(`${name}: ${kernel}`, () => {});
-      continue;
-    }
     // a loaded machine may let a timer expire too early for a script
-    test(name, { retry: 2 }, async ({ skip }) => {
+    testOn(kernel, name, { retry: 2 }, async (kernel, { skip }) => {
       const script = parseScript(text, relative(root, file));
       const reason = skipReason(script, kernel.traits);
       if (reason !== null) skip(reason);

@@ -1,5 +1,5 @@
 /** Random operations on each type of file: the scripts make sense, and the two worlds agree about them. */
-import { afterAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { divergenceText } from "../../src/cli/diff-text.ts";
 import { style } from "../../src/cli/style.ts";
 import { campaign } from "../../src/diff/campaign.ts";
@@ -8,7 +8,7 @@ import { OPERATIONS_PER_SCRIPT } from "../../src/diff/family-script.ts";
 import { generateScript, scriptIdentity } from "../../src/diff/generate.ts";
 import { shrinkScript } from "../../src/diff/shrink.ts";
 import type { CallPlan } from "../../src/trace/source-map.ts";
-import { lowered, model, thisKernel, worldsWith } from "../helpers/worlds.ts";
+import { lowered, model, testOn, thisKernel, worldsWith } from "../helpers/worlds.ts";
 
 const OPERATIONS = 300;
 const SCRIPTS = Math.ceil(OPERATIONS / OPERATIONS_PER_SCRIPT);
@@ -16,9 +16,6 @@ const never = (): boolean => false;
 const names = families.map(({ name }) => name);
 
 const kernel = await thisKernel();
-afterAll(async () => {
-  if (typeof kernel !== "string") await kernel.close();
-});
 
 /** Everything behind an operation up to the next one: the first look. */
 const LOOK = /^epoll_wait\(\$et, \?, 32, 0\) = \?$/gm;
@@ -82,12 +79,7 @@ poll_mask($t1) = ?
 
 describe("on this kernel, and there as on the model", () => {
   for (const name of names) {
-    const title = `${name}: ${OPERATIONS} random operations`;
-    if (typeof kernel === "string") {
-      test.skip(`${title}: ${kernel}`, () => {});
-      continue;
-    }
-    test(title, async () => {
+    testOn(kernel, `${name}: ${OPERATIONS} random operations`, {}, async (kernel) => {
       const options = { seed: 1, from: 0, count: SCRIPTS, only: [familyNamed(name)!], stopped: never };
       const worlds = { ...worldsWith(...kernel.ports), traits: kernel.traits };
       for await (const { report } of campaign(options, worlds)) {

@@ -1,4 +1,5 @@
 /** Worlds for tests: models of any version, and ports that answer otherwise than they should. */
+import { afterAll, type TestContext, type TestOptions, test } from "vitest";
 import { openTarget, type Target } from "../../src/cli/worlds.ts";
 import type { TargetTraits, Worlds } from "../../src/diff/engine.ts";
 import { firstChoice } from "../../src/kernel/choice.ts";
@@ -11,13 +12,26 @@ import type { Lowered } from "../../src/trace/source-map.ts";
 
 export const anyTarget: TargetTraits = { release: null, offers: new Set(["root", "userfaultfd", "net"]) };
 
-/** This machine's kernel, or why it cannot be asked. */
+/** This machine's kernel, or why it cannot be asked; closed when the tests of the file are over. */
 export async function thisKernel(): Promise<Target | string> {
   try {
-    return await openTarget({ agents: 1 });
+    const kernel = await openTarget({ agents: 1 });
+    afterAll(() => kernel.close());
+    return kernel;
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
+}
+
+/** A test that asks the kernel; skipped by name, with the reason, where it cannot be asked. */
+export function testOn(
+  kernel: Target | string,
+  name: string,
+  options: TestOptions,
+  body: (kernel: Target, context: TestContext) => Promise<void>,
+): void {
+  if (typeof kernel === "string") test.skip(`${name}: ${kernel}`, () => {});
+  else test(name, options, (context) => body(kernel, context));
 }
 
 export function model(version: string = NEWEST): ModelPort {
