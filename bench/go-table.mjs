@@ -61,7 +61,7 @@ function replay(text) {
   }
 }
 
-function compareRecording({ name, program, args, gomaxprocs }) {
+function compareRecording({ name, program, args, gomaxprocs, costs }) {
   const file = join(folder, `${name}.strace.gz`);
   if (!existsSync(file)) return null;
   const recorded = gunzipSync(readFileSync(file)).toString("latin1");
@@ -71,6 +71,8 @@ function compareRecording({ name, program, args, gomaxprocs }) {
     "--trace",
     "--gomaxprocs",
     String(gomaxprocs),
+    "--costs",
+    costs,
     ...args,
   );
   const compare = (lifeOptions) =>
@@ -81,6 +83,7 @@ function compareRecording({ name, program, args, gomaxprocs }) {
   return {
     recording: name,
     gomaxprocs,
+    costs,
     descriptors: equal.matched + equal.onlyA.length,
     simulated: equal.matched + equal.onlyB.length,
     equal: equal.matched,

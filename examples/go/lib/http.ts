@@ -388,10 +388,13 @@ class PersistConn {
   readonly bodyRead: Chan<boolean>;
   /** The connection has been put back: the caller may go on. */
   readonly putBack: Chan<void>;
+  /** Held while the connection is being closed. */
+  readonly mu: Mutex;
   closed = false;
 
   constructor(rt: Runtime, conn: Conn) {
     this.conn = conn;
+    this.mu = rt.mutex();
     this.reader = new Reader(conn);
     this.requests = rt.chan<WriteRequest>(1);
     this.answers = rt.chan<Head | GoError>();
@@ -473,7 +476,7 @@ export class Client {
     this.#rt.go("net/http.(*persistConn).writeLoop", () => writeLoop(this.#rt, pc));
     const at = this.#wanted.indexOf(want);
     if (at < 0) {
-      yield* this.#putIdle(pc);
+      if (!this.#putIdle(pc)) yield* close(pc);
       return;
     }
     this.#wanted.splice(at, 1);
@@ -489,19 +492,21 @@ export class Client {
       const done = new RecvCase(pc.bodyRead);
       yield* this.#rt.select([done]);
       if (done.received.value !== true) break;
-      yield* this.#putIdle(pc);
+      const alive = this.#putIdle(pc);
       yield* pc.putBack.send();
+      if (!alive) break;
     }
-    this.#remove(pc);
     yield* close(pc);
+    this.#remove(pc);
   }
 
-  /** `tryPutIdleConn`: to who waits, into the pool, or away with it. */
-  *#putIdle(pc: PersistConn): Go<void> {
+  /** `tryPutIdleConn`: to who waits, or into the pool. @returns false when there is no room. */
+  #putIdle(pc: PersistConn): boolean {
     const want = this.#wanted.shift();
-    if (want !== undefined) want.trySend(pc);
-    else if (this.#idle.length < this.#maxIdle) this.#idle.push(pc);
-    else yield* close(pc);
+    if (want !== undefined) return want.trySend(pc);
+    if (this.#idle.length >= this.#maxIdle) return false;
+    this.#idle.push(pc);
+    return true;
   }
 
   #remove(pc: PersistConn): void {
@@ -528,8 +533,11 @@ function* writeLoop(rt: Runtime, pc: PersistConn): Go<void> {
 }
 
 function* close(pc: PersistConn): Go<void> {
-  if (pc.closed) return;
-  pc.closed = true;
-  pc.requests.close();
-  yield* pc.conn.close();
+  yield* pc.mu.lock();
+  if (!pc.closed) {
+    pc.closed = true;
+    yield* pc.conn.close();
+    pc.requests.close();
+  }
+  yield* pc.mu.unlock();
 }

@@ -5,6 +5,8 @@
  * first, how many rounds sysmon makes) is as arbitrary on a real one. Same figures, same run.
  */
 
+import type { TracerCosts } from "./tracer.ts";
+
 /** All in ns. */
 export interface CostModel {
   /** Go code between two operations of a goroutine. */
@@ -27,6 +29,15 @@ export interface CostModel {
   readonly slack: number;
   /** A stop of the world by the garbage collector. */
   readonly gcPause: number;
+  /** From `schedinit` to the first thread: what the runtime does to get ready. */
+  readonly start: number;
+  /** What the program's packages do before main. */
+  readonly init: number;
+  /** From the clone of a thread to its first instruction, and how much longer that is for the first thread, sysmon's. */
+  readonly threadStart: number;
+  readonly sysmonStart: number;
+  /** Who traces the program; null for nobody. */
+  readonly tracer: TracerCosts | null;
 }
 
 export const defaultCosts: CostModel = {
@@ -53,4 +64,74 @@ export const defaultCosts: CostModel = {
   wakeup: 5_000,
   slack: 50_000,
   gcPause: 30_000,
+  start: 0,
+  init: 0,
+  threadStart: 0,
+  sysmonStart: 0,
+  tracer: null,
 };
+
+/**
+ * Under `strace -f -yy`: measured on the recordings in `test/runtime/go/recordings`. What the kernel itself does for a call is what
+ * stands there between its two stops, without them.
+ */
+export const straceCosts: CostModel = {
+  ...defaultCosts,
+  step: 2_800,
+  schedule: 800,
+  calls: {
+    accept4: 3_000,
+    bind: 11_000,
+    clone: 30_000,
+    close: 14_000,
+    connect: 23_000,
+    epoll_ctl: 2_000,
+    epoll_pwait: 1_000,
+    futex: 2_000,
+    listen: 20_000,
+    getpeername: 6_000,
+    getsockname: 10_000,
+    getsockopt: 6_000,
+    read: 6_000,
+    socket: 5_000,
+    write: 16_000,
+  },
+  slack: 141_000,
+  start: 3_500_000,
+  init: 950_000,
+  threadStart: 100_000,
+  sysmonStart: 2_800_000,
+  tracer: { notice: 4_000, handle: 11_000, change: 7_000, lookup: 277_000 },
+};
+
+/**
+ * A table by its name, with figures of one's own: `strace`, or `strace,lookup=300000,slack=90000`.
+ *
+ * @throws RangeError that says what there is.
+ */
+export function costsNamed(text: string): CostModel {
+  const [name = "", ...figures] = text.split(",");
+  let table = costTables[name];
+  if (table === undefined) throw new RangeError(`costs '${name}': there are ${Object.keys(costTables).join(" and ")}`);
+  for (const figure of figures) table = withFigure(table, figure);
+  return table;
+}
+
+const costTables: { readonly [name: string]: CostModel } = { plain: defaultCosts, strace: straceCosts };
+/** An hour. */
+const FIGURE_MAX_NS = 3.6e12;
+
+function withFigure(table: CostModel, text: string): CostModel {
+  const [name = "", value = ""] = text.split("=");
+  const ns = Number(value);
+  if (value === "" || !(ns >= 0 && ns <= FIGURE_MAX_NS)) {
+    throw new RangeError(`costs: '${text}' is no figure: NAME=NANOSECONDS, up to an hour`);
+  }
+  if (table.tracer !== null && name in table.tracer) return { ...table, tracer: { ...table.tracer, [name]: ns } };
+  if (name in table.calls) return { ...table, calls: { ...table.calls, [name]: ns } };
+  if (name !== "tracer" && name !== "calls" && name in table) return { ...table, [name]: ns };
+  const names = [...Object.keys(table), ...Object.keys(table.tracer ?? {}), ...Object.keys(table.calls)];
+  throw new RangeError(
+    `costs: no figure '${name}'; there are ${names.filter((n) => n !== "tracer" && n !== "calls").join(", ")}`,
+  );
+}

@@ -67,7 +67,6 @@ export class Poller {
     }
     this.#checked("epoll_ctl", sys.epollCtl(this.#epfd, EpollCtl.ADD, this.#breakRd, Epoll.IN, BREAK_DATA));
     sched.netpollInited = true;
-    sched.lastpoll = sched.nanotime();
   }
 
   #checked(name: string, result: number): number {
@@ -76,11 +75,12 @@ export class Poller {
     return result;
   }
 
-  /** `netpollopen`: the only registration a descriptor ever gets (R-091). @returns 0 or a negative errno. */
+  /** `netpollopen`: the only registration a descriptor ever gets (R-091); the stop before it lies behind. @returns 0 or a negative errno. */
   open(fd: number, pd: PollDesc): number {
     const sched = this.#sched;
     const result = sched.sys.epollCtl(this.#epfd, EpollCtl.ADD, fd, OPEN_EVENTS, this.#dataOf(pd));
-    sched.chargeCall("epoll_ctl");
+    sched.chargeKernel("epoll_ctl");
+    sched.stopAtExit("epoll_ctl", fd, result);
     return result;
   }
 

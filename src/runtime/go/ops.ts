@@ -23,22 +23,32 @@ export function mayGoOn(sched: Sched): boolean {
   return false;
 }
 
+/** The stop before a traced call. @returns whether the call can be made now; else leaves a trap. */
+export function mayEnter(sched: Sched, fd: number): boolean {
+  if (sched.tracer === null) return true;
+  sched.stopAtEntry(fd);
+  if (sched.caughtUp()) return true;
+  sched.m.trap = Trap.BUSY;
+  return false;
+}
+
 /**
  * The end of a bracketed call that was just made.
  *
  * @param bytes - that it moved.
  * @returns whether the goroutine goes on at once, with the result in `g.ret`; else it is suspended until it has the result and a P.
  */
-export function leave(sched: Sched, name: string, result: number, bytes = 0): boolean {
+export function leave(sched: Sched, name: string, result: number, bytes = 0, fd = -1): boolean {
   const { m } = sched;
-  sched.chargeCall(name);
+  sched.chargeKernel(name);
   if (bytes > 0) sched.charge(Math.ceil(bytes * sched.costs.byte));
+  if (sched.tracer !== null) m.stopsAfter(name, fd, result);
   if (result === BLOCKED) {
     m.trap = Trap.BLOCKED;
     return false;
   }
   sched.getg().ret = result;
-  if (!sched.caughtUp()) {
+  if (m.inCall !== "" || !sched.caughtUp()) {
     m.trap = Trap.SYSCALL;
     return false;
   }
@@ -116,21 +126,28 @@ export class SyscallOp implements Op<number>, Iterator<undefined, number, undefi
   readonly #call: (sys: Syscalls, m: M) => number;
   readonly #onReturn: ((m: M, ret: number) => void) | null;
   readonly #how: How;
+  readonly #fd: number;
   #entered = false;
+  #called = false;
 
-  /** @param onReturn - takes out of the thread's memory what the call has stored. */
+  /**
+   * @param onReturn - takes out of the thread's memory what the call has stored.
+   * @param fd - a socket that the call is about: one that traces the process says where it leads.
+   */
   constructor(
     sched: Sched,
     name: string,
     call: (sys: Syscalls, m: M) => number,
     onReturn: ((m: M, ret: number) => void) | null = null,
     how: How = How.SYSCALL,
+    fd = -1,
   ) {
     this.#sched = sched;
     this.#name = name;
     this.#call = call;
     this.#onReturn = onReturn;
     this.#how = how;
+    this.#fd = fd;
   }
 
   [Symbol.iterator](): this {
@@ -139,20 +156,31 @@ export class SyscallOp implements Op<number>, Iterator<undefined, number, undefi
 
   next(): IteratorResult<undefined, number> {
     const sched = this.#sched;
-    if (this.#entered) return { done: true, value: sched.getg().ret };
-    if (!mayGoOn(sched)) return SUSPENDED;
-    this.#entered = true;
-    if (this.#how === How.SYSCALL) entersyscall(sched);
-    else if (this.#how === How.BLOCK) entersyscallblock(sched);
+    if (this.#called) return { done: true, value: sched.getg().ret };
+    if (!this.#entered) {
+      if (!mayGoOn(sched)) return SUSPENDED;
+      this.#entered = true;
+      if (this.#how === How.SYSCALL) entersyscall(sched);
+      else if (this.#how === How.BLOCK) entersyscallblock(sched);
+      if (!mayEnter(sched, this.#fd)) return SUSPENDED;
+    }
+    this.#called = true;
     const { m } = sched;
     const g = sched.getg();
     const result = this.#call(sched.sys, m);
     if (result === BLOCKED) g.onReturn = this.#onReturn;
     else this.#onReturn?.(m, result);
-    if (this.#how !== How.RAW) return leave(sched, this.#name, result) ? { done: true, value: result } : SUSPENDED;
-    sched.chargeCall(this.#name);
-    if (result !== BLOCKED) return { done: true, value: result };
-    m.trap = Trap.RAW;
+    if (this.#how !== How.RAW)
+      return leave(sched, this.#name, result, 0, this.#fd) ? { done: true, value: result } : SUSPENDED;
+    sched.chargeKernel(this.#name);
+    if (sched.tracer !== null) m.stopsAfter(this.#name, this.#fd, result);
+    if (result === BLOCKED) {
+      m.trap = Trap.RAW;
+      return SUSPENDED;
+    }
+    if (m.inCall === "") return { done: true, value: result };
+    g.ret = result;
+    m.trap = Trap.BUSY;
     return SUSPENDED;
   }
 }

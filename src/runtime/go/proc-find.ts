@@ -152,8 +152,10 @@ export class Finder {
     const m = this.#m;
     sched.pollingNet = true;
     sched.stats.netpollNonblocking += 1;
+    sched.stopAtEntry();
     m.ret = this.#poller.wait(this.#events, 0);
-    sched.chargeCall("epoll_pwait");
+    sched.chargeKernel("epoll_pwait");
+    if (sched.tracer !== null) m.stopsAfter("epoll_pwait", -1, m.ret);
     m.cont = Cont.LOOKED;
   }
 
@@ -212,7 +214,7 @@ export class Finder {
       case Steal.SLEEP:
         m.cont = Cont.STEAL;
         m.slack = true;
-        sleepIn(m, sched.sys.nanosleep(STEAL_SLEEP_NS));
+        sleepIn(sched, "nanosleep", sched.sys.nanosleep(STEAL_SLEEP_NS));
         return;
       case Steal.NOTHING:
         this.#searched();
@@ -314,7 +316,7 @@ export class Finder {
     const m = this.#m;
     m.cont = Cont.POLLED;
     m.slack = true;
-    sleepIn(m, this.#poller.wait(this.#events, m.pollDelay));
+    sleepIn(this.#sched, "epoll_pwait", this.#poller.wait(this.#events, m.pollDelay));
   }
 
   /** The rest of step 14, after the poll. */
@@ -322,7 +324,7 @@ export class Finder {
     const sched = this.#sched;
     const m = this.#m;
     const list = new GList();
-    sched.chargeCall("epoll_pwait");
+    sched.chargeKernel("epoll_pwait");
     if (!this.#poller.ready(this.#events, m.ret, m.pollDelay, list)) {
       this.#blockInPoll();
       return;

@@ -10,7 +10,12 @@ import { Cont, type G, Gstatus, type M, type P } from "./runtime2.ts";
 import type { Sched } from "./sched.ts";
 
 /** The running thread makes a call that may sleep. What it returned is in `m.ret` when the M goes on. */
-export function sleepIn(m: M, result: number): void {
+export function sleepIn(sched: Sched, name: string, result: number): void {
+  const { m } = sched;
+  if (sched.tracer !== null) {
+    sched.stopAtEntry();
+    m.stopsAfter(name, -1, result);
+  }
   if (result === BLOCKED) m.sleeps = BLOCKED;
   else m.ret = result;
 }
@@ -25,8 +30,8 @@ export function stopm(sched: Sched): void {
 function mPark(sched: Sched): void {
   const { m } = sched;
   m.cont = Cont.STOPPED;
-  sleepIn(m, sched.sys.futexWait(m.park, 0));
-  sched.chargeCall("futex");
+  sleepIn(sched, "futex", sched.sys.futexWait(m.park, 0));
+  sched.chargeKernel("futex");
 }
 
 /** What follows `mPark` in its callers: takes the P, and what it was woken for. */

@@ -271,7 +271,9 @@ export function preemptone(sched: Sched, p: P): void {
   if (m.signalPending) return;
   m.signalPending = true;
   const { sys } = sched;
+  sched.stopAtEntry();
   sys.tgkill(sys.getpid(), m.tid, Sig.URG);
+  sched.stopAtExit("tgkill", -1, 0);
 }
 
 /** `injectglist` (R-058, R-059). */

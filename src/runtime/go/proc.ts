@@ -67,6 +67,7 @@ export class Mstart implements StepProgram {
     if (this.#asleep) {
       this.#asleep = false;
       m.ret = result;
+      m.callResult = result;
       // A sleep that a time-out has ended overruns.
       const late = m.slack && (result === 0 || result === -Errno.ETIMEDOUT);
       sched.charge(sched.costs.wakeup + (late ? sched.costs.slack : 0));
@@ -88,7 +89,8 @@ export class Mstart implements StepProgram {
     for (;;) {
       if (sched.dead) return BLOCKED;
       if (!sched.caughtUp()) return sched.sys.compute(m.busyUntil - sched.host.nowNs);
-      this.#goOn();
+      if (m.inCall !== "") sched.stopAfterCall();
+      else this.#goOn();
       if (m.sleeps === BLOCKED) {
         m.sleeps = 0;
         this.#asleep = true;

@@ -52,6 +52,7 @@ export interface GoOptions {
   readonly gomaxprocs?: number;
   /** A profile of `goVersions`: `1.19` (unless given) or `newest`. */
   readonly version?: string;
+  /** `defaultCosts` unless given. */
   readonly costs?: CostModel;
 }
 
@@ -115,7 +116,7 @@ export class Runtime implements PollRuntime, TimeRuntime {
   /** `newosproc`: the new thread begins with all signals blocked (R-009). */
   newosproc(m: M): void {
     const { sched } = this;
-    m.busyUntil = sched.nanotime();
+    m.busyUntil = sched.nanotime() + sched.costs.threadStart + (m.isSysmon ? sched.costs.sysmonStart : 0);
     sched.sys.clone("go", new Mstart(this.#shared, m));
     sched.chargeCall("clone");
   }
@@ -141,6 +142,8 @@ export class Runtime implements PollRuntime, TimeRuntime {
     newproc(sched, "runtime.main", this.#runtimeMain(main));
     const m0 = sched.m;
     m0.cont = Cont.START;
+    sched.lastpoll = sched.nanotime();
+    sched.charge(sched.costs.start);
     return new Mstart(this.#shared, m0);
   }
 
@@ -168,6 +171,7 @@ export class Runtime implements PollRuntime, TimeRuntime {
   *#osInit(): Go<void> {
     for (const fd of [0, 1, 2]) yield* new SyscallOp(this.sched, "fcntl", (sys) => sys.fcntl(fd, Fcntl.GETFL));
     this.#system("runtime.runfinq", this.#parkForEver("finalizer wait"));
+    this.sched.charge(this.sched.costs.init);
   }
 
   #startSysmon(): void {

@@ -198,6 +198,10 @@ export class M {
   returns: boolean;
   /** Sleeps a span of time: it overruns by the timer slack. */
   slack: boolean;
+  /** The call after which whoever traces the thread still has to stop it, its descriptor and its result; empty for none. */
+  inCall: string;
+  callFd: number;
+  callResult: number;
   tid: number;
   /** Woken to run the goroutine that it belongs to. */
   runLocked: boolean;
@@ -237,11 +241,21 @@ export class M {
     this.sleeps = 0;
     this.returns = false;
     this.slack = false;
+    this.inCall = "";
+    this.callFd = -1;
+    this.callResult = 0;
     this.tid = 0;
     this.runLocked = false;
     this.isSysmon = false;
     this.done = false;
     this.newprocs = 0;
+  }
+
+  /** A call under a tracer: the thread stops once more when it is over. */
+  stopsAfter(name: string, fd: number, result: number): void {
+    this.inCall = name;
+    this.callFd = fd;
+    this.callResult = result;
   }
 }
 

@@ -9,6 +9,7 @@ import type { UserBuffer } from "../user-memory.ts";
 import type { CostModel } from "./cost.ts";
 import { type G, GQueue, type M, type P } from "./runtime2.ts";
 import type { Stats } from "./stats.ts";
+import { Tracer } from "./tracer.ts";
 import type { GoVersion } from "./version.ts";
 
 /** What the scheduler asks of the machine below it. */
@@ -40,6 +41,8 @@ export class Sched {
   readonly costs: CostModel;
   readonly host: Host;
   readonly stats: Stats;
+  /** Who traces the process; null for nobody. */
+  readonly tracer: Tracer | null;
   gomaxprocs: number;
   /** The M that runs now: `getg().m`. */
   m: M;
@@ -104,6 +107,7 @@ export class Sched {
     this.gomaxprocs = gomaxprocs;
     this.host = host;
     this.stats = stats;
+    this.tracer = costs.tracer === null ? null : new Tracer(costs.tracer);
     this.m = m0;
     this.stopnote = stopnote;
     this.#hooks = hooks;
@@ -121,9 +125,34 @@ export class Sched {
     m.busyUntil = Math.max(m.busyUntil, now) + ns;
   }
 
-  /** The running thread has made this call. */
-  chargeCall(name: string): void {
+  /** What the kernel does for this call of the running thread. */
+  chargeKernel(name: string): void {
     this.charge(this.costs.syscall + (this.costs.calls[name] ?? 0));
+  }
+
+  /** The running thread has made this call, in one go. */
+  chargeCall(name: string): void {
+    this.stopAtEntry();
+    this.chargeKernel(name);
+    this.stopAtExit(name, -1, 0);
+  }
+
+  /** Who is traced stops before each call. @param fd - the descriptor that the call is about, if it is a socket's. */
+  stopAtEntry(fd = -1): void {
+    if (this.tracer !== null) this.m.busyUntil = this.tracer.enter(this.m.id, fd, this.nanotime());
+  }
+
+  /** And after it. */
+  stopAtExit(name: string, fd: number, result: number): void {
+    if (this.tracer !== null) this.m.busyUntil = this.tracer.exit(this.m.id, name, fd, result, this.nanotime());
+  }
+
+  /** The stop after a call of which it was put off (`M.stopsAfter`). */
+  stopAfterCall(): void {
+    const { m } = this;
+    const { inCall } = m;
+    m.inCall = "";
+    this.stopAtExit(inCall, m.callFd, m.callResult);
   }
 
   /** The calls of the running thread. */

@@ -3,12 +3,17 @@
  */
 import type { Machine, ProcessOptions } from "../machine.ts";
 import type { Thread } from "../thread.ts";
+import { costsNamed } from "./cost.ts";
 import { type GoMain, goProgram, type Runtime } from "./runtime.ts";
 import type { Stats } from "./stats.ts";
 
 /** Options for `defineProgram`. */
 export const goOptions = {
   gomaxprocs: { default: 1, help: "GOMAXPROCS: how many goroutines run at once", min: 1 },
+  costs: {
+    default: "plain",
+    help: "how long things take: plain, or under strace as the recordings; with 'strace,lookup=300000' a figure of that table, in ns",
+  },
   go: { default: "1.19", help: "behave like this release of Go", choices: ["1.19", "newest"] },
   counters: { default: false, help: "print the counters of scheduler and poller" },
 } as const;
@@ -16,6 +21,7 @@ export const goOptions = {
 export interface GoValues {
   readonly gomaxprocs: number;
   readonly go: string;
+  readonly costs: string;
 }
 
 /** A process that runs a Go program. */
@@ -33,9 +39,13 @@ export function spawnGo(
   process: ProcessOptions = {},
 ): GoProcess {
   let runtime: Runtime | null = null;
-  const body = goProgram(main, { gomaxprocs: values.gomaxprocs, version: values.go }, (rt) => {
-    runtime = rt;
-  });
+  const body = goProgram(
+    main,
+    { gomaxprocs: values.gomaxprocs, version: values.go, costs: costsNamed(values.costs) },
+    (rt) => {
+      runtime = rt;
+    },
+  );
   const thread = machine.spawn(name, body, process);
   return {
     thread,

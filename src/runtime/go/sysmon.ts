@@ -24,7 +24,7 @@ const FORCE_PREEMPT_NS: number = 10_000 * USEC;
 const FORCE_GC_NS = 120e9;
 
 /** Where the thread stands. */
-const Phase = { BEGIN: 0, SLEPT: 1, DEEP: 2 } as const;
+const Phase = { BEGIN: 0, SLEEP: 1, SLEPT: 2, DEEP: 3, POLL: 4, POLLED: 5 } as const;
 type Phase = (typeof Phase)[keyof typeof Phase];
 
 /** What sysmon asks of the collector. */
@@ -41,6 +41,10 @@ export class Sysmon {
   #idle = 0;
   #delay = 0;
   #events: EpollEvents | null = null;
+  /** What the poll has found. */
+  readonly #list: GList = new GList();
+  /** When the round began. */
+  #now = 0;
 
   constructor(sched: Sched, poller: Poller, gc: ForceGc) {
     this.#sched = sched;
@@ -48,23 +52,43 @@ export class Sysmon {
     this.#gc = gc;
   }
 
-  /** One stretch between two sleeps. */
+  /** One stretch between two sleeps; a tracer's stops cut it into more. */
   step(m: M): void {
+    do this.#step(m);
+    while (m.sleeps !== BLOCKED && this.#sched.tracer === null);
+  }
+
+  #step(m: M): void {
     switch (this.#phase) {
       case Phase.BEGIN:
         this.#events = pollBuffer(this.#sched);
+        this.#stopBefore(Phase.SLEEP);
+        return;
+      case Phase.SLEEP:
         this.#sleep(m);
         return;
       case Phase.SLEPT:
         this.#sched.stats.sysmonRounds += 1;
-        if (this.#deepSleep(m)) return;
-        break;
+        if (!this.#deepSleep(m)) this.#look();
+        return;
       case Phase.DEEP:
         this.#endDeepSleep(m);
-        break;
+        this.#look();
+        return;
+      case Phase.POLL:
+        this.#poll(m);
+        return;
+      case Phase.POLLED:
+        this.#polled();
+        this.#finish();
+        return;
     }
-    this.#look();
-    this.#sleep(m);
+  }
+
+  /** The thread is about to make a call. */
+  #stopBefore(next: Phase): void {
+    this.#phase = next;
+    this.#sched.stopAtEntry();
   }
 
   /** `usleep(delay)` (R-064). */
@@ -72,7 +96,12 @@ export class Sysmon {
     if (this.#idle === 0) this.#delay = MIN_SLEEP_NS;
     else if (this.#idle > IDLE_ROUNDS) this.#delay = Math.min(this.#delay * 2, MAX_SLEEP_NS);
     this.#phase = Phase.SLEPT;
-    m.sleeps = this.#sched.sys.nanosleep(this.#delay);
+    this.#sleepIn(m, "nanosleep", this.#sched.sys.nanosleep(this.#delay));
+  }
+
+  #sleepIn(m: M, name: string, result: number): void {
+    if (this.#sched.tracer !== null) m.stopsAfter(name, -1, result);
+    m.sleeps = result;
     m.slack = true;
   }
 
@@ -87,8 +116,8 @@ export class Sysmon {
     sched.stats.sysmonDeepSleeps += 1;
     this.#phase = Phase.DEEP;
     const span = Math.min(FORCE_GC_NS / 2, next === MAX_WHEN ? MAX_WHEN : next - now);
-    m.sleeps = sched.sys.futexWait(m.park, 0, span);
-    m.slack = true;
+    sched.stopAtEntry();
+    this.#sleepIn(m, "futex", sched.sys.futexWait(m.park, 0, span));
     return m.sleeps === BLOCKED;
   }
 
@@ -105,28 +134,43 @@ export class Sysmon {
   #look(): void {
     const sched = this.#sched;
     const now = sched.nanotime();
-    if (sched.netpollInited && sched.lastpoll !== 0 && sched.lastpoll + FORCE_PREEMPT_NS < now) this.#poll(now);
+    this.#now = now;
+    if (sched.netpollInited && sched.lastpoll !== 0 && sched.lastpoll + FORCE_PREEMPT_NS < now) {
+      sched.lastpoll = now;
+      this.#stopBefore(Phase.POLL);
+    } else this.#finish();
+  }
+
+  /** The rest of a round. */
+  #finish(): void {
+    const now = this.#now;
     if (this.#retake(now)) this.#idle = 0;
     else this.#idle += 1;
+    const sched = this.#sched;
     if (sched.lastGc + FORCE_GC_NS <= now) this.#gc.force();
+    this.#stopBefore(Phase.SLEEP);
   }
 
   /** Nobody has polled for 10 ms (R-067). */
-  #poll(now: number): void {
+  #poll(m: M): void {
     const sched = this.#sched;
-    sched.lastpoll = now;
     sched.stats.netpollSysmon += 1;
-    const list = new GList();
     const events = this.#events as EpollEvents;
     let found: number;
     do {
       found = this.#poller.wait(events, 0);
-      sched.chargeCall("epoll_pwait");
-    } while (!this.#poller.ready(events, found, 0, list));
-    if (list.empty) return;
+      sched.chargeKernel("epoll_pwait");
+    } while (!this.#poller.ready(events, found, 0, this.#list));
+    this.#phase = Phase.POLLED;
+    if (sched.tracer !== null) m.stopsAfter("epoll_pwait", -1, 0);
+  }
+
+  #polled(): void {
+    const sched = this.#sched;
+    if (this.#list.empty) return;
     sched.stats.netpollSysmonReady += 1;
     sched.nmidlelocked -= 1;
-    injectglist(sched, list);
+    injectglist(sched, this.#list);
     sched.nmidlelocked += 1;
   }
 

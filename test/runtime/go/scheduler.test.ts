@@ -3,6 +3,7 @@ import { callback, type File, type Go, type Runtime } from "epollsim/go";
 import { describe, expect, test } from "vitest";
 import { echoswarm } from "../../../examples/go/echoswarm.ts";
 import { pingpong } from "../../../examples/go/pingpong.ts";
+import { defaultCosts } from "../../../src/runtime/go/cost.ts";
 import { park, SuspendOnce } from "../../../src/runtime/go/ops.ts";
 import { Grab, runqsteal, takeTail } from "../../../src/runtime/go/runq.ts";
 import type { P } from "../../../src/runtime/go/runtime2.ts";
@@ -110,18 +111,16 @@ describe("G, M and P", () => {
       },
       {
         costs: {
-          ...{
-            step: 0,
-            schedule: 0,
-            search: 0,
-            release: 0,
-            syscall: 10,
-            byte: 0,
-            calls: {},
-            wakeup: 10,
-            slack: 0,
-            gcPause: 0,
-          },
+          ...defaultCosts,
+          step: 0,
+          schedule: 0,
+          search: 0,
+          release: 0,
+          syscall: 10,
+          byte: 0,
+          calls: {},
+          wakeup: 10,
+          slack: 0,
         },
       },
     );

@@ -49,8 +49,8 @@ export class Net {
     this.#rt = rt;
   }
 
-  #call(name: string, call: (sys: Syscalls, m: M) => number): Op<number> {
-    return new SyscallOp(this.#rt.sched, name, call);
+  #call(name: string, fd: number, call: (sys: Syscalls, m: M) => number): Op<number> {
+    return new SyscallOp(this.#rt.sched, name, call, null, How.SYSCALL, fd);
   }
 
   *#socket(family: number): Go<Result<FD>> {
@@ -61,7 +61,7 @@ export class Net {
 
   /** An address in the thread's memory. */
   #withAddr(name: "bind" | "connect", fd: number, addr: SockAddr): Op<number> {
-    return this.#call(name, (sys, m) => {
+    return this.#call(name, fd, (sys, m) => {
       this.#rt.bounce(m, addr.bytes.length).set(addr.bytes);
       return sys.call(name, fd, m.bounce.addr, addr.bytes.length);
     });
@@ -87,11 +87,11 @@ export class Net {
   /** The order of calls is that of `listenStream`; the socket joins epoll after listen (R-156). */
   *#listenStream(fd: FD, addr: SockAddr, backlog: number, control: Control | null): Go<GoError | null> {
     const { sysfd } = fd;
-    let ret = yield* this.#call("setsockopt", (sys) => sys.setsockopt(sysfd, SOL_SOCKET, So.REUSEADDR, 1));
+    let ret = yield* this.#call("setsockopt", sysfd, (sys) => sys.setsockopt(sysfd, SOL_SOCKET, So.REUSEADDR, 1));
     if (control !== null) yield* control(sysfd);
     if (ret === 0) ret = yield* this.#withAddr("bind", sysfd, addr);
-    if (ret === 0) ret = yield* this.#call("listen", (sys) => sys.listen(sysfd, backlog));
-    return ret < 0 ? errnoError(-ret) : fd.init();
+    if (ret === 0) ret = yield* this.#call("listen", sysfd, (sys) => sys.listen(sysfd, backlog));
+    return ret < 0 ? errnoError(-ret) : yield* fd.init();
   }
 
   /** `maxListenerBacklog` (R-154, R-155). */
@@ -140,7 +140,7 @@ export class Net {
     const ret = yield* this.#withAddr("connect", fd.sysfd, addr);
     const pending = ret === -Errno.EINPROGRESS || ret === -Errno.EALREADY || ret === -Errno.EINTR;
     if (ret < 0 && !pending && ret !== -Errno.EISCONN) return errnoError(-ret);
-    const err = fd.init();
+    const err = yield* fd.init();
     if (err !== null) return err;
     if (!pending) return "";
     if (deadline !== 0) fd.setDeadline(deadline, WRITE);
@@ -158,7 +158,7 @@ export class Net {
     for (;;) {
       const waited = yield* fd.wait(WRITE);
       if (waited !== null) return waited;
-      const error = yield* this.#call("getsockopt", (sys) => sys.getsockopt(fd.sysfd, SOL_SOCKET, So.ERROR));
+      const error = yield* this.#call("getsockopt", fd.sysfd, (sys) => sys.getsockopt(fd.sysfd, SOL_SOCKET, So.ERROR));
       if (error !== 0 && error !== Errno.EINPROGRESS && error !== Errno.EALREADY && error !== Errno.EINTR) {
         if (error !== Errno.EISCONN) return errnoError(Math.abs(error));
       }

@@ -37,7 +37,7 @@ export class Listener {
     const op = yield* new AcceptOp(this.fd, Sock.CLOEXEC | Sock.NONBLOCK);
     if (op.err !== null) return failed(op.err);
     const fd = new FD(rt, op.accepted, false);
-    const err = fd.init();
+    const err = yield* fd.init();
     if (err !== null) {
       yield* fd.destroy();
       return failed(err);

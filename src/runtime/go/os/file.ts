@@ -69,7 +69,7 @@ export function* newFile(rt: PollRuntime, sysfd: number, name: string, kind: Fil
   if (kind === FileKind.BLOCKING) return new File(fd, name);
   const { nonblockBeforeOpen } = rt.sched.version;
   if (kind === FileKind.OPEN && nonblockBeforeOpen) yield* setNonblock(rt, sysfd, true);
-  const err = fd.init();
+  const err = yield* fd.init();
   if (kind === FileKind.OPEN) {
     if (err === null && !nonblockBeforeOpen) yield* setNonblock(rt, sysfd, true);
     if (err !== null && nonblockBeforeOpen) yield* setNonblock(rt, sysfd, false);

@@ -7,7 +7,7 @@ import { Errno } from "../../../kernel/uapi/errno.ts";
 import { BLOCKED } from "../../../syscalls/index.ts";
 import type { Syscalls } from "../../syscalls.ts";
 import type { Netpoll } from "../netpoll.ts";
-import { leave, mayGoOn, SyscallOp } from "../ops.ts";
+import { How, leave, mayEnter, mayGoOn, SuspendOnce, SyscallOp } from "../ops.ts";
 import {
   netpollblock,
   netpollcheckerr,
@@ -58,9 +58,10 @@ export class FD {
   }
 
   /** `Init`: into the poller. @returns what the registration failed with; the descriptor is then used as a blocking one. */
-  init(): GoError | null {
-    const { netpoll } = this.rt;
+  *init(): Go<GoError | null> {
+    const { netpoll, sched } = this.rt;
     netpoll.serverInit();
+    if (sched.tracer !== null) yield* new SuspendOnce(() => !mayEnter(sched, this.sysfd));
     const pd = netpoll.open(this.sysfd);
     if (typeof pd === "number") return errnoError(-pd);
     this.pd = pd;
@@ -105,7 +106,7 @@ export class FD {
     if (this.pd !== null) {
       this.rt.netpoll.close(this.pd);
     }
-    yield* new SyscallOp(this.rt.sched, "close", (sys) => sys.close(this.sysfd));
+    yield* new SyscallOp(this.rt.sched, "close", (sys) => sys.close(this.sysfd), null, How.SYSCALL, this.sysfd);
     this.destroyed();
   }
 
@@ -159,7 +160,7 @@ class WaitOp implements Op<GoError | null>, Iterator<undefined, GoError | null, 
   }
 }
 
-const Phase = { LOCK: 0, LOCK_WAIT: 1, TRY: 2, TRIED: 3, WAIT: 4, UNLOCK: 5, DESTROY: 6, DONE: 7 } as const;
+const Phase = { LOCK: 0, LOCK_WAIT: 1, TRY: 2, CALL: 3, TRIED: 4, WAIT: 5, UNLOCK: 6, DESTROY: 7, DONE: 8 } as const;
 type Phase = (typeof Phase)[keyof typeof Phase];
 
 /** A read-like or write-like operation: lock, try the call, wait while it would block, unlock (R-141). */
@@ -209,6 +210,8 @@ abstract class FdOp<R> implements Op<R>, Iterator<undefined, R, undefined> {
         return this.#await(Phase.LOCK);
       case Phase.TRY:
         return this.#try();
+      case Phase.CALL:
+        return this.#call();
       case Phase.TRIED:
         this.#judge(this.fd.rt.sched.getg().ret);
         return true;
@@ -261,12 +264,18 @@ abstract class FdOp<R> implements Op<R>, Iterator<undefined, R, undefined> {
     const { sched } = this.fd.rt;
     if (!mayGoOn(sched)) return false;
     entersyscall(sched);
+    this.#phase = Phase.CALL;
+    return mayEnter(sched, this.fd.sysfd);
+  }
+
+  #call(): boolean {
+    const { sched } = this.fd.rt;
     const { m } = sched;
     const result = this.attempt(sched.sys, m);
     if (result === BLOCKED) sched.getg().onReturn = (thread, ret) => this.takeOut(thread, ret);
     else this.takeOut(m, result);
     this.#phase = Phase.TRIED;
-    return leave(sched, this.#name, result, this.#moves ? result : 0);
+    return leave(sched, this.#name, result, this.#moves ? result : 0, this.fd.sysfd);
   }
 
   #judge(result: number): void {
