@@ -152,6 +152,13 @@ export function contentOf(record: CallRecord, length: number): Uint8Array {
   return bytes;
 }
 
+/** How many bytes a read had room for; 0 where that is not known. */
+export function roomOf(record: CallRecord): number {
+  const [, , size] = record.args;
+  if (/^read$|^recvfrom$/.test(record.name)) return evalInt(size ?? NOTHING) ?? 0;
+  return partsOf(record, 0).reduce((sum, [, length]) => sum + length, 0);
+}
+
 function partsOf(record: CallRecord, length: number): [Expr, number][] {
   const arg = record.args[1];
   const buffer = arg === undefined ? null : exitOf(arg);

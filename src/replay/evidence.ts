@@ -18,7 +18,8 @@ import { decodeEvent, decodeEvents, type EventValue, evalInt } from "../trace/ab
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { tcpListenerOf } from "./addresses.ts";
-import { known, READABLE } from "./foresight.ts";
+import { roomOf } from "./arrivals.ts";
+import { isDatagram, known, READABLE, readableBytes } from "./foresight.ts";
 import { CONSUMERS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
@@ -29,6 +30,7 @@ import { maskOf } from "./tcp-flow.ts";
 
 /** Calls that send a signal. */
 const SENDERS: ReadonlySet<string> = new Set("kill tkill tgkill".split(" "));
+const WRITES: ReadonlySet<string> = new Set("write writev sendto sendmsg".split(" "));
 /** Events that are looked at for one call. */
 const LOOK = 400;
 
@@ -241,40 +243,36 @@ function showsDatum({ args, result }: CallRecord, item: Epitem): boolean {
   return decodeEvents(args[1])?.some((event) => event.data === data && (event.events & READABLE) !== 0) ?? false;
 }
 
-/** A call in question, and what it would change. */
-class Subject {
-  readonly #fd: number | null;
-  readonly #closes: boolean;
-  readonly #file: File | null;
-  readonly #peer: File | null;
+/** What a call in question would change. */
+interface Deed {
+  readonly fd: number | null;
+  readonly file: File | null;
+  readonly peer: File | null;
+  readonly closes: boolean;
+  /** It puts bytes into a stream. */
+  readonly writes: boolean;
   /** The epoll that it registers something with, and what for. */
-  readonly #watcher: File | null;
-  readonly #registers: EventValue | null;
+  readonly watcher: File | null;
+  readonly registers: EventValue | null;
+}
 
-  private constructor(
-    fd: number | null,
-    file: File | null,
-    peer: File | null,
-    closes: boolean,
-    watcher: File | null,
-    registers: EventValue | null,
-  ) {
-    this.#fd = fd;
-    this.#file = file;
-    this.#peer = peer;
-    this.#closes = closes;
-    this.#watcher = watcher;
-    this.#registers = registers;
+/** A call in question. */
+class Subject {
+  readonly #deed: Deed;
+  #wasRead = false;
+
+  private constructor(deed: Deed) {
+    this.#deed = deed;
   }
 
   static of({ record, owner }: ActiveCall, ports: PortMap): Subject {
-    const event = record.name === "epoll_ctl" && record.args[3] !== undefined ? decodeEvent(record.args[3]) : null;
-    const watcher = event === null ? null : firstFile(owner, record);
-    const fd = record.name === "epoll_ctl" ? evalInt(record.args[2] ?? NOTHING) : firstFd(record);
+    const { name } = record;
+    const registers = name === "epoll_ctl" && record.args[3] !== undefined ? decodeEvent(record.args[3]) : null;
+    const watcher = registers === null ? null : firstFile(owner, record);
+    const fd = name === "epoll_ctl" ? evalInt(record.args[2] ?? NOTHING) : firstFd(record);
     const file = fd === null ? null : owner.task.process.files.getRaw(fd);
-    const isConnect = record.name === "connect";
-    const peer = file === null ? null : isConnect ? listenerOf(owner, record, ports) : peerOf(file);
-    return new Subject(fd, file, peer, record.name === "close", watcher, event);
+    const peer = file === null ? null : name === "connect" ? listenerOf(owner, record, ports) : peerOf(file);
+    return new Subject({ fd, file, peer, closes: name === "close", writes: WRITES.has(name), watcher, registers });
   }
 
   /** The end of a process closes this description; null when nobody can see that. */
@@ -283,37 +281,54 @@ class Subject {
     const isLast =
       file instanceof PipeFile &&
       ((file.canWrite && file.pipe.writers === 1) || (file.canRead && file.pipe.readers === 1));
-    return peer === null && !isLast ? null : new Subject(null, file, peer, true, null, null);
+    if (peer === null && !isLast) return null;
+    return new Subject({ fd: null, file, peer, closes: true, writes: false, watcher: null, registers: null });
   }
 
   ask(owner: ReplayTask, other: ReplayTask, record: CallRecord): Testimony {
     const { files } = owner.task.process;
-    if (this.#closes && this.#fd !== null && other.task.process.files === files) {
-      const testimony = askNumber(this.#fd, record);
+    if (this.#deed.closes && this.#deed.fd !== null && other.task.process.files === files) {
+      const testimony = askNumber(this.#deed.fd, record);
       if (testimony !== "nothing") return testimony;
     }
     if (!CONSUMERS.has(record.name)) return "nothing";
     const file = firstFile(other, record);
     if (file === null) return "nothing";
     if (file.epoll !== null) {
-      return file === this.#watcher ? this.#askRegistered(other, file, record) : this.#askWait(other, file, record);
+      return file === this.#deed.watcher
+        ? this.#askRegistered(other, file, record)
+        : this.#askWait(other, file, record);
     }
-    if (file !== this.#peer && (file !== this.#file || this.#closes)) {
-      const piped = this.#file !== null && file.inode === this.#file.inode && file.inode !== file.kernel.anonInode;
+    if (file !== this.#deed.peer && (file !== this.#deed.file || this.#deed.closes)) {
+      const piped =
+        this.#deed.file !== null && file.inode === this.#deed.file.inode && file.inode !== file.kernel.anonInode;
       if (!piped) return "nothing";
     }
-    if ((maskOf(file, other.task) & READABLE) !== 0) return askCounter(file, record);
-    if (this.#closes && (evalInt(record.result?.values[0] ?? NOTHING) ?? 0) > 0) return "nothing";
+    if ((maskOf(file, other.task) & READABLE) !== 0) {
+      return file instanceof EventfdCtx ? askCounter(file, record) : this.#askStream(other, file, record);
+    }
+    if (this.#deed.closes && (evalInt(record.result?.values[0] ?? NOTHING) ?? 0) > 0) return "nothing";
     return record.result?.errnos[0] === "EAGAIN" ? "after" : "before";
+  }
+
+  /** A read of a stream that had room for more, and found just what is there without the call. Later reads find the rest. */
+  #askStream(other: ReplayTask, file: File, record: CallRecord): Testimony {
+    if (!this.#deed.writes || this.#wasRead) return "nothing";
+    const value = evalInt(record.result?.values[0] ?? NOTHING);
+    const ready = known(() => readableBytes(other, file), null);
+    this.#wasRead = true;
+    if (value === null || value <= 0 || ready === null || isDatagram(file)) return "nothing";
+    if (value > ready) return "before";
+    return value === ready && roomOf(record) > value ? "after" : "nothing";
   }
 
   /** A wait on the epoll that something is registered with, which is ready already. */
   #askRegistered(other: ReplayTask, watcher: File, record: CallRecord): Testimony {
-    const file = this.#file;
+    const file = this.#deed.file;
     const events = allReported(record);
-    if (events === null || file === null || this.#registers === null || this.#fd === null) return "nothing";
-    const { data, events: mask } = this.#registers;
-    const item = watcher.epoll?.find(file, this.#fd) ?? null;
+    if (events === null || file === null || this.#deed.registers === null || this.#deed.fd === null) return "nothing";
+    const { data, events: mask } = this.#deed.registers;
+    const item = watcher.epoll?.find(file, this.#deed.fd) ?? null;
     if (item !== null && (item.rdllink.list !== null || item.events === (mask | 0))) return "nothing";
     if ((maskOf(file, other.task) & mask) === 0) return "nothing";
     return events.some((event) => event.data === data) ? "before" : "after";
@@ -321,8 +336,8 @@ class Subject {
 
   /** What goes into a connection or a pipe comes out at its other end. */
   #ends(watcher: File): Iterable<File | null> {
-    if (this.#peer !== null) return [this.#peer];
-    const file = this.#file;
+    if (this.#deed.peer !== null) return [this.#deed.peer];
+    const file = this.#deed.file;
     return file instanceof PipeFile ? otherEndsOf(file, watcher) : [file];
   }
 
@@ -368,9 +383,9 @@ export function dataOf({ dataHigh, dataLow }: Epitem): bigint {
 }
 
 /** The counter that a read found is the one without the call. */
-function askCounter(file: File, record: CallRecord): Testimony {
+function askCounter(file: EventfdCtx, record: CallRecord): Testimony {
   const text = record.args[1];
-  if (!(file instanceof EventfdCtx) || file.semaphore || record.name !== "read") return "nothing";
+  if (file.semaphore || record.name !== "read") return "nothing";
   if (text?.kind !== "str" || text.bytes.length !== 8) return "nothing";
   const view = new DataView(text.bytes.buffer, text.bytes.byteOffset);
   return view.getUint32(0, true) === file.low && view.getUint32(4, true) === file.high ? "after" : "nothing";

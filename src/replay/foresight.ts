@@ -158,7 +158,7 @@ function foreseeSplice(owner: ReplayTask, call: ActiveCall, file: File): Foresig
   return length !== null && value === Math.min(length, ready) ? "yes" : "unknown";
 }
 
-function isDatagram(file: File): boolean {
+export function isDatagram(file: File): boolean {
   return file instanceof SocketFile && file.sk.type !== Sock.STREAM;
 }
 

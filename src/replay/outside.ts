@@ -357,8 +357,10 @@ export class Outside {
     const to = addressOf(listener);
     if (to === null || !(listener instanceof SocketFile) || !(listener.sk instanceof TcpSock)) return false;
     let found = false;
+    let accepts = false;
     for (const record of callsOn(this.#machine, this.#future, listener, now)) {
       if (!record.name.startsWith("accept")) continue;
+      accepts = true;
       if ((record.result?.errnos[0] ?? null) !== null) break;
       if (this.proofs.has(record)) continue; // has connected already
       const port = portIn(exitOf(record.args[1] ?? NOTHING)) ?? noteEnds(record.result?.values[0])?.peer ?? null;
@@ -374,7 +376,10 @@ export class Outside {
       found = true;
       if (this.#waitsBefore(record)) break;
     }
-    return found;
+    if (accepts || now !== null) return found;
+    const anyPort = to.slice(); // nobody accepts it, so nobody sees its address
+    anyPort.set([0, 0], 2);
+    return this.#host.connect(anyPort, to) !== null;
   }
 
   /** Whether the task waits again right after this accept, before it accepts once more. */

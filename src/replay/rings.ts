@@ -41,6 +41,8 @@ function* usedBy({ name, args }: CallRecord): Generator<[number, number], void, 
 
 export class RingRegistrations {
   readonly #users = new WeakSet<Process>();
+  /** Tasks that have entered a ring. */
+  readonly #loops = new WeakSet<ReplayTask>();
   /** Items that were registered through a ring. */
   readonly #made = new WeakSet<Epitem>();
 
@@ -51,6 +53,7 @@ export class RingRegistrations {
   entered(owner: ReplayTask, machine: Machine, future: Lookahead): void {
     const { process } = owner.task;
     this.#users.add(process);
+    this.#loops.add(owner);
     const closed = new Set<number>();
     let waited = false;
     for (const event of future.ahead(LOOK)) {
@@ -58,7 +61,9 @@ export class RingRegistrations {
       const { call } = event;
       const other = machine.tasks.get(call.task);
       if (other === undefined || other.task.process.files !== process.files) continue;
-      if (call.name === "io_uring_enter") return;
+      if (call.name === "io_uring_enter" && call.task === owner.id) return;
+      // a loop in another thread has a ring of its own
+      if (this.#loops.has(other) && other !== owner) continue;
       const fd = firstFd(call);
       if (call.name === "close" && fd !== null) closed.add(fd);
       const epoll = fd === null || closed.has(fd) ? null : (process.files.getRaw(fd)?.epoll ?? null);
