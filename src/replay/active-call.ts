@@ -88,6 +88,8 @@ export class ActiveCall {
   learnt = false;
   /** A read that is to find no more than this: the rest had not arrived. */
   limit: number | null = null;
+  /** Free numbers that it does not get, since others had them while it was under way. */
+  passedOver: readonly number[] = [];
   /** A write of an eventfd that is held until a read tells whether it has counted it. */
   awaitsSum = false;
   /** It was given the recorded events although their order is not possible. */
@@ -195,7 +197,14 @@ export class ActiveCall {
     const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
     const { observer } = owner.task.kernel;
     if (observer !== null) observer.entered(owner.task, this.record, a);
-    const ret = this.#run(owner.task, a, b, this.limit ?? c, d, e, f);
+    const { files } = owner.task.process;
+    for (const fd of this.passedOver) files.reserve(fd);
+    let ret: number;
+    try {
+      ret = this.#run(owner.task, a, b, this.limit ?? c, d, e, f);
+    } finally {
+      for (const fd of this.passedOver) files.unreserve(fd);
+    }
     if (observer !== null && ret !== BLOCKED) observer.returned(owner.task, ret);
     return ret;
   }

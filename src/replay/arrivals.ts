@@ -73,9 +73,11 @@ export function nextArrival(machine: Machine, future: Lookahead, file: File, now
   let total = 0;
   let ended = false;
   let reset = false;
+  let wasShort = false;
   for (const record of readsOn(machine, future, file, now)) {
     const errno = record.result?.errnos[0] ?? null;
     const length = evalInt(record.result?.values[0] ?? NOTHING);
+    if (wasShort && errno === null && length !== null && length > 0) break;
     if (errno === "ECONNRESET") reset = true;
     if (errno !== null || length === null || total + length > ARRIVAL_MAX) break;
     if (isPeek(record)) {
@@ -87,7 +89,7 @@ export function nextArrival(machine: Machine, future: Lookahead, file: File, now
     if (length <= 0) break;
     chunks.push(contentOf(record, length));
     total += length;
-    if (isShort(record, length)) break;
+    wasShort = length < roomOf(record); // what comes behind had not arrived then, but the end may have
   }
   if (chunks.length === 0 && !ended && !reset) return null;
   const bytes = new Uint8Array(total);
@@ -126,12 +128,6 @@ function* readsOn(
     found = true;
     yield call;
   }
-}
-
-/** It asked for more than there was: what the next read finds has come later. */
-function isShort({ name, args }: CallRecord, length: number): boolean {
-  const asked = name === "read" || name === "recvfrom" ? evalInt(args[2] ?? NOTHING) : null;
-  return asked !== null && length < asked;
 }
 
 function isPeek(record: CallRecord): boolean {

@@ -55,7 +55,7 @@ export class OpenCall extends NumberCall {
     const given = this.given();
     if (given === null) return;
     const flags = openFlags(record);
-    this.ret = owner.task.process.files.lowestFree();
+    this.ret = this.passedOver.length > 0 ? (this.value ?? -1) : owner.task.process.files.lowestFree();
     machine.putExternal(
       owner,
       this.value as number,

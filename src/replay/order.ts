@@ -31,6 +31,7 @@ import { STAMP_ERROR_NS } from "./knowledge.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 import { Outside } from "./outside.ts";
+import { PassingNumbers } from "./passing-numbers.ts";
 import { stillTakesWrites } from "./pipe-ends.ts";
 import { standsBefore, standsBehind } from "./pipe-order.ts";
 import { QueueOrder } from "./queue-order.ts";
@@ -58,6 +59,7 @@ export class Order {
 
   readonly #queues: QueueOrder;
   readonly #groups: Regroup;
+  readonly #passing = new PassingNumbers();
   readonly outside: Outside;
 
   /** @param exact - the lines stand in the order of effects. */
@@ -247,6 +249,7 @@ export class Order {
     while (this.#isWrong(call) && this.#hurryExit(call)) if (!this.#sleepsOn(call)) this.#retry(call);
     while (this.#isWrong(call) && this.#endWatched(call)) this.#retry(call);
     this.#dozing.delete(call);
+    this.#passing.note(call.owner.task.process.files, call.record);
     this.recheck();
   }
 
@@ -333,7 +336,8 @@ export class Order {
     const { record, descriptors, owner } = call;
     if (descriptors.length === 0) return;
     const from = record.name === "fcntl" ? (evalInt(record.args[2] ?? NOTHING) ?? 0) : 0;
-    if (call.progress === "returned") this.#machine.allocated(owner, descriptors);
+    if (call.progress === "idle") call.passedOver = this.#passing.below(this.#machine, call, from);
+    if (call.progress === "returned" || call.passedOver.length > 0) this.#machine.allocated(owner, descriptors);
     else if (this.#machine.inferInherited(owner, record, descriptors, from)) call.inferred = true;
   }
 
@@ -360,7 +364,7 @@ export class Order {
       }
     }
     for (const other of this.#machine.tasks.values()) {
-      if (!wakeSleeper(other, call)) continue;
+      if (other.active === null || this.#sleepsOn(other.active) || !wakeSleeper(other, call)) continue;
       this.recheck();
       if (this.#retry(call)) return;
     }

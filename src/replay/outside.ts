@@ -356,6 +356,11 @@ export class Outside {
   #connectClient(listener: File, now: CallRecord | null): boolean {
     const to = addressOf(listener);
     if (to === null || !(listener instanceof SocketFile) || !(listener.sk instanceof TcpSock)) return false;
+    const { sk } = listener;
+    return withoutDefer(sk, () => this.#connectClients(listener, sk.num, to, now));
+  }
+
+  #connectClients(listener: File, ownPort: number, to: Uint8Array, now: CallRecord | null): boolean {
     let found = false;
     let accepts = false;
     for (const record of callsOn(this.#machine, this.#future, listener, now)) {
@@ -364,7 +369,7 @@ export class Outside {
       if ((record.result?.errnos[0] ?? null) !== null) break;
       if (this.proofs.has(record)) continue; // has connected already
       const port = portIn(exitOf(record.args[1] ?? NOTHING)) ?? noteEnds(record.result?.values[0])?.peer ?? null;
-      if (port !== null && this.#machine.ports.isInside(port, listener.sk.num)) break;
+      if (port !== null && this.#machine.ports.isInside(port, ownPort)) break;
       const from = to.slice();
       from.set([(port ?? 0) >> 8, (port ?? 0) & 0xff], 2);
       if (port !== null && this.#host.isConnected(from, to)) break; // a later one that has the same port
@@ -477,6 +482,17 @@ function senderOf(record: CallRecord, sk: UdpSock): Uint8Array | null {
   const bytes = new Uint8Array(16);
   bytes.set([Af.INET, 0, sk.dport >> 8, sk.dport & 0xff, ...sk.daddr.bytes.subarray(0, 4)]);
   return sk.daddr.isV4 ? bytes : null;
+}
+
+/** Who connects to a socket with TCP_DEFER_ACCEPT shows with the first bytes: that they have come, the accept proves. */
+function withoutDefer(sk: TcpSock, connect: () => boolean): boolean {
+  const { tcpOpts } = sk;
+  const { deferAccept } = tcpOpts;
+  if (deferAccept === 0) return connect();
+  tcpOpts.deferAccept = 0;
+  const found = connect();
+  tcpOpts.deferAccept = deferAccept;
+  return found;
 }
 
 /** `[0]`. */
