@@ -270,3 +270,51 @@ describe("what a recording tells elsewhere", () => {
     expect(replayText(`${SET_UP}${event}`).diverged).toBe(1);
   });
 });
+
+describe("what arrives from outside", () => {
+  const SERVER = [
+    "7 socket(AF_INET, SOCK_STREAM, IPPROTO_IP) = 3",
+    '7 bind(3, {sa_family=AF_INET, sin_port=htons(8080), sin_addr=inet_addr("127.0.0.1")}, 16) = 0',
+    "7 listen(3, 8) = 0",
+  ];
+  const accept = '7 accept(3, {sa_family=AF_INET, sin_port=htons(40000), sin_addr=inet_addr("127.0.0.1")}, [16]) = 4';
+  const diverged = (...lines: readonly string[]): number =>
+    replayText(`${[...SERVER, ...lines].join("\n")}\n`).diverged;
+
+  test("ends with a read that had room for more, and the end of the stream may be behind it", () => {
+    const [first, second] = ['7 read(4, "one", 64) = 3', '7 read(4, "two", 64) = 3'];
+    expect(diverged(accept, first, '7 write(4, "x", 1) = 1', second, '7 read(4, "", 64) = 0')).toBe(0);
+    expect(diverged(accept, '7 read(4, "o", 1) = 1', '7 read(4, "ne", 64) = 2')).toBe(0);
+  });
+
+  test("shows a client at once where data is waited for before (TCP_DEFER_ACCEPT)", () => {
+    const defer = "7 setsockopt(3, SOL_TCP, TCP_DEFER_ACCEPT, [30], 4) = 0";
+    expect(diverged(defer, accept, '7 read(4, "one", 64) = 3')).toBe(0);
+  });
+
+  test("may be a client that nobody accepts", () => {
+    const lines = [
+      "7 epoll_create1(0) = 4",
+      "7 epoll_ctl(4, EPOLL_CTL_ADD, 3, {events=EPOLLIN, data={u32=3, u64=3}}) = 0",
+      "7 epoll_wait(4, [{events=EPOLLIN, data={u32=3, u64=3}}], 8, -1) = 1",
+    ];
+    expect(diverged(...lines, "7 close(3) = 0")).toBe(0);
+    expect(diverged("7 shutdown(3, SHUT_RD) = 0", ...lines)).toBe(1);
+  });
+});
+
+test("a number that a failing open has for a while is passed over by another thread", () => {
+  const lines = (entry: string, fd: number): string =>
+    [
+      "1 clone(child_stack=0x7f0000, flags=CLONE_VM|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD) = 2",
+      entry,
+      '2 openat(AT_FDCWD, "/etc/hosts", O_RDONLY <unfinished ...>',
+      "1 <... openat resumed>) = -1 ENOENT (No such file or directory)",
+      `2 <... openat resumed>) = ${fd}</etc/hosts>`,
+      "1 eventfd2(0, 0) = 3",
+      `2 read(${fd}, "x", 1) = 1`,
+    ].join("\n");
+  const missing = '1 openat(AT_FDCWD, "/none", O_RDONLY <unfinished ...>';
+  expect(replayText(lines(missing, 4))).toMatchObject({ diverged: 0, assumed: 0 });
+  expect(replayText(lines(missing, 5)).diverged + replayText(lines(missing, 5)).assumed).toBeGreaterThan(0);
+});
