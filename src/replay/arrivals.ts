@@ -137,9 +137,13 @@ function isPeek(record: CallRecord): boolean {
 
 /** The bytes that a read gave; what the recording cut off is unknown. */
 export function contentOf(record: CallRecord, length: number): Uint8Array {
+  return contentIn(record.args[1], length);
+}
+
+function contentIn(buffer: Expr | undefined, length: number): Uint8Array {
   const bytes = new Uint8Array(length).fill(UNKNOWN_BYTE);
   let place = 0;
-  for (const [part, size] of partsOf(record, length)) {
+  for (const [part, size] of partsOf(buffer, length)) {
     const known = part.kind === "str" ? part.bytes.subarray(0, Math.min(size, length - place)) : new Uint8Array();
     bytes.set(known, place);
     place += size;
@@ -148,15 +152,49 @@ export function contentOf(record: CallRecord, length: number): Uint8Array {
   return bytes;
 }
 
+/** A datagram as a receive shows it. */
+export interface Received {
+  readonly source: Expr;
+  readonly bytes: Uint8Array;
+}
+
+/** The datagrams that a receive took; null when it took none, or one that is longer than any. */
+export function datagramsOf(record: CallRecord, lengthMax: number): Received[] | null {
+  const count = evalInt(record.result?.values[0] ?? NOTHING);
+  if ((record.result?.errnos[0] ?? null) !== null || count === null || count < 0) return null;
+  if (record.name !== "recvmmsg") {
+    return count > lengthMax ? null : [{ source: sourceOf(record), bytes: contentOf(record, count) }];
+  }
+  const vector = exitOf(record.args[1] ?? NOTHING);
+  const found: Received[] = [];
+  for (const item of vector.kind === "array" ? vector.items.slice(0, count) : []) {
+    const header = item.kind === "struct" ? field(item, "msg_hdr", 0) : null;
+    const length = item.kind === "struct" ? evalInt(field(item, "msg_len", 1) ?? NOTHING) : null;
+    if (header?.kind !== "struct" || length === null || length > lengthMax) return null;
+    found.push({ source: exitOf(field(header, "msg_name", 0) ?? NOTHING), bytes: contentIn(header, length) });
+  }
+  return found;
+}
+
+/** The address that a receive was told; of several messages that of the first. */
+export function sourceOf(record: CallRecord): Expr {
+  const expr = exitOf((record.name === "recvfrom" ? record.args[4] : record.args[1]) ?? NOTHING);
+  if (record.name === "recvmmsg") {
+    const [first] = expr.kind === "array" ? expr.items : [];
+    const header = first?.kind === "struct" ? field(first, "msg_hdr", 0) : null;
+    return header?.kind === "struct" ? exitOf(field(header, "msg_name", 0) ?? NOTHING) : NOTHING;
+  }
+  return record.name === "recvmsg" && expr.kind === "struct" ? exitOf(field(expr, "msg_name", 0) ?? NOTHING) : expr;
+}
+
 /** How many bytes a read had room for; 0 where that is not known. */
 export function roomOf(record: CallRecord): number {
   const [, , size] = record.args;
   if (/^read$|^recvfrom$/.test(record.name)) return evalInt(size ?? NOTHING) ?? 0;
-  return partsOf(record, 0).reduce((sum, [, length]) => sum + length, 0);
+  return partsOf(record.args[1], 0).reduce((sum, [, length]) => sum + length, 0);
 }
 
-function partsOf(record: CallRecord, length: number): [Expr, number][] {
-  const arg = record.args[1];
+function partsOf(arg: Expr | undefined, length: number): [Expr, number][] {
   const buffer = arg === undefined ? null : exitOf(arg);
   if (buffer === null) return [];
   if (buffer.kind === "str") return [[buffer, length]];

@@ -13,6 +13,7 @@ import { InetSock } from "../kernel/net/inet/inet-sock.ts";
 import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { SkState } from "../kernel/net/sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
+import { SUN_PATH_OFFSET } from "../kernel/net/unix/names.ts";
 import { Process } from "../kernel/sched/process.ts";
 import { Task } from "../kernel/sched/task.ts";
 import { Errno } from "../kernel/uapi/errno.ts";
@@ -109,6 +110,38 @@ export class OutsideHost {
     if (fd === null) return null;
     this.#call("listen", fd, BACKLOG);
     return this.#task.process.files.getRaw(fd);
+  }
+
+  /** An AF_UNIX socket that others can write to. @param address - null for one without a name. */
+  bindUnix(type: number, address: Uint8Array | null): File | null {
+    const fd = this.#call("socket", Af.UNIX, type | Sock.NONBLOCK, 0);
+    const file = this.#open(fd);
+    if (file === null || address === null) return file;
+    const isPath = address[SUN_PATH_OFFSET] !== 0;
+    let bound = this.#call("bind", fd, this.#poke(address), address.length);
+    if (bound === -Errno.EADDRINUSE && isPath) {
+      this.#call("unlink", this.#poke(address) + SUN_PATH_OFFSET); // a former one has left its file
+      bound = this.#call("bind", fd, this.#poke(address), address.length);
+    }
+    if (bound === 0) return file;
+    this.#call("close", fd);
+    return null;
+  }
+
+  /** An AF_UNIX server starts to listen. */
+  listenUnix(type: number, address: Uint8Array): File | null {
+    const file = this.bindUnix(type, address);
+    if (file !== null) this.#call("listen", this.#fds.get(file) ?? -1, BACKLOG);
+    return file;
+  }
+
+  /** An AF_UNIX client connects. */
+  connectUnix(type: number, to: Uint8Array): File | null {
+    const fd = this.#call("socket", Af.UNIX, type | Sock.NONBLOCK, 0);
+    const file = this.#open(fd);
+    if (file === null || this.#call("connect", fd, this.#poke(to), to.length) === 0) return file;
+    this.#call("close", fd);
+    return null;
   }
 
   /** What it sends is on its way at once. */

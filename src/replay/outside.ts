@@ -13,35 +13,38 @@ import { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import type { Eventpoll } from "../kernel/fs/eventpoll/eventpoll.ts";
 import type { File } from "../kernel/fs/file.ts";
 import { InotifyGroup } from "../kernel/fs/inotify.ts";
+import { SignalfdCtx } from "../kernel/fs/signalfd.ts";
 import { rbNext } from "../kernel/lib/rbtree.ts";
 import { InetSock } from "../kernel/net/inet/inet-sock.ts";
 import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { UdpSock } from "../kernel/net/inet/udp-sock.ts";
 import { SkState, SOCK_SNDBUF_LOCK } from "../kernel/net/sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
+import type { UnixSock } from "../kernel/net/unix/unix-sock.ts";
 import { Epoll } from "../kernel/uapi/epoll.ts";
-import { Af } from "../kernel/uapi/socket.ts";
+import { Af, Sock } from "../kernel/uapi/socket.ts";
 import { decodeEvent, decodeEvents, evalInt, exitOf } from "../trace/abi/evaluate.ts";
 import type { Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
 import { sockaddrIn } from "./addresses.ts";
-import { callsOn, contentOf, nextArrival } from "./arrivals.ts";
+import { callsOn, datagramsOf, nextArrival } from "./arrivals.ts";
 import { happenAt } from "./disk-watch.ts";
 import { known, readableBytes } from "./foresight.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
 import { addressOf, OUTSIDE, OutsideHost } from "./outside-host.ts";
+import { sendAwaited, sendToSignalfd } from "./outside-signals.ts";
+import { OutsideUnix, unixOf } from "./outside-unix.ts";
 import { notWritable, polled } from "./polled.ts";
 import { noteEnds, portIn } from "./ports.ts";
 import { firstFile, isSymbol, NOTHING } from "./records.ts";
-import { sourceOf } from "./regroup.ts";
 import { peerOf } from "./relations.ts";
 import { RingWork } from "./ring-work.ts";
 import { RingRegistrations } from "./rings.ts";
 import { bringIn, edge, expandSndbuf, isFilling, isFlowing, makeRoom, maskOf, tcpOf, widen } from "./tcp-flow.ts";
 
-const READS: ReadonlySet<string> = new Set("read readv recvfrom recvmsg".split(" "));
+const READS: ReadonlySet<string> = new Set("read readv recvfrom recvmsg recvmmsg".split(" "));
 /** So much of a stream has room in every send buffer whose size the program has not set, whoever reads. */
 const ALWAYS_FITS = 4096;
 const WRITES: ReadonlySet<string> = new Set("write writev sendto sendmsg sendfile".split(" "));
@@ -62,6 +65,7 @@ export class Outside {
   readonly #servers = new Map<string, File>();
   /** Items whose edge has not come yet, although the model has it. */
   readonly #late = new WeakSet<Epitem>();
+  readonly #unix: OutsideUnix;
   readonly #rings = new RingRegistrations();
   readonly ringWork: RingWork = new RingWork();
   /** Calls whose results were taken from the recording to tell what had arrived. */
@@ -71,6 +75,7 @@ export class Outside {
     this.#machine = machine;
     this.#future = future;
     this.#host = new OutsideHost(machine.kernel, machine.strangers);
+    this.#unix = new OutsideUnix(machine, future, this.#host);
   }
 
   /** A call that the model does not know is over. */
@@ -83,6 +88,7 @@ export class Outside {
   before(call: ActiveCall): void {
     const { name } = call.record;
     this.#host.provedBy(call.record);
+    this.#unix.before(call);
     if (name === "connect") this.#beforeConnect(call);
     else if (WRITES.has(name)) this.#beforeWrite(call);
   }
@@ -203,6 +209,7 @@ export class Outside {
   after(call: ActiveCall): void {
     const { name } = call.record;
     this.#host.provedBy(call.record);
+    this.#unix.after(call);
     if (name === "connect") {
       const server = this.#servers.get(String(sockaddrIn(call.record.args[1])));
       if (server !== undefined) this.#host.acceptAll(server);
@@ -239,7 +246,8 @@ export class Outside {
     this.#host.provedBy(record);
     if (this.#flows(call, file)) return true;
     let found = false;
-    if (record.name.startsWith("accept")) found = file !== null && this.#connectClient(file, record);
+    if (record.name === "rt_sigtimedwait") found = sendAwaited(this.#machine, call);
+    else if (record.name.startsWith("accept")) found = file !== null && this.#connectClient(file, record);
     else if (READS.has(record.name)) found = file !== null && this.#arrive(owner, file, record);
     else if (value === null || value <= 0) return false;
     else if (WAITS.test(record.name)) {
@@ -354,13 +362,19 @@ export class Outside {
 
   /** Clients that are accepted from now on, up to the accept that finds nobody. */
   #connectClient(listener: File, now: CallRecord | null): boolean {
+    const unix = unixOf(listener);
+    if (unix !== null && unix.receiveQueue.length > 0) return false; // somebody is there already
+    if (unix !== null) return this.#connectClients(listener, now, () => this.#unix.connectClient(unix));
     const to = addressOf(listener);
     if (to === null || !(listener instanceof SocketFile) || !(listener.sk instanceof TcpSock)) return false;
     const { sk } = listener;
-    return withoutDefer(sk, () => this.#connectClients(listener, sk.num, to, now));
+    return withoutDefer(sk, () => {
+      return this.#connectClients(listener, now, (accept) => this.#connectFrom(accept, to, sk.num));
+    });
   }
 
-  #connectClients(listener: File, ownPort: number, to: Uint8Array, now: CallRecord | null): boolean {
+  /** @param connect - makes the client that an accept shows, or one that nobody accepts. */
+  #connectClients(listener: File, now: CallRecord | null, connect: (accept: CallRecord | null) => boolean): boolean {
     let found = false;
     let accepts = false;
     for (const record of callsOn(this.#machine, this.#future, listener, now)) {
@@ -368,23 +382,27 @@ export class Outside {
       accepts = true;
       if ((record.result?.errnos[0] ?? null) !== null) break;
       if (this.proofs.has(record)) continue; // has connected already
-      const port = portIn(exitOf(record.args[1] ?? NOTHING)) ?? noteEnds(record.result?.values[0])?.peer ?? null;
-      if (port !== null && this.#machine.ports.isInside(port, ownPort)) break;
-      const from = to.slice();
-      from.set([(port ?? 0) >> 8, (port ?? 0) & 0xff], 2);
-      if (port !== null && this.#host.isConnected(from, to)) break; // a later one that has the same port
-      const client = this.#host.connect(from, to);
-      if (client === null) break;
-      const own = addressOf(client);
-      if (port !== null && own !== null) this.#machine.ports.pair(port, ((own[2] as number) << 8) | (own[3] as number));
+      if (!connect(record)) break;
       this.proofs.add(record);
       found = true;
       if (this.#waitsBefore(record)) break;
     }
-    if (accepts || now !== null) return found;
-    const anyPort = to.slice(); // nobody accepts it, so nobody sees its address
-    anyPort.set([0, 0], 2);
-    return this.#host.connect(anyPort, to) !== null;
+    return accepts || now !== null ? found : connect(null);
+  }
+
+  /** A TCP client. @param accept - shows its port; null for one that nobody sees. */
+  #connectFrom(accept: CallRecord | null, to: Uint8Array, ownPort: number): boolean {
+    const shown = accept === null ? null : portIn(exitOf(accept.args[1] ?? NOTHING));
+    const port = shown ?? noteEnds(accept?.result?.values[0])?.peer ?? null;
+    if (port !== null && this.#machine.ports.isInside(port, ownPort)) return false;
+    const from = to.slice();
+    from.set([(port ?? 0) >> 8, (port ?? 0) & 0xff], 2);
+    if (port !== null && this.#host.isConnected(from, to)) return false; // a later one that has the same port
+    const client = this.#host.connect(from, to);
+    if (client === null) return false;
+    const own = addressOf(client);
+    if (port !== null && own !== null) this.#machine.ports.pair(port, ((own[2] as number) << 8) | (own[3] as number));
+    return true;
   }
 
   /** Whether the task waits again right after this accept, before it accepts once more. */
@@ -401,9 +419,16 @@ export class Outside {
   /** Bytes, the end of a stream, or a datagram arrive from outside. */
   #arrive(owner: ReplayTask, file: File, now: CallRecord | null, events = 0): boolean {
     if (file instanceof InotifyGroup) return this.#happen(file, now);
+    if (file instanceof SignalfdCtx) {
+      const read = sendToSignalfd(this.#machine, this.#future, owner, file, now);
+      if (read !== null) this.proofs.add(read);
+      return read !== null;
+    }
     if (!(file instanceof SocketFile)) return false;
     if (file.sk instanceof UdpSock) return this.#datagrams(file, file.sk, now);
     const peer = peerOf(file);
+    const unix = unixOf(file);
+    if (unix !== null && unix.type !== Sock.STREAM && this.#message(file, unix, now)) return true;
     if (peer === null || !this.#host.owns(peer)) return false;
     const arrival = nextArrival(this.#machine, this.#future, file, now);
     const hangUp = (events & (Epoll.HUP | Epoll.ERR)) !== 0;
@@ -421,8 +446,20 @@ export class Outside {
       // a reset behind the end of the stream is an answer to what was written since: reads find the end
       if (arrival?.ended) this.#host.shutdown(peer);
       this.#host.close(peer, true);
-    } else if (arrival?.ended || (events & (Epoll.RDHUP | Epoll.HUP)) !== 0) this.#host.shutdown(peer);
-    else return acted;
+    } else if (arrival?.ended || (events & (Epoll.RDHUP | Epoll.HUP)) !== 0) {
+      const closed = unix !== null && ((events & Epoll.HUP) !== 0 || (events === 0 && this.#unix.hasClosed(file)));
+      if (closed) this.#host.close(peer, false);
+      else this.#host.shutdown(peer);
+    } else return acted;
+    return true;
+  }
+
+  /** A message of an AF_UNIX socket. */
+  #message(file: File, sk: UnixSock, now: CallRecord | null): boolean {
+    const proof = this.#unix.message(file, sk, now);
+    if (proof === null) return false;
+    this.proofs.add(proof);
+    this.#machine.opaque = true;
     return true;
   }
 
@@ -451,15 +488,18 @@ export class Outside {
     if (to === null) return false;
     for (const record of callsOn(this.#machine, this.#future, file, now)) {
       if (!READS.has(record.name)) continue;
-      const length = evalInt(record.result?.values[0] ?? NOTHING);
-      if ((record.result?.errnos[0] ?? null) !== null || length === null || length < 0 || length > DATAGRAM_MAX)
-        return false;
-      const from = senderOf(record, sk);
-      if (from === null || this.#machine.ports.of(file).isKnown(((from[2] as number) << 8) | (from[3] as number)))
-        return false;
-      const sender = this.#sender(from, sk);
-      this.proofs.add(record);
-      return sender !== null && this.#host.send(sender, contentOf(record, length), to) >= 0;
+      const received = datagramsOf(record, DATAGRAM_MAX);
+      if (received === null) return false;
+      let sent = false;
+      for (const { source, bytes } of received) {
+        const from = senderIn(source, sk);
+        if (from === null || this.#machine.ports.of(file).isKnown(((from[2] as number) << 8) | (from[3] as number)))
+          return sent;
+        const sender = this.#sender(from, sk);
+        this.proofs.add(record);
+        sent = (sender !== null && this.#host.send(sender, bytes, to) >= 0) || sent;
+      }
+      return sent;
     }
     return false;
   }
@@ -475,8 +515,8 @@ export class Outside {
 }
 
 /** The address that a datagram came from: as shown, or whom the socket is connected to. */
-function senderOf(record: CallRecord, sk: UdpSock): Uint8Array | null {
-  const shown = sockaddrIn(sourceOf(record));
+function senderIn(source: Expr, sk: UdpSock): Uint8Array | null {
+  const shown = sockaddrIn(source);
   if (shown !== null) return shown;
   if (sk.dport === 0) return null;
   const bytes = new Uint8Array(16);

@@ -38,6 +38,7 @@ export function mentions(expr: Expr, name: string): boolean {
     case "sym":
       return expr.name === name;
     case "op":
+    case "array":
       return expr.items.some((item) => mentions(item, name));
     case "named":
       return mentions(expr.value, name);

@@ -12,17 +12,16 @@ import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
 import { UdpSock } from "../kernel/net/inet/udp-sock.ts";
 import type { SkBuff } from "../kernel/net/skbuff.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
-import { exitOf, field } from "../trace/abi/evaluate.ts";
-import type { Expr } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import type { ActiveCall } from "./active-call.ts";
+import { sourceOf } from "./arrivals.ts";
 import { HORIZON, type Lookahead } from "./lookahead.ts";
 import type { Machine } from "./machine.ts";
 import { OUTSIDE } from "./outside-host.ts";
 import { portIn } from "./ports.ts";
-import { firstFile, NOTHING } from "./records.ts";
+import { firstFile } from "./records.ts";
 
-const RECEIVES: ReadonlySet<string> = new Set(["recvfrom", "recvmsg"]);
+const RECEIVES: ReadonlySet<string> = new Set(["recvfrom", "recvmmsg", "recvmsg"]);
 
 export class Regroup {
   readonly #machine: Machine;
@@ -80,12 +79,6 @@ export class Regroup {
     if (record.name.startsWith("accept")) return this.#machine.ports.peerPort(record);
     return RECEIVES.has(record.name) ? portIn(this.#machine.ports.of(file).toModel(sourceOf(record))) : null;
   }
-}
-
-/** The address that a receive was told. */
-export function sourceOf(record: CallRecord): Expr {
-  const expr = exitOf((record.name === "recvfrom" ? record.args[4] : record.args[1]) ?? NOTHING);
-  return record.name === "recvmsg" && expr.kind === "struct" ? exitOf(field(expr, "msg_name", 0) ?? NOTHING) : expr;
 }
 
 /** All sockets that the kernel could have chosen instead of this one; none where there is no choice. */

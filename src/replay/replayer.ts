@@ -13,7 +13,7 @@ import type { Process } from "../kernel/sched/process.ts";
 import { hasUnblockedSignal } from "../kernel/signal/sigmask.ts";
 import { Mode } from "../kernel/uapi/fcntl.ts";
 import { ClockId, Tfd } from "../kernel/uapi/time.ts";
-import { evalInt, field } from "../trace/abi/evaluate.ts";
+import { evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
 import type { Line } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { printExpr } from "../trace/printer.ts";
@@ -45,6 +45,7 @@ import {
   noteOf,
   pathOf,
 } from "./records.ts";
+import { peerOf } from "./relations.ts";
 import { ReuseportChooser } from "./reuseport.ts";
 import { followSignal, followSigreturn, learnInherited, leaveCallMask, noteLooked } from "./signals.ts";
 import { type ReplaySummary, Tally } from "./summary.ts";
@@ -317,6 +318,11 @@ export class Replayer {
       this.#unsupported(machine, owner, record);
       return;
     }
+    if (difference !== null && tellsOfStranger(machine, owner, record)) {
+      for (const [index, fd] of call.descriptors.entries()) machine.putOutside(owner, fd, `passed ${index}`, true);
+      this.tally.count("assumed");
+      return;
+    }
     if (difference !== null && isMachineFact(record)) {
       this.tally.count(this.#isKnownFact(record, difference) ? "agreed" : "assumed");
       return;
@@ -583,6 +589,17 @@ function isFutex({ args }: CallRecord): boolean {
 const MACHINE_FACTS: ReadonlySet<string> = new Set(
   "SO_RCVBUF SO_SNDBUF SO_INCOMING_CPU SO_INCOMING_NAPI_ID TCP_CONGESTION TCP_INFO TCP_MAXSEG".split(" "),
 );
+
+/** Who is at the other end of an AF_UNIX socket, or what descriptors came from there, and that is outside. */
+function tellsOfStranger(machine: Machine, owner: ReplayTask, record: CallRecord): boolean {
+  const file = firstFile(owner, record);
+  const peer = file === null ? null : peerOf(file);
+  if (peer === null || !machine.strangers.has(peer)) return false;
+  const [, message, option] = record.args;
+  if (record.name === "getsockopt") return option?.kind === "sym" && option.name.startsWith("SO_PEER");
+  const shown = record.name === "recvmsg" && message !== undefined ? exitOf(message) : null;
+  return shown !== null && (mentions(shown, "SCM_RIGHTS") || mentions(shown, "SCM_CREDENTIALS"));
+}
 
 /** A bind to an address that the recorded machine has on one of its devices. */
 function isOwnAddress({ name, result }: CallRecord, { predicted }: Difference): boolean {

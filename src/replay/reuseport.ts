@@ -13,7 +13,7 @@ import { HORIZON, type Lookahead } from "./lookahead.ts";
 import type { Machine } from "./machine.ts";
 import { firstFile } from "./records.ts";
 
-const TAKES: ReadonlySet<string> = new Set("accept accept4 read readv recv recvfrom recvmsg".split(" "));
+const TAKES: ReadonlySet<string> = new Set("accept accept4 read readv recv recvfrom recvmmsg recvmsg".split(" "));
 
 export class ReuseportChooser implements Chooser {
   readonly #others: Chooser;
