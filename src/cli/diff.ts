@@ -74,7 +74,8 @@ async function diff(names: readonly string[], options: DiffOptions, io: Io): Pro
   }
   const files = expandScripts(names);
   const { scripts, bad } = await readScripts(files, io);
-  const notShown = notShownBeside(files);
+  // who names a single script has not asked what its folder leaves out
+  const notShown = notShownBeside(files.filter((file) => !names.includes(file)));
   const reached = await openTarget({ target: options.target, agents: AGENTS });
   let stopped = false;
   const release = io.onInterrupt(() => {

@@ -13,7 +13,7 @@ const CSS = `
 :root { color-scheme: light dark; --bg: #fff; --fg: #1b1f24; --dim: #6a737d; --line: #f3f5f7; --error: #b42318; --warning: #9a6700; --note: #57606a; }
 @media (prefers-color-scheme: dark) { :root { --bg: #16191d; --fg: #e6e9ec; --dim: #8b949e; --line: #20252b; --error: #ff7b72; --warning: #e3b341; --note: #8b949e; } }
 body { margin: 2rem auto; max-width: 92rem; padding: 0 1.5rem; background: var(--bg); color: var(--fg); font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin: 2.5rem 0 .5rem; word-break: break-all; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin: 2.5rem 0 .5rem; overflow-wrap: anywhere; }
 article { display: grid; grid-template-columns: minmax(18rem, 1fr) minmax(0, 2fr); gap: 1.5rem; border-top: 1px solid var(--line); padding: 1rem 0; }
 @media (max-width: 60rem) { article { grid-template-columns: minmax(0, 1fr); } }
 h3 { margin: 0 0 .4rem; font-size: 1rem; } p { margin: .3rem 0; }
@@ -25,7 +25,7 @@ td:first-child { color: var(--dim); text-align: right; width: 4rem; }
 tr.proof td { background: var(--line); } tr.say td { color: var(--dim); font-family: system-ui, sans-serif; }
 .error tr.say td { color: var(--error); } .warning tr.say td { color: var(--warning); }
 tr.gap td { color: var(--dim); }
-.figures { font-size: 13px; width: auto; margin-top: 1rem; } .figures td { white-space: nowrap; }
+.figures { font-size: 13px; width: auto; margin-top: 1rem; } .figures td { word-break: normal; }
 `;
 
 /** The page. */

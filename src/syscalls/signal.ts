@@ -286,7 +286,8 @@ export function importSiginfo(task: Task, addr: number): SigInfo | number {
 /**
  * kill(2): to a process, to a group (0, or negative), or to all others (-1).
  *
- * @errno ESRCH - nobody there; a zombie is there. EINVAL - no such signal. EPERM - nobody who may be signalled.
+ * @errno ESRCH - nobody there; a zombie is there. EINVAL - no such signal. EPERM - nobody of the process or group who may be
+ *   signalled.
  * @kernel kernel/signal.c `kill_something_info`
  * @behaviour E-128
  */
@@ -295,18 +296,28 @@ export function sysKill(task: Task, pid: number, sig: number): number {
   const signo = toInt(sig);
   if (target === INT_MIN) return ESRCH;
   if (target > 0) return killTask(task, task.kernel.pids.get(target)?.task ?? null, signo);
-  let result = ESRCH;
-  let reached = false;
   const leaders = [...task.kernel.pids.values()].map((other) => other.task).filter((other) => isLeader(other));
+  if (target === -1) return killOthers(task, leaders, signo);
+  const pgid = target === 0 ? task.process.pgid : -target;
+  let result = ESRCH;
   for (const leader of leaders) {
-    const { process } = leader;
-    if (target === -1 ? process === task.process : process.pgid !== (target === 0 ? task.process.pgid : -target))
-      continue;
+    if (leader.process.pgid !== pgid) continue;
     const error = killTask(task, leader, signo);
-    if (error === 0) reached = true;
-    else if (target !== -1 || error !== -Errno.EPERM) result = error;
+    if (result !== 0) result = error;
   }
-  return reached ? 0 : result;
+  return result;
+}
+
+/** To everybody else: whom the sender may not signal is passed over without a word, even if that is all of them. */
+function killOthers(task: Task, leaders: readonly Task[], sig: number): number {
+  const others = leaders.filter(({ process }) => process !== task.process);
+  if (others.length === 0) return ESRCH;
+  let result = 0;
+  for (const leader of others) {
+    const error = killTask(task, leader, sig);
+    if (error !== -Errno.EPERM) result = error;
+  }
+  return result;
 }
 
 function isLeader(task: Task | null): task is Task {

@@ -271,6 +271,20 @@ describe("handlers", () => {
   });
 });
 
+describe("kill", () => {
+  it("to all others passes over whom it may not signal, even if that is everybody; to one or a group it says so", () => {
+    const w = new World();
+    const child = w.fork();
+    expect(w.sys(child, "setuid", 4242)).toBe(0);
+    expect(w.sys(child, "kill", -1, TERM)).toBe(0);
+    expect(w.sys(child, "kill", -1, 99)).toBe("EINVAL");
+    expect(w.sys(child, "kill", w.pid, TERM)).toBe("EPERM");
+    expect(w.sys(child, "kill", 0, 0)).toBe(0);
+    expect(w.task.state).not.toBe(TaskState.DEAD);
+    expect(new SignalMachine().call("kill", -1, 0)).toBe("ESRCH");
+  });
+});
+
 describe("timers", () => {
   it("alarm counts seconds, setitimer repeats as its signal is taken", () => {
     const w = new World();

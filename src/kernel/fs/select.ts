@@ -356,13 +356,17 @@ export class SelectCall extends LookingCall {
     return this.run(task, now);
   }
 
-  /** `max_select_fd`. @errno EBADF - a descriptor that is asked for is not open (an O_PATH one is). */
+  /**
+   * `max_select_fd`.
+   *
+   * @errno EBADF - a descriptor that is asked for is not in use: one of O_PATH is, and one that a sleeping accept has taken.
+   */
   #maxSelectFd(task: Task, nr: number): number {
     const { files } = task.process;
     this.#max = 0;
     for (let fd = 0; fd < nr; fd += 1) {
       if (!this.#in.has(fd) && !this.#out.has(fd) && !this.#ex.has(fd)) continue;
-      if (files.getRaw(fd) === null) return -Errno.EBADF;
+      if (files.getRaw(fd) === null && !files.isReserved(fd)) return -Errno.EBADF;
       this.#max = fd + 1;
     }
     return 0;

@@ -94,9 +94,9 @@ export class Task {
   exiting: boolean;
   /** `exit_code`: a wait status, once exiting. */
   exitCode: number;
-  /** `sas_ss_sp`, `sas_ss_flags`, `sas_ss_size`: the alternate stack, which no handler here runs on; null for none. */
   /** Whoever sleeps until this task has another program or has ended; null for nobody. */
   vforkDone: VforkWait | null;
+  /** `sas_ss_sp`, `sas_ss_flags`, `sas_ss_size`: the alternate stack, which no handler here runs on; null for none. */
   sigaltstack: { readonly sp: number; readonly flags: number; readonly size: number } | null;
   /** How often a handler ran for each signal. */
   readonly handled: Map<number, number>;
