@@ -6,10 +6,13 @@ import { sysClose, sysLseek } from "../../src/syscalls/fd.ts";
 import { sysMemfdCreate, sysMknod, sysOpen } from "../../src/syscalls/open.ts";
 import { sysPipe2 } from "../../src/syscalls/pipe.ts";
 import { sysPreadv2, sysRead, sysWrite } from "../../src/syscalls/rw.ts";
+import { sysSocketpair } from "../../src/syscalls/socket.ts";
 import { sysSendfile, sysSplice, sysTee, sysVmsplice } from "../../src/syscalls/splice.ts";
 import { ARENA, BAD, Machine, shown } from "../helpers/files.ts";
 
 const NONBLOCK = 0o4000;
+const AF_UNIX = 1;
+const SOCK_STREAM = 1;
 const RW = 2;
 const PAGE = 4096;
 const DATA = ARENA + 0x10000;
@@ -264,5 +267,24 @@ describe("vmsplice", () => {
     expect(shown(sysVmsplice(m.task, r, BAD, 1, 0))).toBe("EFAULT");
     expect(shown(sysVmsplice(m.task, r, VEC, 1, 16))).toBe("EINVAL");
     expect(shown(sysPreadv2(m.task, r, VEC, 1, -1, -1, 8))).toBe("EOPNOTSUPP");
+  });
+
+  it("what sockets give to pipes is counted as memory in use, and given back", () => {
+    const s = new Splicer();
+    const held = (): unknown => s.kernel.pages.privateFields()[0];
+    sysSocketpair(s.task, AF_UNIX, SOCK_STREAM | NONBLOCK, 0, ARENA);
+    const [a, b] = [s.peek32(ARENA), s.peek32(ARENA + 4)];
+    const [r, w] = s.pipe();
+    for (const [length, pages] of [
+      [10, 1],
+      [3 * PAGE + 1, 4],
+    ] as const) {
+      s.poke(DATA, "x".repeat(length));
+      expect(sysWrite(s.task, a, DATA, length)).toBe(length);
+      expect(sysSplice(s.task, b, 0, w, 0, 1 << 16, 0)).toBe(length);
+      expect(held()).toBe(pages);
+      expect(s.read(r)).toBe("x".repeat(length));
+      expect(held()).toBe(0);
+    }
   });
 });

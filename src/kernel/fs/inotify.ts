@@ -150,8 +150,8 @@ export class InotifyGroup extends File {
    */
   updateWatch(inode: Inode, arg: number): number {
     const wanted = arg & (IN_ALL_EVENTS | In.ONESHOT | In.EXCL_UNLINK);
-    for (const mark of this.#marks.values()) {
-      if (mark.inode !== inode) continue;
+    for (const mark of inode.marks ?? []) {
+      if (!(mark instanceof InotifyMark) || mark.group !== this) continue;
       if ((arg & In.MASK_CREATE) !== 0) return -Errno.EEXIST;
       mark.mask = (arg & In.MASK_ADD) !== 0 ? mark.mask | wanted : wanted;
       return mark.wd;

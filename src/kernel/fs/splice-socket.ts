@@ -10,7 +10,6 @@
 import { Unmodelled } from "../lib/assert.ts";
 import { IovIter } from "../mm/iov-iter.ts";
 import { Mm, PAGE_SIZE, type Slab } from "../mm/mm.ts";
-import { Page } from "../mm/page.ts";
 import type { SocketFile } from "../net/socket.ts";
 import { BLOCKED, type SleepingCall, type Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
@@ -144,7 +143,7 @@ class PipeIter extends IovIter {
     let done = 0;
     while (done < length && this.count > 0) {
       const chars = Math.min(length - done, this.count, this.#slotBytes);
-      const page = new Page(Math.max(chars, PAGE_SIZE));
+      const page = this.#pipe.kernel.pages.allocCompound(chars);
       page.bytes.set(from.bytes.subarray(fromOffset + done, fromOffset + done + chars));
       this.#pipe.push(page, 0, chars, 0);
       this.count = this.#pipe.full ? 0 : this.count - chars;

@@ -17,7 +17,7 @@ export class Page {
   /** `page_count`. */
   refs = 1;
 
-  /** @param size - more than a page for a compound one. */
+  /** @param size - a multiple of the page size; more than one page for a compound one. */
   constructor(size: number = PAGE_SIZE) {
     this.bytes = new Uint8Array(size);
   }
@@ -34,21 +34,33 @@ export class PageAllocator {
    * @throws Unmodelled - what a machine does that is out of memory.
    */
   alloc(): Page {
-    if (this.#held >= HELD_MAX) throw new Unmodelled(`pipes and files that hold more than ${HELD_MAX} pages`);
-    this.#held += 1;
+    this.#hold(1);
     const page = this.#free.pop();
     if (page === undefined) return new Page();
     page.refs = 1;
     return page;
   }
 
+  /** `alloc_pages`: one of at least `size` bytes, all zeros if it is more than a page. @throws Unmodelled - as `alloc`. */
+  allocCompound(size: number): Page {
+    if (size <= PAGE_SIZE) return this.alloc();
+    const pages = Math.ceil(size / PAGE_SIZE);
+    this.#hold(pages);
+    return new Page(pages * PAGE_SIZE);
+  }
+
+  #hold(pages: number): void {
+    if (this.#held + pages > HELD_MAX) throw new Unmodelled(`pipes and files that hold more than ${HELD_MAX} pages`);
+    this.#held += pages;
+  }
+
   /** `put_page`. */
   put(page: Page): void {
     page.refs -= 1;
     assert(page.refs >= 0, "page: more puts than gets");
-    if (page.refs > 0 || page.bytes.length > PAGE_SIZE) return;
-    this.#held -= 1;
-    if (this.#free.length < FREE_MAX) this.#free.push(page);
+    if (page.refs > 0) return;
+    this.#held -= page.bytes.length / PAGE_SIZE;
+    if (page.bytes.length === PAGE_SIZE && this.#free.length < FREE_MAX) this.#free.push(page);
   }
 
   /** For whoever compares machines: see `src/explore/state.ts`. */
