@@ -5,7 +5,7 @@ export type { Chan, Received } from "./chan.ts";
 export { Canceled, type Context, DeadlineExceeded } from "./context.ts";
 export { type CostModel, defaultCosts } from "./cost.ts";
 export { Goexit, GoFatal, GoPanic } from "./fatal.ts";
-export { bytesOf, type Reader, readAll, readFull, textOf } from "./io.ts";
+export { bytesOf, copy, copyN, LimitedReader, type Reader, readAll, readFull, textOf, type Writer } from "./io.ts";
 export type { Network } from "./net/addr.ts";
 export type { Conn } from "./net/conn.ts";
 export type { Listener } from "./net/listener.ts";

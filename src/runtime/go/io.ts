@@ -1,18 +1,83 @@
 /**
- * io.ReadFull, io.ReadAll and text as bytes.
+ * io.Copy, io.CopyN, io.LimitedReader, io.ReadFull, io.ReadAll, and text as bytes.
  *
  * Counterpart: `io/io.go`.
  */
 import { EOF, ErrUnexpectedEOF, type GoError } from "./poll/errors.ts";
 import type { Go, Op } from "./runtime2.ts";
 
-export interface Reader {
-  read(buf: Uint8Array): Op<{ readonly n: number; readonly err: GoError | null }>;
-}
-
+/** What moved n bytes, and why it ended. */
 export interface ReadResult {
   readonly n: number;
   readonly err: GoError | null;
+}
+
+export interface Reader {
+  read(buf: Uint8Array): Op<ReadResult>;
+  /** `io.WriterTo`: all of it; null when it has to be read and written. */
+  writeTo?(w: Writer): Go<ReadResult | null>;
+}
+
+export interface Writer {
+  write(buf: Uint8Array): Op<ReadResult>;
+  /** `io.ReaderFrom`, likewise. */
+  readFrom?(r: Reader): Go<ReadResult | null>;
+}
+
+/** `io.LimitedReader`: at most `n` bytes of another one. */
+export class LimitedReader implements Reader {
+  readonly r: Reader;
+  /** Bytes left. */
+  n: number;
+
+  constructor(r: Reader, n: number) {
+    this.r = r;
+    this.n = n;
+  }
+
+  read(buf: Uint8Array): Op<ReadResult> {
+    return this.#read(buf);
+  }
+
+  *#read(buf: Uint8Array): Go<ReadResult> {
+    if (this.n <= 0) return { n: 0, err: EOF };
+    const { n, err } = yield* this.r.read(buf.length > this.n ? buf.subarray(0, this.n) : buf);
+    this.n -= n;
+    return { n, err };
+  }
+}
+
+const COPY_BYTES = 32_768;
+
+/** What makes buffers that the collector knows of. */
+interface Allocator {
+  makeBytes(n: number): Uint8Array;
+}
+
+/** `io.Copy`: to the end of `src`. By sendfile or splice where there is a way (R-150), else by a buffer of 32 KiB. */
+export function* copy(rt: Allocator, dst: Writer, src: Reader): Go<ReadResult> {
+  let moved: ReadResult | null = null;
+  if (src.writeTo !== undefined) moved = yield* src.writeTo(dst);
+  if (moved === null && dst.readFrom !== undefined) moved = yield* dst.readFrom(src);
+  if (moved !== null) return moved;
+  const size = src instanceof LimitedReader ? Math.min(COPY_BYTES, Math.max(1, src.n)) : COPY_BYTES;
+  const buf = rt.makeBytes(size);
+  let n = 0;
+  for (;;) {
+    const got = yield* src.read(buf);
+    if (got.n > 0) {
+      const put = yield* dst.write(buf.subarray(0, got.n));
+      n += put.n;
+      if (put.err !== null) return { n, err: put.err };
+    }
+    if (got.err !== null) return { n, err: got.err === EOF ? null : got.err };
+  }
+}
+
+/** `io.CopyN`: so many bytes, or EOF when there are fewer. */
+export function* copyN(rt: Allocator, dst: Writer, src: Reader, n: number): Go<ReadResult> {
+  const moved = yield* copy(rt, dst, new LimitedReader(src, n));
+  return moved.err === null && moved.n < n ? { n: moved.n, err: EOF } : moved;
 }
 
 /** `io.ReadFull`: fills the buffer, or says why not. */

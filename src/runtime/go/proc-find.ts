@@ -120,7 +120,7 @@ export class Finder {
     this.#m.cont = Cont.SCHEDULE;
   }
 
-  /** Steps 2 to 8: timers, the 61st tick, the own queue, the global one. */
+  /** Steps 2 to 8: timers, the 61st tick, finalizers, the own queue, the global one. */
   #ownWork(): G | null {
     const sched = this.#sched;
     const { stats } = sched;
@@ -132,6 +132,7 @@ export class Finder {
       stats.pickGlobalTick += 1;
       return globrunqget(sched, p, 1);
     }
+    if (sched.finalizers.due) sched.finalizers.wake(sched);
     const own = runqget(sched, p);
     if (own !== null) return own;
     if (sched.runq.length === 0) return null;

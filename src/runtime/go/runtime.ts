@@ -25,6 +25,7 @@ import { type File, openFile, pipe, wrapFile } from "./os/file.ts";
 import type { GoError } from "./poll/errors.ts";
 import { FD, type PollRuntime } from "./poll/fd.ts";
 import type { Result } from "./poll/result.ts";
+import { destroyPipe, type SplicePipe, SplicePipes } from "./poll/zero-copy.ts";
 import { Mstart, type Shared } from "./proc.ts";
 import { newproc } from "./proc-ready.ts";
 import { World } from "./proc-world.ts";
@@ -64,6 +65,7 @@ export class Runtime implements PollRuntime, TimeRuntime {
   readonly timers: Timers;
   readonly netpoll: Netpoll;
   readonly gc: Gc;
+  readonly splicePipes: SplicePipes;
   readonly stats: Stats = new Stats();
   readonly #sys: Syscalls;
   readonly #poller: Poller;
@@ -96,6 +98,11 @@ export class Runtime implements PollRuntime, TimeRuntime {
     const world = new World(this.sched, this.#poller, () => this.gc.collect());
     const sysmon = new Sysmon(this.sched, this.#poller, this.gc);
     this.#shared = { sched: this.sched, poller: this.#poller, sysmon, world, ending: this };
+    const pipes = new Pool<SplicePipe>(this.sched, undefined, (p) =>
+      this.sched.finalizers.queue(() => destroyPipe(this, p)),
+    );
+    this.gc.addPool(pipes);
+    this.splicePipes = new SplicePipes(pipes);
     this.#net = new Net(this);
     this.#stdout = new FD(this, 1, true);
     this.background = new Context(this, null, 0);
@@ -170,7 +177,7 @@ export class Runtime implements PollRuntime, TimeRuntime {
   /** The init of package os looks at descriptors 0 to 2, and starts the finalizers' goroutine. */
   *#osInit(): Go<void> {
     for (const fd of [0, 1, 2]) yield* new SyscallOp(this.sched, "fcntl", (sys) => sys.fcntl(fd, Fcntl.GETFL));
-    this.#system("runtime.runfinq", this.#parkForEver("finalizer wait"));
+    this.#system("runtime.runfinq", this.sched.finalizers.run(this.sched));
     this.sched.charge(this.sched.costs.init);
   }
 

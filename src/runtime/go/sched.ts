@@ -7,6 +7,7 @@
 import type { Syscalls } from "../syscalls.ts";
 import type { UserBuffer } from "../user-memory.ts";
 import type { CostModel } from "./cost.ts";
+import { Finalizers } from "./mfinal.ts";
 import { type G, GQueue, type M, type P } from "./runtime2.ts";
 import type { Stats } from "./stats.ts";
 import { Tracer } from "./tracer.ts";
@@ -71,6 +72,7 @@ export class Sched {
   stopwait = 0;
   /** What the stopper sleeps on. */
   readonly stopnote: UserBuffer;
+  readonly finalizers: Finalizers = new Finalizers();
   /** A collection is due. */
   gcDue = false;
   gFree: G | null = null;

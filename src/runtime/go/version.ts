@@ -34,6 +34,15 @@ export interface GoVersion {
   readonly syncTimerChan: boolean;
   /** Connections also get a keep-alive probe count. */
   readonly keepaliveCount: boolean;
+  /** The most that a splice, and a sendfile, moves. */
+  readonly maxSplice: number;
+  readonly maxSendfile: number;
+  /** Pipes for splices are made as big as a splice. */
+  readonly sizesPipes: boolean;
+  /** A sendfile that finds nothing has done its work; else it is done again by read and write. */
+  readonly emptySendfileHandles: boolean;
+  /** Connections and files have WriteTo: copies to unix sockets need no memory of the program either. */
+  readonly writeTo: boolean;
   /** A file becomes non-blocking before it is registered. */
   readonly nonblockBeforeOpen: boolean;
 }
@@ -54,6 +63,11 @@ const GO_1_19: GoVersion = {
   wakeForEarliestOnly: false,
   syncTimerChan: false,
   keepaliveCount: false,
+  maxSplice: 4 << 20,
+  maxSendfile: 4 << 20,
+  sizesPipes: false,
+  emptySendfileHandles: false,
+  writeTo: false,
   nonblockBeforeOpen: false,
 };
 
@@ -73,6 +87,11 @@ const NEWEST: GoVersion = {
   wakeForEarliestOnly: true,
   syncTimerChan: true,
   keepaliveCount: true,
+  maxSplice: 1 << 20,
+  maxSendfile: 2 ** 31 - 1,
+  sizesPipes: true,
+  emptySendfileHandles: true,
+  writeTo: true,
   nonblockBeforeOpen: true,
 };
 

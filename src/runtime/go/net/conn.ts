@@ -4,9 +4,12 @@
  * Counterpart: `net/net.go` (`conn`), `net/fd_posix.go` (`netFD`), `net/tcpsock.go` (R-152 to R-157).
  */
 import { Shut, SOL_SOCKET, SOL_TCP, So } from "../../../kernel/uapi/socket.ts";
+import { LimitedReader, type Reader, type ReadResult, type Writer } from "../io.ts";
 import { How, SyscallOp } from "../ops.ts";
+import { File } from "../os/file.ts";
 import type { GoError } from "../poll/errors.ts";
 import { type FD, type PollRuntime, type ReadOp, SOCKADDR_ROOM, type WriteOp } from "../poll/fd.ts";
+import { type Moved, sendFile, splice, WritevOp } from "../poll/zero-copy.ts";
 import { READ, READ_WRITE, WRITE } from "../poll-desc.ts";
 import type { Go, Op } from "../runtime2.ts";
 import { addrText } from "./addr.ts";
@@ -17,13 +20,15 @@ const KEEPALIVE_SECONDS = 15;
 const KEEPALIVE_PROBES = 9;
 
 /** A connection: `net.Conn`, with what TCP has beyond it. */
-export class Conn {
+export class Conn implements Reader, Writer {
   readonly fd: FD;
+  readonly network: "tcp" | "unix";
   readonly localAddr: string;
   readonly remoteAddr: string;
 
-  constructor(fd: FD, localAddr: string, remoteAddr: string) {
+  constructor(fd: FD, network: "tcp" | "unix", localAddr: string, remoteAddr: string) {
     this.fd = fd;
+    this.network = network;
     this.localAddr = localAddr;
     this.remoteAddr = remoteAddr;
   }
@@ -36,6 +41,33 @@ export class Conn {
   /** `const { n, err } = yield* conn.write(buf)`. */
   write(buf: Uint8Array): Op<WriteOp> {
     return this.fd.write(buf);
+  }
+
+  /** `TCPConn.ReadFrom`: from a connection by splice, from a file by sendfile. A unix connection has none. */
+  *readFrom(r: Reader): Go<ReadResult | null> {
+    if (this.network !== "tcp") return null;
+    const limit = r instanceof LimitedReader ? r : null;
+    const source = limit?.r ?? r;
+    const remain = limit?.n ?? Number.MAX_SAFE_INTEGER;
+    if (remain <= 0) return { n: 0, err: null };
+    let moved: Moved | null = null;
+    if (source instanceof Conn) moved = yield* splice(this.fd, source.fd, remain);
+    else if (source instanceof File) moved = yield* sendFile(this.fd, source.fd, remain);
+    if (limit !== null && moved !== null) limit.n -= moved.n;
+    return moved?.handled === true ? moved : null;
+  }
+
+  /** `TCPConn.WriteTo` of the newest: to a unix connection by splice. */
+  *writeTo(w: Writer): Go<ReadResult | null> {
+    if (!this.fd.rt.sched.version.writeTo || this.network !== "tcp") return null;
+    if (!(w instanceof Conn) || w.network !== "unix") return null;
+    const moved = yield* splice(w.fd, this.fd, Number.MAX_SAFE_INTEGER);
+    return moved.handled ? moved : null;
+  }
+
+  /** `net.Buffers.WriteTo`: all of them, by writev. @param bufs - what has been written is taken out of it. */
+  writeBuffers(bufs: Uint8Array[]): Op<WritevOp> {
+    return new WritevOp(this.fd, bufs);
   }
 
   close(): Go<GoError | null> {

@@ -130,7 +130,7 @@ export class Net {
     }
     const local = yield* sockName(this.#rt, fd.sysfd, "getsockname");
     const remote = connected === "" ? yield* sockName(this.#rt, fd.sysfd, "getpeername") : connected;
-    const conn = new Conn(fd, local, remote);
+    const conn = new Conn(fd, addr.family === Af.UNIX ? "unix" : "tcp", local, remote);
     if (addr.family === Af.INET) yield* setTcpDefaults(fd);
     return ok(conn);
   }

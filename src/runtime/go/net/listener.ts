@@ -43,7 +43,7 @@ export class Listener {
       return failed(err);
     }
     const local = yield* sockName(rt, fd.sysfd, "getsockname");
-    const conn = new Conn(fd, local, addrText(op.sockaddr));
+    const conn = new Conn(fd, this.#family === Af.UNIX ? "unix" : "tcp", local, addrText(op.sockaddr));
     if (this.#family === Af.INET) yield* setTcpDefaults(fd);
     return ok(conn);
   }

@@ -5,14 +5,16 @@
  */
 import { AT_FDCWD, Fcntl, Open } from "../../../kernel/uapi/fcntl.ts";
 import type { Syscalls } from "../../syscalls.ts";
+import type { Reader, ReadResult, Writer } from "../io.ts";
 import { SyscallOp } from "../ops.ts";
 import { errnoError, type GoError } from "../poll/errors.ts";
 import { FD, type PollRuntime, type ReadOp, type WriteOp } from "../poll/fd.ts";
 import { failed, ok, type Result } from "../poll/result.ts";
+import { sendFile } from "../poll/zero-copy.ts";
 import { READ, READ_WRITE, WRITE } from "../poll-desc.ts";
 import type { Go, Op } from "../runtime2.ts";
 
-export class File {
+export class File implements Reader, Writer {
   readonly fd: FD;
   readonly name: string;
 
@@ -27,6 +29,13 @@ export class File {
 
   write(buf: Uint8Array): Op<WriteOp> {
     return this.fd.write(buf);
+  }
+
+  /** `File.WriteTo` of the newest: to a connection by sendfile. */
+  *writeTo(w: Writer): Go<ReadResult | null> {
+    if (!this.fd.rt.sched.version.writeTo || !isConnection(w)) return null;
+    const moved = yield* sendFile(w.fd, this.fd, Number.MAX_SAFE_INTEGER);
+    return moved.handled ? moved : null;
   }
 
   close(): Go<GoError | null> {
@@ -50,6 +59,11 @@ export class File {
     yield* setNonblock(this.fd.rt, this.fd.sysfd, false);
     return this.fd.sysfd;
   }
+}
+
+/** `getPollFDAndNetwork`. */
+function isConnection(w: Writer): w is Writer & { readonly fd: FD; readonly network: string } {
+  return "network" in w && "fd" in w && w.fd instanceof FD;
 }
 
 /** `syscall.SetNonblock`. */

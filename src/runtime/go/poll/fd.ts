@@ -25,9 +25,10 @@ import type { Sched } from "../sched.ts";
 import { Sema, SemacquireOp, semrelease } from "../sema.ts";
 import { convertErr, EOF, ErrClosed, ErrFileClosed, ErrNoDeadline, errnoError, type GoError } from "./errors.ts";
 import { FdMutex, Lock } from "./fd-mutex.ts";
+import type { SplicePipes } from "./zero-copy.ts";
 
 /** The most that one read or write moves (R-144). */
-const MAX_RW: number = 1 << 30;
+export const MAX_RW: number = 1 << 30;
 const EAGAIN = -Errno.EAGAIN;
 const EINTR = -Errno.EINTR;
 
@@ -37,6 +38,7 @@ export interface PollRuntime {
   readonly netpoll: Netpoll;
   /** Room for `length` bytes in the thread's memory. */
   bounce(m: M, length: number): Uint8Array;
+  readonly splicePipes: SplicePipes;
 }
 
 export class FD {
@@ -164,7 +166,7 @@ const Phase = { LOCK: 0, LOCK_WAIT: 1, TRY: 2, CALL: 3, TRIED: 4, WAIT: 5, UNLOC
 type Phase = (typeof Phase)[keyof typeof Phase];
 
 /** A read-like or write-like operation: lock, try the call, wait while it would block, unlock (R-141). */
-abstract class FdOp<R> implements Op<R>, Iterator<undefined, R, undefined> {
+export abstract class FdOp<R> implements Op<R>, Iterator<undefined, R, undefined> {
   protected readonly fd: FD;
   readonly #read: boolean;
   readonly #name: string;
@@ -191,6 +193,11 @@ abstract class FdOp<R> implements Op<R>, Iterator<undefined, R, undefined> {
   /** A call that did not fail with EAGAIN or EINTR. @returns whether the operation is over. */
   protected abstract tried(result: number): boolean;
   protected abstract finish(): R;
+
+  /** Nothing is left to do, before the first call. */
+  protected get isOver(): boolean {
+    return false;
+  }
 
   [Symbol.iterator](): this {
     return this;
@@ -240,7 +247,7 @@ abstract class FdOp<R> implements Op<R>, Iterator<undefined, R, undefined> {
       this.#phase = Phase.DONE;
       return true;
     }
-    this.#phase = Phase.TRY;
+    this.#phase = this.isOver ? Phase.UNLOCK : Phase.TRY;
     if (fd.pd !== null) {
       const err = pollReset(fd.pd, this.#read ? READ : WRITE);
       if (err !== PollError.NONE) this.#end(convertErr(err, fd.isFile));

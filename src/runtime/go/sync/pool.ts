@@ -22,15 +22,18 @@ export class Pool<T> implements PoolCleanup {
   readonly #sched: Sched;
   /** Makes a value when there is none; without it `get` gives undefined. */
   readonly #new: (() => T) | undefined;
+  /** Told of each value that a collection drops. */
+  readonly #dropped: ((value: T) => void) | undefined;
   #local: PoolLocal<T>[] = [];
   #victim: PoolLocal<T>[] = [];
   /** Values asked for, and how many of them had been used before. */
   gets = 0;
   hits = 0;
 
-  constructor(sched: Sched, make?: () => T) {
+  constructor(sched: Sched, make?: () => T, dropped?: (value: T) => void) {
     this.#sched = sched;
     this.#new = make;
+    this.#dropped = dropped;
   }
 
   #pin(): PoolLocal<T> {
@@ -78,6 +81,12 @@ export class Pool<T> implements PoolCleanup {
 
   /** `poolCleanup`: at the start of a collection (R-186). */
   poolCleanup(): void {
+    if (this.#dropped !== undefined) {
+      for (const { private: kept, shared } of this.#victim) {
+        if (kept !== undefined) this.#dropped(kept);
+        for (const value of shared) this.#dropped(value);
+      }
+    }
     this.#victim = this.#local;
     this.#local = [];
   }
