@@ -44,6 +44,8 @@ interface Load {
   /** Bytes heard, every one compared. */
   read: number;
   broken: number;
+  /** Requests that were due before the end, and never sent: the server was too slow. */
+  unsent: number;
 }
 
 function histogram(): Histogram {
@@ -81,6 +83,7 @@ export const program = defineProgram({
       requests: 0,
       read: 0,
       broken: 0,
+      unsent: 0,
     };
     const idleMs = (duration + 60) * 1000 + stall;
     const setting = { box, host: "server", port: PORT, idleMs, served: newServed(), workNs: work * US };
@@ -123,7 +126,7 @@ function* connection(sys: Syscalls, load: Load, dialogue: Dialogue, phase: numbe
   for (;;) {
     if (load.intervalNs === 0) dueNs = sys.nowNs;
     if (dueNs > sys.nowNs) yield sys.nanosleep(dueNs - sys.nowNs);
-    if (dueNs >= load.endNs) break;
+    if (dueNs >= load.endNs || sys.nowNs >= load.endNs) break;
     const sentNs = sys.nowNs;
     if (!(yield* ask(sys, fd, load, dialogue))) {
       load.broken += 1;
@@ -135,6 +138,7 @@ function* connection(sys: Syscalls, load: Load, dialogue: Dialogue, phase: numbe
     dueNs += load.intervalNs;
   }
   load.read += dialogue.checked;
+  if (load.intervalNs > 0) load.unsent += Math.max(0, Math.ceil((load.endNs - dueNs) / load.intervalNs));
   sys.close(fd);
 }
 
@@ -191,6 +195,7 @@ function* report(load: Load, { name, connections, duration, seconds, rate }: Hea
     ).trimEnd();
   }
   yield `  ${load.requests} requests in ${seconds.toFixed(2)}s, ${(load.read / 2 ** 20).toFixed(2)}MB read`;
+  if (load.unsent > 0) yield `  ${load.unsent} requests were due and never sent`;
   yield `Requests/sec: ${(load.requests / seconds).toFixed(2)}`;
   yield `Transfer/sec: ${(load.read / 2 ** 20 / seconds).toFixed(2)}MB`;
 }
