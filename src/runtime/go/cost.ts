@@ -77,7 +77,7 @@ export const defaultCosts: CostModel = {
  */
 export const straceCosts: CostModel = {
   ...defaultCosts,
-  step: 2_800,
+  step: 2_500,
   schedule: 800,
   calls: {
     accept4: 3_000,
