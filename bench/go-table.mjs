@@ -26,6 +26,7 @@ const options = new Command("npm run bench:go --")
   .argument("[names...]", "only these recordings, such as pingpong-p1")
   .option("--recordings <folder>", "where NAME.strace.gz lie", own)
   .option("--differences", "print the lives that only one side has")
+  .option("--no-seeds", "without the seeds of index.json: no thread is ever late")
   .option("--json", "print one JSON object a recording, then one for each measured program")
   .addHelpText(
     "after",
@@ -61,7 +62,11 @@ function replay(text) {
   }
 }
 
-function compareRecording({ name, program, args, gomaxprocs, costs }) {
+function seeded(seed) {
+  return options.opts().seeds && seed !== undefined;
+}
+
+function compareRecording({ name, program, args, gomaxprocs, costs, seed }) {
   const file = join(folder, `${name}.strace.gz`);
   if (!existsSync(file)) return null;
   const recorded = gunzipSync(readFileSync(file)).toString("latin1");
@@ -73,6 +78,7 @@ function compareRecording({ name, program, args, gomaxprocs, costs }) {
     String(gomaxprocs),
     "--costs",
     costs,
+    ...(seeded(seed) ? ["--seed", seed] : []),
     ...args,
   );
   const compare = (lifeOptions) =>
@@ -84,6 +90,7 @@ function compareRecording({ name, program, args, gomaxprocs, costs }) {
     recording: name,
     gomaxprocs,
     costs,
+    seed: seeded(seed) ? seed : null,
     descriptors: equal.matched + equal.onlyA.length,
     simulated: equal.matched + equal.onlyB.length,
     equal: equal.matched,
@@ -125,6 +132,7 @@ if (json) {
   const rows = compared.map((row) => [
     row.recording,
     row.gomaxprocs,
+    row.seed ?? "",
     row.descriptors,
     row.equal,
     row.equal_with_eagain,
@@ -135,6 +143,7 @@ if (json) {
   const head = [
     "recording",
     "P",
+    "seed",
     "descriptors",
     "equal",
     "with EAGAIN",

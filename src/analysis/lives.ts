@@ -146,7 +146,7 @@ function textOf(record: CallRecord, result: string): string {
   }
 }
 
-/** Neighbouring reads and writes as sums. */
+/** Neighbouring reads and writes as sums; what a refused write still had to send hangs on them. */
 function summed(life: readonly string[]): string[] {
   const out: string[] = [];
   let name = "";
@@ -160,7 +160,7 @@ function summed(life: readonly string[]): string[] {
     const match = /^(read|write) \d+ = (\d+)$/u.exec(text);
     if (match === null || match[2] === "0") {
       flush();
-      out.push(text);
+      out.push(text.replace(/^write \d+ = EAGAIN$/u, "write = EAGAIN"));
       continue;
     }
     if (match[1] !== name) flush();

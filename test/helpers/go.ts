@@ -84,7 +84,8 @@ function recorder(machine: Machine, calls: GoCall[]): CallTracer {
 
 /** The run's calls as `run --trace` prints them. */
 export function traceGo(main: GoMain, options: GoTestOptions = {}): string {
-  const machine = new Machine({});
+  const { seed } = options;
+  const machine = new Machine(seed === undefined ? {} : { random: seedrandom(seed) });
   let text = "#! order exact\n";
   const trace = new LiveTrace(machine.kernel.clock, (line) => {
     text += `${printLine(line)}\n`;

@@ -101,7 +101,7 @@ export const straceCosts: CostModel = {
   init: 950_000,
   threadStart: 100_000,
   sysmonStart: 2_800_000,
-  tracer: { notice: 4_000, handle: 11_000, change: 7_000, lookup: 277_000 },
+  tracer: { notice: 4_000, handle: 11_000, change: 7_000, lookup: 277_000, lateOneIn: 190, late: 400_000 },
 };
 
 /**

@@ -109,7 +109,7 @@ export class Sched {
     this.gomaxprocs = gomaxprocs;
     this.host = host;
     this.stats = stats;
-    this.tracer = costs.tracer === null ? null : new Tracer(costs.tracer);
+    this.tracer = costs.tracer === null ? null : new Tracer(costs.tracer, host);
     this.m = m0;
     this.stopnote = stopnote;
     this.#hooks = hooks;

@@ -7,6 +7,7 @@
  * everybody who stops waits. What it has found it keeps; a socket that is neither connected nor listening is not found, and is asked
  * for again each time that it is named.
  */
+import type { Host } from "./sched.ts";
 
 /** All in ns. */
 export interface TracerCosts {
@@ -18,10 +19,18 @@ export interface TracerCosts {
   readonly change: number;
   /** Asking the kernel where a socket leads. */
   readonly lookup: number;
+  /** One stop in so many, not in ns: the thread finds its CPU taken and goes on late, if the run has a seed. At least 2. */
+  readonly lateOneIn: number;
+  /** By so much at most. */
+  readonly late: number;
 }
+
+/** Steps in which a thread is late. */
+const LATE_STEPS = 16;
 
 export class Tracer {
   readonly #costs: TracerCosts;
+  readonly #host: Host;
   /** Until when the tracer has its hands full. */
   #busyUntil = 0;
   /** Whose stop was the last. */
@@ -29,8 +38,9 @@ export class Tracer {
   /** Sockets whose ends it does not know yet, and whether it would find them now. */
   readonly #unknown: Map<number, boolean> = new Map();
 
-  constructor(costs: TracerCosts) {
+  constructor(costs: TracerCosts, host: Host) {
     this.#costs = costs;
+    this.#host = host;
   }
 
   /**
@@ -60,6 +70,12 @@ export class Tracer {
     const line = id === this.#last ? handle : handle + change;
     this.#last = id;
     this.#busyUntil = Math.max(nowNs + notice, this.#busyUntil) + line + lookup;
-    return this.#busyUntil;
+    return this.#busyUntil + this.#late();
+  }
+
+  #late(): number {
+    const { lateOneIn, late } = this.#costs;
+    if (this.#host.choose("go.tracer.late", lateOneIn) < lateOneIn - 1) return 0;
+    return (late * (1 + this.#host.choose("go.tracer.by", LATE_STEPS))) / LATE_STEPS;
   }
 }
