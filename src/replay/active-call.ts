@@ -157,6 +157,11 @@ export class ActiveCall {
     return this.#encoded?.opaque ?? false;
   }
 
+  /** It was refused, and the recording does not show all that may have been wrong. */
+  get untold(): boolean {
+    return this.#encoded?.untold ?? false;
+  }
+
   /** Whether the call left no trace on the model, so that it may be tried again later in its interval. */
   get isRepeatable(): boolean {
     if (this.progress === "returned") return this.ret < 0 || (this.ret === 0 && this.isConsumer) || this.isQuestion;
@@ -193,7 +198,7 @@ export class ActiveCall {
     if (this.isQuestion) this.#encoded = null;
     const { args, phase } = this.record;
     const partial = phase === "entered";
-    this.#encoded ??= encodeCall(this.#signature, args, owner.area, this.#portSpace, this.errno === "EFAULT", partial);
+    this.#encoded ??= encodeCall(this.#signature, args, owner.area, this.#portSpace, this.errno, partial);
     const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = this.#encoded.registers;
     const { observer } = owner.task.kernel;
     if (observer !== null) observer.entered(owner.task, this.record, a);

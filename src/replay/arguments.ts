@@ -59,12 +59,14 @@ export interface EncodedCall {
   readonly registers: readonly number[];
   /** Some of the content was cut off in the recording. */
   readonly opaque: boolean;
+  /** It was refused, and the recording does not show all that may have been wrong. */
+  readonly untold: boolean;
 }
 
 /**
  * Puts the inputs of a call into `area`.
  *
- * @param faulted - the recording ended in EFAULT: addresses stay what they are, and point nowhere.
+ * @param errno - as recorded: with EFAULT addresses stay what they are, and point nowhere.
  * @param partial - what strace prints when the call returns is not known yet: outputs get memory all the same.
  * @throws Unreadable
  */
@@ -73,7 +75,7 @@ export function encodeCall(
   args: readonly Expr[],
   area: UserArea,
   ports: PortSpace,
-  faulted: boolean,
+  errno: string | null,
   partial: boolean,
 ): EncodedCall {
   area.reset();
@@ -84,7 +86,7 @@ export function encodeCall(
     measure(arg, args[index + 1], lengths);
     return ports.toModel(prepare(arg));
   });
-  const prepared = faulted ? mapped : mapped.map(relocate);
+  const prepared = errno === "EFAULT" ? mapped : mapped.map(relocate);
   const encoder = new TraceEncoder(prepared, signature, area, lengths);
   const types = paramTypes(signature, (index) => encoder.argValue(index));
   const registers = types.map((type, index) => {
@@ -96,7 +98,10 @@ export function encodeCall(
     return Number(BigInt.asIntN(64, word));
   });
   area.settle();
-  return { types, registers, opaque: lengths.size > 0 };
+  const isHidden = prepared.some((expr, index) => expr === FRESH && types[index]?.output === false);
+  const isCut = args.some((arg) => arg.kind === "str" && arg.truncated && !lengths.has(arg));
+  const untold = errno === "EINVAL" && (isHidden || isCut);
+  return { types, registers, opaque: lengths.size > 0, untold };
 }
 
 /** Recorded addresses mean nothing here: an argument that shows only one gets fresh memory of the right size. */

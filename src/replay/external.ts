@@ -40,6 +40,10 @@ export class ExternalFile extends File {
     return this.note;
   }
 
+  override get hasPositions(): boolean {
+    return this.kind === "disk";
+  }
+
   override get canPoll(): boolean {
     if (this.kind !== "other") return this.kind === "sysctl";
     throw new Unmodelled(`poll of ${this.note}`);

@@ -7,16 +7,16 @@
 
 /** Nothing to do with descriptors, sockets, polling, timers or signals: memory, identity, limits, scheduling, time of day. */
 export const IGNORED: ReadonlySet<string> = new Set(
-  `access acct adjtimex arch_prctl clock_adjtime brk capget capset chdir chmod chown chroot clock_getres clock_gettime clock_settime
+  `access acct add_key adjtimex arch_prctl clock_adjtime brk capget capset chdir chmod chown chroot clock_getres clock_gettime clock_settime
   creat_module faccessat faccessat2 fadvise64 fchdir fchmodat fchown fchownat fdatasync fgetxattr flistxattr flock
   fremovexattr fsetxattr fstatfs fsync futex futex_waitv getcpu getcwd getdents getdents64 getegid geteuid getgid getgroups
   getpgid getpgrp getpid getppid getpriority getrandom getresgid getresuid getrusage getsid gettid gettimeofday
-  getuid getxattr ioperm iopl ioprio_get ioprio_set kcmp landlock_add_rule landlock_restrict_self lchown lgetxattr link
+  getuid getxattr get_thread_area ioperm iopl ioprio_get ioprio_set kcmp keyctl landlock_add_rule landlock_restrict_self lchown lgetxattr link
   linkat listxattr llistxattr lremovexattr lsetxattr lstat madvise mbind membarrier mincore mkdir mkdirat mlock mlock2
   mlockall mmap modify_ldt mount mprotect mremap msgctl msgget msgrcv msgsnd msync munlock munlockall munmap name_to_handle_at newfstatat personality
-  pivot_root pkey_alloc pkey_free pkey_mprotect prctl readahead readlink readlinkat removexattr rename renameat renameat2
+  pivot_root pkey_alloc pkey_free pkey_mprotect prctl readahead readlink readlinkat removexattr request_key rename renameat renameat2
   rmdir rseq sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getattr sched_getparam
-  sched_getscheduler sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp set_mempolicy
+  sched_getscheduler sched_rr_get_interval sched_setaffinity sched_setattr sched_setparam sched_setscheduler sched_yield seccomp set_mempolicy
   set_robust_list set_tid_address setdomainname setfsgid setfsuid setgid setgroups sethostname setns setpgid setpriority
   setregid setresgid setresuid setreuid setsid setuid setxattr shmat shmctl shmdt shmget semctl semget semop
   semtimedop sync_file_range

@@ -487,7 +487,10 @@ function wouldTakeOther({ record, owner, descriptors }: ActiveCall): boolean {
 function isAvailable(call: ActiveCall): boolean {
   if (call.isQuestion) return false;
   const { owner } = call;
-  if (call.record.name === "wait4") return owner.task.process.children.some((child) => child.zombie);
+  if (call.record.name === "wait4") {
+    const pid = call.errno === null ? (evalInt(call.record.args[0] ?? NOTHING) ?? -1) : -1;
+    return owner.task.process.children.some((child) => child.zombie && (pid <= 0 || child.tgid === pid));
+  }
   const file = firstFile(owner, call.record);
   if (file === null || owner.task.state !== TaskState.RUNNING) return false;
   if (file.epoll !== null) return hasEvents(owner, file.epoll);

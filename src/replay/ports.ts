@@ -198,7 +198,7 @@ export function portIn(expr: Expr): number | null {
 /** The first port of `7<TCP:[127.0.0.1:80]>`, `8<UDPv6:[[::1]:53->[::1]:4711]>`; null when the note tells none. */
 function ownPort(expr: Expr): number | null {
   if (expr.kind !== "int" || expr.note === null) return null;
-  const found = /^(?:TCP|UDP)(?:v6)?:\[[^\]]*?(?:\]:|:)(\d+)(?:->|\]$)/u.exec(expr.note);
+  const found = /^(?:TCP|UDP|UDPLITE)(?:v6)?:\[[^\]]*?(?:\]:|:)(\d+)(?:->|\]$)/u.exec(expr.note);
   return found === null ? null : Number(found[1]);
 }
 

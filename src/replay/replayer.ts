@@ -13,11 +13,12 @@ import type { Process } from "../kernel/sched/process.ts";
 import { hasUnblockedSignal } from "../kernel/signal/sigmask.ts";
 import { Mode } from "../kernel/uapi/fcntl.ts";
 import { ClockId, Tfd } from "../kernel/uapi/time.ts";
-import { evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
+import { entryOf, evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
 import type { Line } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { printExpr } from "../trace/printer.ts";
 import { ActiveCall, type Difference, knownCall } from "./active-call.ts";
+import { AutoboundNames } from "./autobound.ts";
 import { DiskTransfer } from "./disk-transfer.ts";
 import { WatchCall } from "./disk-watch.ts";
 import { outlives } from "./evidence.ts";
@@ -25,7 +26,7 @@ import { ExternalFile, hasOwnContent } from "./external.ts";
 import { INTERRUPTED } from "./interrupted.ts";
 import { CONTENT, GIVES_FD, IGNORED, LIFECYCLE, LIMITS, NAMED_BY_PATH, OPENS, STAMP_ERROR_NS } from "./knowledge.ts";
 import { Lookahead, type TraceEvent } from "./lookahead.ts";
-import { Machine, type ReplayTask } from "./machine.ts";
+import { Machine, NOFILE, type ReplayTask } from "./machine.ts";
 import { NumberCall, OpenCall } from "./number-call.ts";
 import { Order } from "./order.ts";
 import { endAwaited, followGroup, namesGroup, namesStranger } from "./pids.ts";
@@ -70,6 +71,8 @@ export interface ReplayOptions {
 
 const PATH_MAX = 4096;
 const TICKS_SIZE = 8;
+/** How much later than asked a timer may end a sleep of a task that has not said otherwise. */
+const TIMER_SLACK_NS = 50_000;
 
 export class Replayer {
   readonly tally: Tally = new Tally();
@@ -86,6 +89,7 @@ export class Replayer {
   /** What options of the recorded machine are, by option and by the model's value. */
   readonly #facts = new Map<string, string>();
   readonly #users = new FollowedUsers();
+  readonly #autobound = new AutoboundNames();
   /** A call that the model does not know may have made the kernel send signals. */
   #signalsUnknown = false;
   /** The latest line of each process that shows a signal. */
@@ -229,7 +233,7 @@ export class Replayer {
       return;
     }
     call.readResult();
-    if (call.errno !== null && INTERRUPTED.has(call.errno) && call.progress !== "returned") {
+    if (call.errno !== null && INTERRUPTED.has(call.errno) && (call.progress !== "returned" || isHardlyOver(record))) {
       machine.advance(ns);
       this.#interrupted(machine, call);
       return;
@@ -255,7 +259,7 @@ export class Replayer {
     const wasSent = hasUnblockedSignal(owner.task);
     this.#order?.abandon(call);
     const known = call.progress !== "refused" && call.progress !== "idle";
-    const difference = known ? call.difference(machine.opaque) : null;
+    const difference = known && !isHardlyOver(record) ? call.difference(machine.opaque) : null;
     if (call.progress === "refused") this.tally.unsupported(record.name);
     else if (difference !== null) this.#diverged(record, difference);
     else if (wasSent) this.tally.count("agreed");
@@ -310,8 +314,13 @@ export class Replayer {
       this.tally.count("agreed");
       return;
     }
-    if (difference !== null && !(call instanceof OpenCall) && isForeign(firstFile(owner, record))) {
+    if (
+      difference !== null &&
+      !(call instanceof OpenCall) &&
+      (namesForeign(owner, record) || isOfCpuTime(record) || call.untold)
+    ) {
       this.#unsupported(machine, owner, record);
+      this.#settleNumber(owner, call);
       return;
     }
     if (difference !== null && isOwnAddress(record, difference)) {
@@ -320,6 +329,10 @@ export class Replayer {
     }
     if (difference !== null && tellsOfStranger(machine, owner, record)) {
       for (const [index, fd] of call.descriptors.entries()) machine.putOutside(owner, fd, `passed ${index}`, true);
+      this.tally.count("assumed");
+      return;
+    }
+    if (difference !== null && this.#autobound.learn(owner, record, difference)) {
       this.tally.count("assumed");
       return;
     }
@@ -355,6 +368,20 @@ export class Replayer {
       return;
     }
     this.#diverged(record, difference);
+    this.#settleNumber(owner, call);
+  }
+
+  /** What follows is held to the recorded numbers, so that one mistake counts once. */
+  #settleNumber(owner: ReplayTask, call: ActiveCall): void {
+    const { record, descriptors, ret, progress } = call;
+    const isAllocation = givesFd(record) || record.name === "dup" || isSymbol(record.args[1], "F_DUPFD");
+    if (!isAllocation || progress !== "returned" || call instanceof OpenCall) return;
+    const { files } = owner.task.process;
+    const [fd] = descriptors;
+    const file = ret < 0 || ret === fd ? null : files.take(ret);
+    if (file === null) return;
+    if (fd === undefined || fd < 0 || fd >= NOFILE || files.isReserved(fd)) file.put();
+    else files.replace(fd, file, false)?.put();
   }
 
   #diverged(record: CallRecord, difference: Difference): void {
@@ -379,6 +406,8 @@ export class Replayer {
     this.#order?.outside.unknown(owner, record);
     const file = firstFile(owner, record);
     if (file !== null) (outside ? this.#outside : machine.tainted).add(file);
+    const peer = file === null || outside ? null : peerOf(file);
+    if (peer !== null) machine.tainted.add(peer); // what has gone there is not known either
   }
 
   /** Whether an earlier line has shown that this machine has the recorded value where the model has its own. */
@@ -462,7 +491,7 @@ export class Replayer {
 
   /** The content of a file that the model knows only by name. */
   #isContent(owner: ReplayTask, record: CallRecord): boolean {
-    if (!CONTENT.has(record.name)) return false;
+    if (!CONTENT.has(record.name) || changesDescription(record)) return false;
     const file = firstFile(owner, record);
     return file instanceof ExternalFile && hasOwnContent(file);
   }
@@ -558,6 +587,11 @@ function isIgnored({ name, args }: CallRecord): boolean {
   return name === "fcntl" && args[1]?.kind === "sym" && /^F_(OFD_)?(GET|SET)LKW?(64)?$/.test(args[1].name);
 }
 
+/** An ioctl that concerns the descriptor or the description, whatever the file. */
+function changesDescription({ name, args }: CallRecord): boolean {
+  return name === "ioctl" && args[1]?.kind === "sym" && /^FIO(NBIO|CLEX|NCLEX)$/.test(args[1].name);
+}
+
 /** Requests after which the kernel may send signals that the model does not. */
 const SIGNAL_REQUESTS = /^F_(SETLEASE|SETOWN|SETOWN_EX|NOTIFY)$/;
 
@@ -565,9 +599,27 @@ function unsharesFiles({ args, result }: CallRecord): boolean {
   return (result?.errnos[0] ?? null) === null && args[0] !== undefined && mentions(args[0], "CLONE_FILES");
 }
 
-/** A description of a kind that the model does not know: what calls on it answer is not predicted. */
-function isForeign(file: File | null): boolean {
-  return file instanceof ExternalFile && file.kind === "other";
+/** An interval timer by CPU time, which no recording shows. */
+function isOfCpuTime({ name, args }: CallRecord): boolean {
+  return name.endsWith("itimer") && (isSymbol(args[0], "ITIMER_VIRTUAL") || isSymbol(args[0], "ITIMER_PROF"));
+}
+
+/** A call on a description of a kind that the model does not know: what it answers is not predicted. */
+function namesForeign({ task }: ReplayTask, record: CallRecord): boolean {
+  return descriptorsNamed(record).some((fd) => {
+    const file = task.process.files.getRaw(fd);
+    return file instanceof ExternalFile && file.kind === "other";
+  });
+}
+
+/** A sleep that had to be over when a signal ended it, as exactly as timers and the recording's times are. */
+function isHardlyOver({ name, args, entryNs, exitNs }: CallRecord): boolean {
+  const index = name === "nanosleep" ? 0 : name === "clock_nanosleep" && !isSymbol(args[1], "TIMER_ABSTIME") ? 2 : -1;
+  const asked = args[index] === undefined ? null : entryOf(args[index]);
+  if (asked?.kind !== "struct" || entryNs === null || exitNs === null) return false;
+  const [sec, nsec] = [field(asked, "tv_sec", 0), field(asked, "tv_nsec", 1)].map((part) => evalInt(part ?? NOTHING));
+  const left = Number(exitNs - entryNs) - ((sec ?? 0) * 1e9 + (nsec ?? 0));
+  return left >= 0 && left <= STAMP_ERROR_NS + TIMER_SLACK_NS;
 }
 
 /** `-1 EINTR`, `? ERESTARTSYS`. */

@@ -161,3 +161,38 @@ describe("the end of a process", () => {
     expect(wrongCalls(`${SET_UP}8 pause( <unfinished ...>\n7 read(3, "", 10) = 0\n`)).toEqual(["5 read"]);
   });
 });
+
+describe("numbers and names that only the recording can tell", () => {
+  test("a new descriptor's number that was predicted wrongly is put right, and counts once", () => {
+    const more = '1 read(4, "\\1\\0\\0\\0\\0\\0\\0\\0", 8) = 8\n1 eventfd2(0, 0) = 3';
+    const { divergences } = replayText(
+      `1 eventfd2(0, 0) = 3\n1 dup(3) = -1 EBADF (x)\n1 eventfd2(1, 0) = 4\n1 close(3) = 0\n${more}`,
+    );
+    expect(divergences.map(({ line }) => line)).toEqual([2]);
+  });
+
+  test("the name of a socket that the kernel has bound", () => {
+    const name = (digits: string): string => `{sa_family=AF_UNIX, sun_path=@"${digits}"}, [110 => 8]) = 0`;
+    const bound = "1 socket(AF_UNIX, SOCK_DGRAM, 0) = 3\n1 bind(3, {sa_family=AF_UNIX}, 2) = 0";
+    const lines = (first: string, second: string): string =>
+      `${bound}\n1 getsockname(3, ${name(first)}\n1 getsockname(3, ${name(second)}`;
+    expect(replayText(lines("f4e7f", "f4e7f"))).toMatchObject({ diverged: 0, assumed: 1 });
+    expect(replayText(lines("f4e7f", "00000")).diverged).toBe(1);
+  });
+
+  test("what was refused and cut off", () => {
+    const text = '1 memfd_create("abc"..., 0) = -1 EINVAL (Invalid argument)\n1 eventfd2(0, 0) = 3';
+    expect(replayText(text)).toMatchObject({ diverged: 0, unsupported: 1 });
+    expect(replayText(text.replace('"...', '"')).diverged).toBe(1);
+  });
+});
+
+test("a sleep that was hardly over may have been ended by a signal", () => {
+  const lines = (sleep: string, seconds: string): string =>
+    `1 1700000000.000000000 nanosleep({tv_sec=0, tv_nsec=${sleep}},  <unfinished ...>
+1 1700000000.${seconds} <... nanosleep resumed>NULL) = ? ERESTART_RESTARTBLOCK (Interrupted by signal) <0.${seconds}>
+1 1700000000.${seconds} --- SIGALRM {si_signo=SIGALRM, si_code=SI_USER, si_pid=9, si_uid=0} ---
+`;
+  expect(replayText(lines("100000", "000140000"))).toMatchObject({ diverged: 0, assumed: 1 });
+  expect(replayText(lines("100000", "050000000")).diverged).toBe(1);
+});
