@@ -318,12 +318,20 @@ export function sysFtruncate(task: Task, fd: number, length: number): number {
   return file.canWrite ? file.truncate(size) : EINVAL;
 }
 
-const Falloc = { KEEP_SIZE: 0x01, PUNCH_HOLE: 0x02, COLLAPSE: 0x08, ZERO: 0x10, INSERT: 0x20, UNSHARE: 0x40 } as const;
-/** All but FALLOC_FL_WRITE_ZEROES, which no file of the model knows either way. */
+const Falloc = {
+  KEEP_SIZE: 0x01,
+  PUNCH_HOLE: 0x02,
+  COLLAPSE: 0x08,
+  ZERO: 0x10,
+  INSERT: 0x20,
+  UNSHARE: 0x40,
+  WRITE_ZEROES: 0x80,
+} as const;
 const FALLOC_MODES: number = Falloc.PUNCH_HOLE | Falloc.COLLAPSE | Falloc.ZERO | Falloc.INSERT | Falloc.UNSHARE;
+const WRITE_ZEROES_SINCE = 6017;
 /** Modes that must, and that must not, come with FALLOC_FL_KEEP_SIZE. */
 const KEEP_NEEDED: number = Falloc.PUNCH_HOLE;
-const KEEP_REFUSED: number = Falloc.COLLAPSE | Falloc.INSERT;
+const KEEP_REFUSED: number = Falloc.COLLAPSE | Falloc.INSERT | Falloc.WRITE_ZEROES;
 
 /**
  * fallocate(2).
@@ -338,8 +346,10 @@ export function sysFallocate(task: Task, fd: number, mode: number, offset: numbe
   if (file === null) return EBADF;
   const wanted = toInt(mode);
   if (toLong(offset) < 0 || toLong(length) <= 0) return EINVAL;
-  if ((wanted & ~(FALLOC_MODES | Falloc.KEEP_SIZE)) !== 0) return EOPNOTSUPP;
-  const kind = wanted & FALLOC_MODES;
+  const { version } = task.kernel.profile;
+  const modes = version >= WRITE_ZEROES_SINCE ? FALLOC_MODES | Falloc.WRITE_ZEROES : FALLOC_MODES;
+  if ((wanted & ~(modes | Falloc.KEEP_SIZE)) !== 0) return EOPNOTSUPP;
+  const kind = wanted & modes;
   if ((kind & (kind - 1)) !== 0) return EOPNOTSUPP;
   const keep = (wanted & Falloc.KEEP_SIZE) !== 0;
   if ((kind & (keep ? KEEP_REFUSED : KEEP_NEEDED)) !== 0) return EOPNOTSUPP;

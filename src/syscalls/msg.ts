@@ -63,6 +63,7 @@ export function sysSendto(
     if (typeof name === "number") return name;
     msg = new MsgHdr();
     msg.name = name;
+    msg.named = true;
   }
   task.iter.setBuffer(buf, length);
   const flags = callFlags(file, toInt(flagsReg) & ~INTERNAL_FLAGS);
@@ -151,6 +152,7 @@ function fetchMsghdr(task: Task, addr: number, to: MsgHdr | null): UserMsghdr | 
     const name = fetchAddr(task, nameAddr, Math.min(nameLength, SOCKADDR_STORAGE_BYTES));
     if (typeof name === "number") return name;
     to.name = name;
+    to.named = true;
   }
   if (nrSegs > UIO_MAXIOV) return -Errno.EMSGSIZE;
   const total = importIovec(task, vec, nrSegs);

@@ -22,6 +22,7 @@ import { fsnotifyFile, fsnotifyInode } from "./fsnotify.ts";
 const SIZE_MAX = 64 * 1024 * 1024;
 const KEEP_SIZE = 1;
 const PUNCH_HOLE = 2;
+const WRITE_ZEROES = 0x80;
 const EPERM = -Errno.EPERM;
 const SEALED_WRITE: number = Seal.WRITE | Seal.FUTURE_WRITE;
 
@@ -214,7 +215,7 @@ export class RegularFile extends NamedFile {
     return 0;
   }
 
-  /** @errno EPERM - a seal. @throws Unmodelled for the modes that only some file systems have. */
+  /** @errno EPERM - a seal. EOPNOTSUPP - zeros by the device. @throws Unmodelled for the modes that only some file systems have. */
   override fallocate(mode: number, offset: number, length: number): number {
     const { regular } = this;
     if ((mode & PUNCH_HOLE) !== 0) {
@@ -222,6 +223,7 @@ export class RegularFile extends NamedFile {
       regular.discard(offset, offset + length);
       return 0;
     }
+    if (mode === WRITE_ZEROES) return -Errno.EOPNOTSUPP;
     if ((mode & ~KEEP_SIZE) !== 0) throw new Unmodelled(`fallocate(mode ${mode})`);
     if (this.#isSealed(0, offset + length)) return EPERM;
     for (let at = offset; at < offset + length; at += PAGE_SIZE - (at % PAGE_SIZE)) {

@@ -6,7 +6,7 @@
  * Time-outs expire on the nanosecond; Linux adds slack, which only makes them later.
  */
 import { assert } from "../lib/assert.ts";
-import { type Mm, PAGE_SIZE } from "../mm/mm.ts";
+import { accessOk, type Mm, PAGE_SIZE } from "../mm/mm.ts";
 import { BLOCKED, SleepingCall, type SyscallRegs, type Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Poll } from "../uapi/poll.ts";
@@ -246,6 +246,7 @@ export class PollCall extends LookingCall {
 
   protected override store(task: Task, count: number): number {
     const { mm } = task.process;
+    if (!accessOk(this.#ufds, this.#nfds * POLLFD_SIZE)) return -Errno.EFAULT; // also the address of no entries
     for (let i = 0; i < this.#nfds; i += 1) {
       pollfdView.setUint16(0, this.#revents[i] as number, true);
       if (mm.copyToUser(this.#ufds + i * POLLFD_SIZE + REVENTS_OFFSET, pollfds, 0, 2) < 2) return mm.fault();

@@ -181,6 +181,7 @@ export class SpliceSocketToPipe extends SocketSplice {
   #read(task: Task): number {
     const pipe = this.#pipe;
     const { sk, nonblock } = this.#socket;
+    if (this.#length === 0) return 0;
     if (sk.urgent) throw new Unmodelled("splice from a socket with an urgent byte");
     const room = (pipe.bufs.length - (pipe.head - pipe.tail)) * PAGE_SIZE;
     const stream = sk.type === SockType.STREAM;

@@ -11,6 +11,8 @@ const NO_BYTES = new Uint8Array(0);
 export class MsgHdr {
   /** Sending: the destination, empty for none. Receiving: the source, empty until the protocol knows one. */
   name: Uint8Array = NO_BYTES;
+  /** Sending: there is a destination, be it an empty one (`msg_name` with `msg_namelen` 0, which only sendto can make). */
+  named = false;
   /** Receiving: whether anybody wants the source address. */
   wantsName = false;
   /** Sending: the control data, already copied in. */

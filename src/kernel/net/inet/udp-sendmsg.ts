@@ -60,9 +60,9 @@ function append(sk: UdpSock, task: Task, from: IovIter, cork: UdpCork, corked: b
 }
 
 function destination(sk: UdpSock, msg: MsgHdr | null): Endpoint | number {
-  const name = msg === null ? null : msg.name;
+  const name = msg?.named ? msg.name : null;
   const family = name === null ? -1 : sockaddrFamily(name);
-  if (name === null || name.length === 0 || (sk.family === Af.INET6 && family === Af.UNSPEC)) {
+  if (name === null || (sk.family === Af.INET6 && family === Af.UNSPEC)) {
     return sk.state === SkState.ESTABLISHED ? { addr: sk.daddr, port: sk.dport } : -Errno.EDESTADDRREQ;
   }
   const endpoint = sendEndpoint(sk, name, family);
