@@ -190,7 +190,8 @@ export class Outside {
     if (this.#full.has(sk)) return;
     this.#full.set(sk, sk.sndbuf);
     sk.sndbuf = 0;
-    sk.tailLength = 0; // what still fits into the last buffer is taken without a look at the limit
+    const { last } = sk.writeQueue; // what still fits into the last buffer is taken without a look at the limit
+    if (last !== null) last.eor = true;
     sk.nospace = true;
   }
 

@@ -9,6 +9,7 @@ import type { Epitem } from "../kernel/fs/eventpoll/epitem.ts";
 import type { File } from "../kernel/fs/file.ts";
 import { tcpSendAck } from "../kernel/net/inet/tcp-output.ts";
 import { TcpSock } from "../kernel/net/inet/tcp-sock.ts";
+import { tcpWidenRcvbuf } from "../kernel/net/inet/tcp-window.ts";
 import { SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK } from "../kernel/net/sock.ts";
 import { SocketFile } from "../kernel/net/socket.ts";
 import type { Task } from "../kernel/sched/task.ts";
@@ -52,10 +53,16 @@ export function expandSndbuf(sk: TcpSock, bytes: number): void {
   if (sk.sndbuf < needed) sk.sndbuf = Math.min(needed, SNDBUF_MAX);
 }
 
+/** A receive buffer of that size, if it was smaller, and a window that makes use of it. */
+function openWindow(sk: TcpSock, rcvbuf: number): void {
+  tcpWidenRcvbuf(sk, rcvbuf);
+  sk.rcvSsthresh = sk.windowClamp;
+}
+
 /** The kernel makes a receive buffer larger as the program reads: what was read at once fitted. */
 export function widen(sk: TcpSock, bytes: number): void {
   if (sk.receiveWindow >= bytes || (sk.opts.userlocks & SOCK_RCVBUF_LOCK) !== 0) return;
-  sk.rcvbuf = Math.max(sk.rcvbuf, Math.min(bytes * 4, RMEM_MAX));
+  openWindow(sk, Math.min(bytes * 4, RMEM_MAX));
   tcpSendAck(sk);
 }
 
@@ -69,11 +76,11 @@ export function bringIn(file: File, bytes: number): boolean {
   const sk = tcpOf(file);
   const peer = tcpOf(peerOf(file));
   if (sk === null || peer === null || peer.writeSeq <= peer.sndNxt || sk.unread >= bytes) return false;
-  const { unread, rcvbuf } = sk;
+  const { unread, rcvbuf, windowClamp, rcvSsthresh } = sk;
   // a reader in the middle of its read has made room, whatever the buffer's size
-  sk.rcvbuf = Math.max(rcvbuf, sk.rmemAlloc + (bytes - unread) * 4);
+  openWindow(sk, sk.rmemAlloc + Math.max((bytes - unread) * 4, 2 * sk.rcvMss, sk.rmemAlloc >> 3));
   tcpSendAck(sk);
-  if ((sk.opts.userlocks & SOCK_RCVBUF_LOCK) !== 0) sk.rcvbuf = rcvbuf;
+  if ((sk.opts.userlocks & SOCK_RCVBUF_LOCK) !== 0) Object.assign(sk, { rcvbuf, windowClamp, rcvSsthresh });
   return sk.unread > unread;
 }
 

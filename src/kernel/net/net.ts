@@ -38,7 +38,7 @@ export class Net {
   readonly tcp: TcpHash;
   readonly udp: UdpTable;
   readonly udplite: UdpTable;
-  readonly loopback: NetDevice;
+  readonly loopback: Loopback;
   readonly routes: Routes;
   /** AF_UNIX messages that carry descriptors. */
   readonly inflight: Inflight = new Inflight();

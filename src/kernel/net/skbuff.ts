@@ -59,6 +59,11 @@ export function plainHeadTruesize(config: SkbConfig, length: number): number {
   return (bytes <= config.smallHeadBytes ? config.smallHeadBytes : powerOfTwo(bytes)) + config.skbBytes;
 }
 
+/** TCP: charge of an empty buffer, `SKB_TRUESIZE` of a small head. */
+export const EMPTY_TRUESIZE = 832;
+/** `MAX_SKB_FRAGS` of the reference kernel. */
+export const MAX_FRAGS = 17;
+
 /** The sender of a datagram. */
 export interface DatagramSource {
   readonly src: InetAddr;
@@ -90,8 +95,32 @@ export class SkBuff {
   queuedBy: object | null;
   /** An empty datagram that has been peeked at: `skb->peeked`. */
   peeked: boolean;
+  /** TCP: `gso_size`, bytes of each segment in it; 0 for a single segment. */
+  gsoSize: number;
+  /** TCP: `nr_frags`, pieces of pages that hold it; behind a merge, of all that were merged. */
+  frags: number;
+  /** TCP: where the first of these begins and the last ends, while it is written to: see `tcp-fragment.ts`. */
+  start: number;
+  /** The latter; in a receive queue, the sequence number at which the one that others were merged into ended. */
+  mark: number;
+  /** TCP: merged into the one before it: both are freed at once. */
+  joined: boolean;
+  /** TCP: to be sent with PSH. */
+  push: boolean;
+  /** TCP: nothing may be added (MSG_EOR). */
+  eor: boolean;
   /** Which pool list it goes back to. */
   readonly sizeClass: number;
+
+  /** TCP: `tcp_skb_pcount`. */
+  get segments(): number {
+    return this.gsoSize === 0 ? 1 : Math.ceil(this.len / this.gsoSize);
+  }
+
+  /** Bytes that it has storage for. */
+  get capacity(): number {
+    return MIN_CLASS_BYTES << this.sizeClass;
+  }
 
   constructor(slab: Slab, offset: number, sizeClass: number) {
     this.next = null;
@@ -108,6 +137,13 @@ export class SkBuff {
     this.source = null;
     this.queuedBy = null;
     this.peeked = false;
+    this.gsoSize = 0;
+    this.frags = 1;
+    this.start = 0;
+    this.mark = 0;
+    this.joined = false;
+    this.push = false;
+    this.eor = false;
     this.sizeClass = sizeClass;
   }
 }
@@ -148,6 +184,19 @@ export class SkBuffHead {
     skb.prev = null;
     skb.next = null;
     this.length -= 1;
+  }
+
+  /** `__skb_queue_after`. */
+  queueAfter(prev: SkBuff, skb: SkBuff): void {
+    assert(skb.list === null && prev.list === this, "skb: already on a queue, or its neighbour on none");
+    const { next } = prev;
+    skb.list = this;
+    skb.prev = prev;
+    skb.next = next;
+    prev.next = skb;
+    if (next === null) this.last = skb;
+    else next.prev = skb;
+    this.length += 1;
   }
 
   /** `__skb_dequeue`. */
@@ -230,6 +279,11 @@ export class SkbPool {
     skb.source = null;
     skb.consumed = 0;
     skb.peeked = false;
+    skb.gsoSize = 0;
+    skb.frags = 1;
+    skb.joined = false;
+    skb.push = false;
+    skb.eor = false;
     skb.next = this.#free[sizeClass] as SkBuff | null;
     this.#free[sizeClass] = skb;
     this.#count[sizeClass] = count + 1;

@@ -100,6 +100,8 @@ export class Task {
   sigaltstack: { readonly sp: number; readonly flags: number; readonly size: number } | null;
   /** How often a handler ran for each signal. */
   readonly handled: Map<number, number>;
+  /** `task_frag`: where in its memory for outgoing data it stands: see `tcp-fragment.ts`. */
+  fragment: number;
   /** The call that the task is in, for a restart; null where whoever made the call did not say. */
   regs: SyscallRegs | null;
   /** `restart_block`: how a call goes on that cannot simply be made again, because its time has begun to run. */
@@ -136,6 +138,7 @@ export class Task {
     this.vforkDone = null;
     this.sigaltstack = null;
     this.handled = new Map();
+    this.fragment = 0;
     this.regs = null;
     this.restartBlock = null;
     this.pid = new Pid(tid, this);

@@ -58,6 +58,14 @@ export class Loopback implements NetDevice {
     this.#net = net;
   }
 
+  /** `validate_xmit_skb_list`: several packets, and nobody answers before the last has been sent. */
+  xmitList(packets: readonly Packet[]): void {
+    const outermost = !this.#receiving;
+    this.#receiving = true;
+    for (const packet of packets) this.xmit(packet);
+    if (outermost) this.#processBacklog();
+  }
+
   /** `loopback_xmit`; outermost also the soft interrupt that receives. */
   xmit(packet: Packet): void {
     if (this.#receiving) {
@@ -68,6 +76,10 @@ export class Loopback implements NetDevice {
     }
     this.#receiving = true;
     packet.receive(this.#net);
+    this.#processBacklog();
+  }
+
+  #processBacklog(): void {
     for (let i = 0; i < this.#waiting; i += 1) {
       const next = this.#backlog[i] as Packet;
       this.#backlog[i] = null;

@@ -7,8 +7,10 @@
  * 40 ms of a segment is taken for interactive and waits. A FIN makes the receiver interactive, which is why the side that
  * sent it often stays in FIN_WAIT1 for 40 ms (C-44). Reading everything sends what waits.
  */
+import { EMPTY_TRUESIZE, type SkBuff } from "../skbuff.ts";
 import { TcpFlag, type TcpSegment } from "./tcp-segment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
+import { tcpGrowWindow, tcpMeasureRatio, tcpRcvRttMeasure, tcpSelectWindow } from "./tcp-window.ts";
 
 /** `TCP_ATO_MIN` in ns. */
 export const ATO_MIN_NS = 40e6;
@@ -28,6 +30,11 @@ export class AckState {
   pending = false;
   /** `ICSK_ACK_PUSHED`, `PUSHED2`: how many pushed segments it is owed for, as far as that matters. */
   pushed = 0;
+  /** `ICSK_ACK_NOW`; `ICSK_ACK_NOMEM`: there was no memory for what came. */
+  now = false;
+  nomem = false;
+  /** `TCP_ACK_DEFERRED`: it goes when the call lets go of the socket. */
+  deferred = false;
   /** Quick acknowledgments left. */
   quick = 0;
   /** The connection is interactive. */
@@ -47,13 +54,14 @@ function moreQuickacks(sk: TcpSock): void {
 }
 
 /** `tcp_measure_rcv_mss`: how large the peer's segments are, and whether it pushed. */
-function measureRcvMss(sk: TcpSock, segment: TcpSegment): void {
+function measureRcvMss(sk: TcpSock, segment: TcpSegment, skb: SkBuff): void {
   const { ack } = sk;
-  const { length } = segment;
+  const length = skb.gsoSize || skb.len;
   const last = ack.lastSegment;
   ack.lastSegment = 0;
   if (length >= sk.rcvMss) {
-    sk.rcvMss = Math.min(length, sk.rcvbuf >> 1);
+    if (length > sk.rcvMss) tcpMeasureRatio(sk, skb.len, skb.len + EMPTY_TRUESIZE);
+    sk.rcvMss = Math.min(length, sk.mss);
     if (segment.has(TcpFlag.PSH)) ack.pushed = Math.max(ack.pushed, 1);
     return;
   }
@@ -70,11 +78,12 @@ function measureRcvMss(sk: TcpSock, segment: TcpSegment): void {
 }
 
 /** `tcp_event_data_recv`. */
-export function tcpEventDataRecv(sk: TcpSock, segment: TcpSegment): void {
+export function tcpEventDataRecv(sk: TcpSock, segment: TcpSegment, skb: SkBuff): void {
   const { ack } = sk;
   const { nowNs } = sk.net.kernel.clock;
   ack.pending = true;
-  measureRcvMss(sk, segment);
+  measureRcvMss(sk, segment, skb);
+  tcpRcvRttMeasure(sk, skb.len);
   const pause = nowNs - ack.lrcvNs;
   if (ack.atoNs === 0) {
     moreQuickacks(sk);
@@ -83,6 +92,7 @@ export function tcpEventDataRecv(sk: TcpSock, segment: TcpSegment): void {
   else if (pause < ack.atoNs) ack.atoNs = Math.min(Math.floor(ack.atoNs / 2) + pause, RTO_NS);
   else if (pause > RTO_NS) moreQuickacks(sk);
   ack.lrcvNs = nowNs;
+  tcpGrowWindow(sk, skb.len);
 }
 
 /** `tcp_event_data_sent`: an answer that came soon makes the connection interactive. */
@@ -99,16 +109,18 @@ export function tcpEventAckSent(sk: TcpSock): void {
     if (ack.quick === 0) ack.atoNs = ATO_MIN_NS;
   }
   ack.pending = false;
+  ack.now = false;
+  ack.nomem = false;
   ack.pushed = 0;
   sk.timer?.stopDelack();
 }
 
-/** `__tcp_ack_snd_check`. @param window - what would be announced. @returns whether it goes now. */
-export function tcpAckNow(sk: TcpSock, window: number): boolean {
+/** `__tcp_ack_snd_check`. @returns whether it goes now */
+export function tcpAckNow(sk: TcpSock): boolean {
   const { ack } = sk;
-  if (ack.quick > 0 && !ack.pingpong) return true;
-  if (sk.rcvNxt - sk.rcvWup <= sk.rcvMss) return false;
-  return sk.unread < sk.opts.rcvlowat || window >= sk.rcvWnd;
+  const more = sk.rcvNxt - sk.rcvWup > sk.rcvMss;
+  if (more && (sk.unread < sk.opts.rcvlowat || tcpSelectWindow(sk) >= sk.rcvWnd)) return true;
+  return ack.now || (ack.quick > 0 && !ack.pingpong);
 }
 
 /** The condition of `tcp_cleanup_rbuf` for what waits. @param copied - bytes that the call has read. */

@@ -109,6 +109,7 @@ function tcpConnect(sk: TcpSock, addr: Uint8Array): number {
   sk.sndUna = sk.writeSeq;
   sk.sndNxt = sk.sndUna + 1;
   sk.writeSeq = sk.sndNxt;
+  sk.pushedSeq = sk.writeSeq;
   sk.rcvNxt = 0;
   sk.rcvWup = 0;
   sk.copiedSeq = 0;

@@ -7,9 +7,10 @@
 import { Errno } from "../../uapi/errno.ts";
 import { SHUTDOWN_MASK, SkState } from "../sock.ts";
 import { AckState } from "./tcp-ack.ts";
-import { tcpSendActiveReset, tcpSendFin } from "./tcp-output.ts";
+import { tcpSendActiveReset } from "./tcp-output.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 import { TimeWait } from "./tcp-timewait.ts";
+import { tcpSendFin } from "./tcp-write-xmit.ts";
 
 const { ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING } = SkState;
 
@@ -62,7 +63,7 @@ function purgeWriteQueue(sk: TcpSock): void {
     sk.wmemQueuedBytes -= skb.truesize;
     sk.net.skbs.free(skb);
   }
-  sk.tailLength = 0;
+  sk.sendHead = null;
   if (sk.zeroCopy !== null) sk.zeroCopy.purged();
 }
 
@@ -163,6 +164,9 @@ export function tcpDisconnect(sk: TcpSock): void {
   sk.done = false;
   sk.finQueued = false;
   Object.assign(sk.ack, new AckState());
+  sk.congestion = null;
+  sk.space = null;
+  sk.windowClamp = 0;
   // what was acknowledged and sent stays as it was until the next connect, and SIOCOUTQ shows the gap
   sk.writeSeq += sk.maxWindow + 2;
   sk.disconnects += 1;

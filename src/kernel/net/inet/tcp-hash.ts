@@ -201,12 +201,12 @@ function listenerScore(sk: TcpSock, addr: InetAddr): number {
   return rcvSaddr.isV4 ? 0 : 2;
 }
 
-/** To the backlog while a call owns the socket: `sk_add_backlog`. */
+/** To the backlog while a call owns the socket. */
 function deliver(sk: TcpSock, segment: TcpSegment): void {
-  if (!sk.owned) {
-    tcpDoRcv(sk, segment);
+  if (sk.owned) {
+    sk.addBacklog(segment);
     return;
   }
-  if (sk.backlog === null) sk.backlog = [segment];
-  else sk.backlog.push(segment);
+  sk.burstSeq = sk.sndNxt;
+  tcpDoRcv(sk, segment);
 }

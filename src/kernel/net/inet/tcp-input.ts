@@ -7,15 +7,20 @@
  */
 import { Band, sendSigurg } from "../../fs/fasync.ts";
 import type { Net } from "../net.ts";
+import { EMPTY_TRUESIZE, MAX_FRAGS, type SkBuff } from "../skbuff.ts";
 import { RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SkState } from "../sock.ts";
 import { tcpAckNow, tcpEventDataRecv } from "./tcp-ack.ts";
+import { tcpCwndGrow } from "./tcp-congestion.ts";
 import { tcpCloseState, tcpDone, tcpReset, tcpTimeWait } from "./tcp-done.ts";
-import { tcpConnRequest, tcpInitBufferSpace } from "./tcp-listen.ts";
-import { Nagle, tcpPushPendingFrames, tcpSelectWindow, tcpSendAck, tcpSendSynack } from "./tcp-output.ts";
+import { NO_CLONE } from "./tcp-fragment.ts";
+import { tcpConnRequest } from "./tcp-listen.ts";
+import { tcpSendAck, tcpSendSynack } from "./tcp-output.ts";
 import { TcpFlag, TcpSegment } from "./tcp-segment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 import { Urg } from "./tcp-states.ts";
 import { TcpTimer } from "./tcp-timer.ts";
+import { tcpInitBufferSpace, tcpSndbufExpand, tcpTryRmemSchedule } from "./tcp-window.ts";
+import { tcpPushPendingFrames, tcpUnsend } from "./tcp-write-xmit.ts";
 
 const { FIN, SYN, RST, ACK, URG } = TcpFlag;
 const {
@@ -31,8 +36,6 @@ const {
   LISTEN,
   CLOSING,
 } = SkState;
-/** Charge of a received buffer beyond its bytes; buffers that follow without a gap are merged into it. */
-const RECEIVED_HEAD_BYTES = 832;
 /** `tcp_fin_timeout` and the longest that a `TimeWait` may take. */
 const FIN_TIMEOUT_SEC = 60;
 
@@ -93,11 +96,15 @@ function ack(sk: TcpSock, segment: TcpSegment): boolean {
   sk.sndWnd = window;
   if (window > sk.maxWindow) sk.maxWindow = window;
   const { writeQueue } = sk;
+  let acked = 0;
   for (let skb = writeQueue.first; skb !== null && skb.seq + skb.len <= upTo; skb = writeQueue.first) {
+    if (skb === sk.sendHead) sk.sendHead = skb.next; // thrown away by the peer, who had it already
+    acked += skb.segments;
     writeQueue.unlink(skb);
     sk.wmemQueuedBytes -= skb.truesize;
     sk.net.skbs.free(skb);
   }
+  if (acked > 0 && sk.congestion !== null) tcpCwndGrow(sk, acked);
   if (sk.retransmit !== null) sk.retransmit.acked(una, windowBefore, segment);
   if (sk.zeroCopy !== null) sk.zeroCopy.acknowledged(upTo);
   return true;
@@ -105,7 +112,8 @@ function ack(sk: TcpSock, segment: TcpSegment): boolean {
 
 /** `tcp_data_snd_check`. */
 function dataSndCheck(sk: TcpSock): void {
-  tcpPushPendingFrames(sk, Nagle.OPTIONS);
+  tcpPushPendingFrames(sk, 0);
+  if (sk.nospace && sk.congestion !== null) tcpSndbufExpand(sk);
   sk.checkSpace();
 }
 
@@ -113,8 +121,9 @@ function dataSndCheck(sk: TcpSock): void {
 function ackSndCheck(sk: TcpSock): void {
   if (!sk.ack.pending) return;
   const asUsual = sk.net.kernel.chooser.choose("tcp.delack", 2) === 0;
-  if (tcpAckNow(sk, tcpSelectWindow(sk)) === asUsual) {
-    tcpSendAck(sk);
+  if (tcpAckNow(sk) === asUsual) {
+    if (sk.owned) sk.ack.deferred = true;
+    else tcpSendAck(sk);
     return;
   }
   sk.timer ??= new TcpTimer(sk);
@@ -138,9 +147,7 @@ function checkUrg(sk: TcpSock, pointer: number): void {
     sk.copiedSeq += 1; // an older urgent byte that nobody took is skipped
     const { first } = sk.receiveQueue;
     if (first !== null && sk.copiedSeq >= first.seq + first.len) {
-      sk.receiveQueue.unlink(first);
-      sk.rmemAlloc -= first.truesize;
-      sk.net.skbs.free(first);
+      sk.eat(first);
     }
   }
   if (sk.file !== null) sendSigurg(sk.file);
@@ -196,23 +203,58 @@ function closeGap(sk: TcpSock): void {
 function inOrder(sk: TcpSock, segment: TcpSegment): void {
   const { skb } = segment;
   if (skb !== null && skb.len > sk.rcvNxt - segment.seq) {
-    tcpEventDataRecv(sk, segment);
-    const { last } = sk.receiveQueue;
+    if (!tcpTryRmemSchedule(sk, skb.len)) {
+      noMemory(sk);
+      if (sk.receiveQueue.first !== null) {
+        if (segment.sender !== null) tcpUnsend(segment.sender, segment.seq);
+        return;
+      }
+    }
     segment.skb = null;
-    skb.seq = segment.seq;
-    skb.truesize = skb.len + (last === null ? RECEIVED_HEAD_BYTES : 0);
-    skb.queuedBy = sk.net.kernel.actor;
-    sk.receiveQueue.queueTail(skb);
-    sk.rmemAlloc += skb.truesize;
-    const end = skb.seq + skb.len;
-    sk.noteEnqueued(end - sk.rcvNxt);
-    sk.rcvNxt = end;
+    queueRcv(sk, segment, skb);
+    tcpEventDataRecv(sk, segment, skb);
   }
   if (segment.has(FIN)) {
     sk.rcvNxt += 1;
     fin(sk);
   }
   if (!sk.dead) sk.tcpDataReady();
+}
+
+/** The peer is told at once to stop, and the reader to read. */
+function noMemory(sk: TcpSock): void {
+  sk.ack.pending = true;
+  sk.ack.now = true;
+  sk.ack.nomem = true;
+  if (!sk.dead) sk.dataReady();
+}
+
+/** `tcp_queue_rcv`. */
+function queueRcv(sk: TcpSock, segment: TcpSegment, skb: SkBuff): void {
+  const { last } = sk.receiveQueue;
+  skb.seq = segment.seq;
+  const end = skb.seq + skb.len;
+  skb.truesize = skb.len;
+  if (skb.mark !== NO_CLONE) skb.mark = end;
+  if (last !== null && mayCoalesce(segment, last, skb)) {
+    skb.joined = true;
+    skb.mark = last.mark;
+    skb.frags += last.frags;
+  } else skb.truesize += EMPTY_TRUESIZE;
+  skb.queuedBy = sk.net.kernel.actor;
+  sk.receiveQueue.queueTail(skb);
+  sk.rmemAlloc += skb.truesize;
+  sk.noteEnqueued(end - sk.rcvNxt);
+  sk.rcvNxt = end;
+}
+
+/**
+ * `tcp_try_coalesce`: whether a buffer is merged into the last one, and costs only its bytes. Not into one whose bytes the sender
+ * still holds, which is a clone.
+ */
+function mayCoalesce({ sender }: TcpSegment, last: SkBuff, skb: SkBuff): boolean {
+  if (last.seq + last.len !== skb.seq || last.frags + skb.frags > MAX_FRAGS) return false;
+  return sender === null || sender.sndUna >= last.mark;
 }
 
 /** `tcp_fin`. @behaviour C-19, C-44 */

@@ -8,37 +8,22 @@
 
 import { Hrtimer } from "../../time/hrtimer.ts";
 import { Errno } from "../../uapi/errno.ts";
-import { SkState, SOCK_SNDBUF_LOCK } from "../sock.ts";
+import { SkState } from "../sock.ts";
 import type { InetAddr } from "./addr.ts";
-import { tcpInitialWindow } from "./tcp-output.ts";
-import { TcpFlag, TcpSegment } from "./tcp-segment.ts";
+import { TcpFlag, TcpSegment, tcpMss } from "./tcp-segment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 import { SocketState } from "./tcp-states.ts";
+import { tcpSelectInitialWindow, tcpStartWindow, tcpSynWindow } from "./tcp-window.ts";
 
 const { SYN, ACK, RST } = TcpFlag;
 /** `TCP_TIMEOUT_INIT`, `TCP_RTO_MAX`. */
 const TIMEOUT_INIT_NS = 1e9;
 const RTO_MAX_NS = 120e9;
-/** Buffers that a connection asks for at once (`TCP_INIT_CWND`), and what one costs. */
-const INIT_CWND = 10;
-const PER_BUFFER_BYTES = 256;
-/** Around the data of one: the timestamp option, `MAX_TCP_HEADER`, `skb_shared_info`. */
-const OVERHEAD_BYTES = 12 + 320 + 320;
-const WMEM_MAX = 4_194_304;
-
 /** What a listening socket has beside an ordinary one. */
 export class ListenState {
   /** Established and not yet accepted, the oldest first. */
   readonly accepted: TcpSock[] = [];
   readonly requests: Set<TcpRequest> = new Set();
-}
-
-/** `tcp_init_buffer_space`: a connection's send buffer, unless the program has set one. */
-export function tcpInitBufferSpace(sk: TcpSock): void {
-  if ((sk.opts.userlocks & SOCK_SNDBUF_LOCK) !== 0) return;
-  const factor = sk.tcpOpts.congestion === "bbr" ? 3 : 2;
-  const perMss = 2 ** Math.ceil(Math.log2(sk.mss + OVERHEAD_BYTES)) + PER_BUFFER_BYTES;
-  sk.sndbuf = Math.max(sk.sndbuf, Math.min(factor * INIT_CWND * perMss, WMEM_MAX));
 }
 
 /**
@@ -112,10 +97,23 @@ export class TcpRequest extends Hrtimer {
     const { net } = listener;
     const { clock } = net.kernel;
     clock.start(this, clock.nowNs + Math.min(TIMEOUT_INIT_NS * 2 ** this.#timeouts, RTO_MAX_NS));
-    const window = tcpInitialWindow(listener);
+    const { window } = tcpSelectInitialWindow(listener, tcpMss(net.deviceFor(daddr), daddr));
     net
       .deviceFor(daddr)
-      .xmit(new TcpSegment(rcvSaddr, num, daddr, dport, SYN | ACK, this.sntIsn, this.rcvIsn + 1, window, 0, null));
+      .xmit(
+        new TcpSegment(
+          rcvSaddr,
+          num,
+          daddr,
+          dport,
+          SYN | ACK,
+          this.sntIsn,
+          this.rcvIsn + 1,
+          tcpSynWindow(window),
+          0,
+          null,
+        ),
+      );
   }
 
   /** `reqsk_timer_handler`, `syn_ack_recalc`. */
@@ -185,14 +183,15 @@ export class TcpRequest extends Hrtimer {
     child.sndUna = this.sntIsn;
     child.sndNxt = this.sntIsn + 1;
     child.writeSeq = child.sndNxt;
+    child.pushedSeq = child.writeSeq;
     child.rcvNxt = this.rcvIsn + 1;
     child.rcvWup = child.rcvNxt;
     child.copiedSeq = child.rcvNxt;
-    child.rcvWnd = tcpInitialWindow(listener);
     child.sndWnd = segment.window;
     child.maxWindow = segment.window;
     const { tcp, kernel } = listener.net;
     child.takeRoute();
+    tcpStartWindow(child, listener, true);
     child.retransmit?.handshake(this.#sentNs < 0 ? -1 : kernel.clock.nowNs - this.#sentNs);
     tcp.ports.add(num, child, false);
     tcp.hash(child);

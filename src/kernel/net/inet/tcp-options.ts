@@ -10,8 +10,10 @@ import type { Task } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { SkState } from "../sock.ts";
 import { fetchOption, storeOption } from "../sockopt.ts";
-import { Nagle, tcpCleanupRbuf, tcpCurrentMss, tcpPushPendingFrames } from "./tcp-output.ts";
+import { tcpCleanupRbuf } from "./tcp-output.ts";
 import type { TcpSock } from "./tcp-sock.ts";
+import { tcpSetWindowClamp } from "./tcp-window.ts";
+import { Nagle, tcpCurrentMss, tcpPushPendingFrames } from "./tcp-write-xmit.ts";
 
 /** `include/uapi/linux/tcp.h`. */
 export const TcpOpt = {
@@ -65,7 +67,6 @@ export class TcpOptions {
   linger2 = 0;
   /** Retransmissions of the SYN-ACK for which a connection without data is held back; 0 for none. */
   deferAccept = 0;
-  windowClamp = 0;
   congestion = "cubic";
   userTimeout = 0;
   /** `fastopenq.max_qlen`: the limit of a listener's fast openings, none of which is ever made here. */
@@ -124,7 +125,7 @@ export function tcpSetsockopt(task: Task, sk: TcpSock, option: number, addr: num
       return 0;
     case TcpOpt.CORK:
       opts.cork = value !== 0;
-      if (value === 0) sk.locked(() => tcpPushPendingFrames(sk, opts.nodelay ? Nagle.PUSH : Nagle.OPTIONS));
+      if (value === 0) sk.locked(() => tcpPushPendingFrames(sk, opts.nodelay ? Nagle.PUSH : 0));
       return 0;
     case TcpOpt.MAXSEG:
       if (value !== 0 && (value < MIN_MSS || value > MAX_WINDOW)) return -Errno.EINVAL;
@@ -155,7 +156,8 @@ export function tcpSetsockopt(task: Task, sk: TcpSock, option: number, addr: num
       return 0;
     case TcpOpt.WINDOW_CLAMP:
       if (value === 0 && sk.state !== SkState.CLOSE) return -Errno.EINVAL;
-      opts.windowClamp = value;
+      if (value === 0) sk.windowClamp = 0;
+      else tcpSetWindowClamp(sk, value);
       return 0;
     case TcpOpt.QUICKACK:
       setQuickack(sk, value);
@@ -309,6 +311,8 @@ function tcpOptionValue(sk: TcpSock, option: number): number | null {
       return opts.notsentLowat | 0;
     case TcpOpt.MAXSEG:
       return maxseg(sk);
+    case TcpOpt.WINDOW_CLAMP:
+      return sk.windowClamp;
     case TcpOpt.FASTOPEN:
       return opts.fastopen;
     case TcpOpt.THIN_LINEAR_TIMEOUTS:

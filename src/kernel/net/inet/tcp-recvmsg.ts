@@ -14,6 +14,7 @@ import { interruptedErrno, RCV_SHUTDOWN, SkState, SockCall } from "../sock.ts";
 import { tcpCleanupRbuf } from "./tcp-output.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 import { Urg } from "./tcp-states.ts";
+import { tcpRcvSpaceAdjust } from "./tcp-window.ts";
 import { tcpRecvError } from "./tcp-zerocopy.ts";
 
 const { CLOSE, LISTEN } = SkState;
@@ -46,6 +47,8 @@ class RecvState extends SockCall {
   /** Sequence number of the next byte to take; behind `copiedSeq` while peeking. */
   seq: number;
   slept = false;
+  /** `tcp_rcv_space_adjust` has been called. */
+  adjusted = false;
 
   constructor(sk: TcpSock, to: IovIter, flags: number, msg: MsgHdr | null) {
     super();
@@ -192,9 +195,13 @@ function take(state: RecvState, task: Task, skb: SkBuff): number {
   }
   if (sk.urgData !== 0 && sk.copiedSeq > sk.urgSeq) sk.urgData = 0;
   if (!state.peeking && state.seq >= skb.seq + skb.len) {
-    sk.receiveQueue.unlink(skb);
-    sk.rmemAlloc -= skb.truesize;
-    sk.net.skbs.free(skb);
+    const more = skb.next?.joined === true && to.count > 0;
+    sk.eat(skb);
+    if (more) return 0;
+  }
+  if (used > 0) {
+    tcpRcvSpaceAdjust(sk, !state.adjusted);
+    state.adjusted = true;
   }
   return 0;
 }

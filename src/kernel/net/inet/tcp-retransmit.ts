@@ -14,9 +14,9 @@ import { Hrtimer } from "../../time/hrtimer.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { JIFFY_NS, SkState } from "../sock.ts";
 import { tcpDoneWithError } from "./tcp-done.ts";
-import { tcpRetransmitAt, tcpWriteWakeup } from "./tcp-output.ts";
 import type { TcpSegment } from "./tcp-segment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
+import { tcpRetransmitAt, tcpWriteWakeup } from "./tcp-write-xmit.ts";
 
 /** `TCP_TIMEOUT_INIT`, `TCP_RTO_MIN`, `TCP_RTO_MAX`. */
 const TIMEOUT_INIT_NS = 1e9;

@@ -9,11 +9,21 @@ import { Errno } from "../../uapi/errno.ts";
 import type { Net } from "../net.ts";
 import type { SkBuff } from "../skbuff.ts";
 import type { InetAddr } from "./addr.ts";
-import { Packet } from "./device.ts";
+import { type NetDevice, Packet } from "./device.ts";
+import type { TcpSock } from "./tcp-sock.ts";
 
 /** Headers on an Ethernet: the frame's own, IP, and TCP with timestamps; IPv6 is 20 bytes longer. */
 const WIRE_HEADERS4 = 66;
 const WIRE_HEADERS6 = 86;
+
+/** IP and TCP headers with timestamps; IPv6 is 20 bytes longer. */
+const HEADERS4 = 52;
+const HEADERS6 = 72;
+
+/** `tcp_mtu_to_mss`: most bytes of one segment to that address. */
+export function tcpMss(device: NetDevice, to: InetAddr): number {
+  return device.mtu - (to.isV4 ? HEADERS4 : HEADERS6);
+}
 
 export const TcpFlag = { FIN: 1, SYN: 2, RST: 4, PSH: 8, ACK: 16, URG: 32 } as const;
 
@@ -30,6 +40,8 @@ export class TcpSegment extends Packet {
   /** Sequence number of the urgent byte; meaningful with URG. */
   readonly urg: number;
   skb: SkBuff | null;
+  /** Who holds the same bytes until they are acknowledged; null for a segment that has come over a wire, or has none. */
+  sender: TcpSock | null;
 
   constructor(
     src: InetAddr,
@@ -54,6 +66,7 @@ export class TcpSegment extends Packet {
     this.window = window;
     this.urg = urg;
     this.skb = skb;
+    this.sender = null;
   }
 
   has(flag: number): boolean {
@@ -76,6 +89,12 @@ export class TcpSegment extends Packet {
 
   override receive(net: Net): void {
     net.tcp.receive(this);
+  }
+
+  /** `tcp_add_backlog`: whether one segment says all that it and the one before it say. */
+  replaces(before: TcpSegment | undefined): boolean {
+    if (before === undefined || this.flags !== TcpFlag.ACK || before.flags !== TcpFlag.ACK) return false;
+    return this.length === 0 && before.length === 0 && this.seq === before.seq && this.ack >= before.ack;
   }
 
   /** A segment of the same kind that takes the bytes over. */

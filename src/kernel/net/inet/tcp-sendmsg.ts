@@ -13,19 +13,23 @@ import { BLOCKED, type Task, TaskState } from "../../sched/task.ts";
 import { Errno } from "../../uapi/errno.ts";
 import { Msg } from "../../uapi/socket.ts";
 import type { MsgHdr } from "../msghdr.ts";
+import { EMPTY_TRUESIZE, MAX_FRAGS, type SkBuff } from "../skbuff.ts";
 import { interruptedErrno, SEND_SHUTDOWN, SkState, SockCall } from "../sock.ts";
-import { Nagle, tcpCurrentMss, tcpPushPendingFrames } from "./tcp-output.ts";
+import { fragmentPlace, fragmentRoom } from "./tcp-fragment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
+import {
+  Nagle,
+  tcpCurrentMss,
+  tcpPush,
+  tcpPushOne,
+  tcpPushWritten,
+  tcpReserve,
+  tcpSizeGoal,
+} from "./tcp-write-xmit.ts";
 import { ZeroCopy, type ZeroCopyLot } from "./tcp-zerocopy.ts";
 
 const { ESTABLISHED, CLOSE_WAIT, SYN_SENT, SYN_RECV } = SkState;
 const MSG_FASTOPEN = 0x2000_0000;
-/** Charge of an empty buffer of the write queue: `SKB_TRUESIZE` of a small head. */
-const EMPTY_TRUESIZE = 832;
-/** A page fragment: most bytes that are copied at once. */
-const FRAGMENT_BYTES = 32_768;
-/** `sk_gso_max_size` of `lo`: most bytes of one buffer. */
-const GSO_MAX_BYTES = 65_536;
 /** After so many new buffers the backlog is processed. */
 const FLUSH_EVERY = 16;
 
@@ -97,82 +101,134 @@ function sendLocked(
     const err = notConnected(sk, task, from, flags, msg, waiting);
     if (err !== 0) return err === BLOCKED ? BLOCKED : sendError(sk, task, flags, copied, err);
   }
-  let sizeGoal = sizeGoalOf(sk, flags);
+  let mss = tcpCurrentMss(sk);
+  let goal = sizeGoal(sk, mss, flags);
   do {
     if (sk.err !== 0 || (sk.shutdown & SEND_SHUTDOWN) !== 0) {
       return sendError(sk, task, flags, copied, -Errno.EPIPE);
     }
     if (from.count === 0) break;
-    const fresh =
-      sk.tailLength === 0 ||
-      sk.tailLength >= sizeGoal ||
-      (lot !== null && sk.zeroCopy !== null && !sk.zeroCopy.fits(lot));
+    const tail = sk.sendHead === null ? null : sk.writeQueue.last;
+    const fresh = tail === null || !takesMore(sk, task, tail, goal, lot);
     if (fresh) {
       if (!sk.memoryFree(0)) {
-        const err = waitMemory(sk, task, from, flags, msg, waiting, copied);
+        const err = waitMemory(sk, task, from, flags, msg, waiting, copied, mss);
         if (err !== 0) return err === BLOCKED ? BLOCKED : sendError(sk, task, flags, copied, err);
-        sizeGoal = sizeGoalOf(sk, flags);
+        mss = tcpCurrentMss(sk);
+        goal = sizeGoal(sk, mss, flags);
         continue;
       }
       if (opened >= FLUSH_EVERY) {
         opened = 0;
         if (sk.backlog !== null) {
           sk.flushBacklog();
+          mss = tcpCurrentMss(sk);
+          goal = sizeGoal(sk, mss, flags);
           continue;
         }
       }
       opened += 1;
-      sk.tailLength = 0;
     }
-    const size = Math.min(sizeGoal - sk.tailLength, from.count, FRAGMENT_BYTES);
-    const err = append(sk, task, from, size, fresh);
+    const size = Math.min(fresh ? goal : goal - tail.len, from.count, fragmentRoom(task));
+    const err = append(sk, task, from, size, fresh ? null : tail, goal);
     if (err < 0) return sendError(sk, task, flags, copied, err);
+    const skb = sk.writeQueue.last as SkBuff;
+    if (copied === 0) skb.push = false;
+    if (from.count === 0 && (flags & Msg.EOR) !== 0) skb.eor = true;
     if (sk.zeroCopy !== null) sk.zeroCopy.appended(lot, size, fresh);
     copied += size;
-    if (from.count > 0 && sk.tailLength >= sizeGoal && (flags & Msg.OOB) === 0) tcpPushPendingFrames(sk, Nagle.PUSH);
+    if (from.count === 0 || skb.len < goal || (flags & Msg.OOB) !== 0) continue;
+    if (forcedPush(sk)) {
+      markPush(sk);
+      tcpPush(sk, mss, Nagle.PUSH);
+    } else if (sk.sendHead === skb) tcpPushOne(sk, mss);
   } while (from.count > 0);
-  push(sk, flags, copied);
+  push(sk, flags, copied, mss);
   return copied;
 }
 
-/** `tcp_xmit_size_goal`: how large a buffer may grow. */
-function sizeGoalOf(sk: TcpSock, flags: number): number {
-  const mss = tcpCurrentMss(sk);
-  if ((flags & Msg.OOB) !== 0) return mss;
-  const most = sk.maxWindow > 0 ? Math.min(GSO_MAX_BYTES, Math.max(sk.maxWindow >> 1, mss)) : GSO_MAX_BYTES;
-  return Math.max(most - (most % mss), mss);
+/** The `size_goal` of `tcp_send_mss`: urgent data goes in segments of its own. */
+function sizeGoal(sk: TcpSock, mss: number, flags: number): number {
+  return (flags & Msg.OOB) !== 0 ? mss : tcpSizeGoal(sk, mss);
 }
 
-/** One fragment behind all others. */
-function append(sk: TcpSock, task: Task, from: IovIter, size: number, fresh: boolean): number {
-  const { net } = sk;
-  const skb = net.skbs.alloc(size);
-  const copied = from.slabFrom(skb.slab, skb.offset, size);
+/** Whether the last unsent buffer takes more, in the fragment that is at hand or in one more. */
+function takesMore(sk: TcpSock, task: Task, tail: SkBuff, goal: number, lot: ZeroCopyLot | null): boolean {
+  if (tail.eor || tail.len >= goal || (lot !== null && sk.zeroCopy !== null && !sk.zeroCopy.fits(lot))) return false;
+  fragmentRoom(task);
+  if (tail.frags < MAX_FRAGS || tail.mark === fragmentPlace(task)) return true;
+  markPush(sk);
+  return false;
+}
+
+/** `forced_push`: half of what the peer's window ever held has been written since the last one. */
+function forcedPush(sk: TcpSock): boolean {
+  return sk.writeSeq > sk.pushedSeq + (sk.maxWindow >> 1);
+}
+
+/** `tcp_mark_push`. */
+function markPush(sk: TcpSock): void {
+  const { last } = sk.writeQueue;
+  if (sk.sendHead !== null && last !== null) last.push = true;
+  sk.pushedSeq = sk.writeSeq;
+}
+
+/**
+ * One fragment behind all others.
+ *
+ * @param tail - the buffer that takes it; null for a new one.
+ */
+function append(sk: TcpSock, task: Task, from: IovIter, size: number, tail: SkBuff | null, goal: number): number {
+  const { skbs } = sk.net;
+  const skb =
+    tail === null
+      ? skbs.alloc(Math.min(goal, from.count))
+      : tcpReserve(sk, tail, Math.min(goal - tail.len, from.count));
+  const before = tail === null ? 0 : skb.len;
+  const copied = from.slabFrom(skb.slab, skb.offset + skb.consumed + before, size);
   if (copied < size) {
-    net.skbs.free(skb);
+    if (tail === null) skbs.free(skb);
     from.revert(copied);
     return task.process.mm.fault();
   }
-  skb.seq = sk.writeSeq;
-  skb.truesize = fresh ? EMPTY_TRUESIZE + size : size;
-  sk.writeQueue.queueTail(skb);
-  sk.wmemQueuedBytes += skb.truesize;
+  if (tail === null) {
+    skb.seq = sk.writeSeq;
+    skb.truesize = EMPTY_TRUESIZE;
+    skb.start = fragmentPlace(task);
+    sk.writeQueue.queueTail(skb);
+    sk.sendHead ??= skb;
+    sk.wmemQueuedBytes += EMPTY_TRUESIZE;
+  } else if (skb.mark !== fragmentPlace(task)) skb.frags += 1;
+  skb.len = before + size;
+  skb.truesize += size;
+  task.fragment += size;
+  skb.mark = fragmentPlace(task);
+  sk.wmemQueuedBytes += size;
   sk.writeSeq += size;
-  sk.tailLength += size;
   return 0;
 }
 
 /** `tcp_push`. */
-function push(sk: TcpSock, flags: number, copied: number): void {
-  if (copied === 0) return;
+function push(sk: TcpSock, flags: number, copied: number, mss: number): void {
+  if (copied === 0 || sk.sendHead === null) return;
+  const more = (flags & Msg.MORE) !== 0;
+  if (!more || forcedPush(sk)) markPush(sk);
   if ((flags & Msg.OOB) !== 0) sk.sndUrg = sk.writeSeq - 1;
-  tcpPushPendingFrames(sk, (flags & Msg.MORE) !== 0 ? Nagle.CORK : Nagle.OPTIONS);
+  tcpPushWritten(sk, mss, more);
+}
+
+/** Before a write waits for room: nothing is held back. */
+function pushAll(sk: TcpSock, flags: number, mss: number): void {
+  if (sk.sendHead === null) return;
+  markPush(sk);
+  if ((flags & Msg.OOB) !== 0) sk.sndUrg = sk.writeSeq - 1;
+  tcpPush(sk, mss, Nagle.PUSH);
 }
 
 /** `do_error`: what was taken counts; else `sk_stream_error`. */
 function sendError(sk: TcpSock, task: Task, flags: number, copied: number, error: number): number {
   if (copied > 0) {
-    push(sk, flags, copied);
+    push(sk, flags, copied, tcpCurrentMss(sk));
     return copied;
   }
   let err = error;
@@ -211,9 +267,10 @@ function waitMemory(
   msg: MsgHdr | null,
   waiting: TcpSend | null,
   copied: number,
+  mss: number,
 ): number {
   sk.nospace = true;
-  if (copied > 0) push(sk, flags & ~Msg.MORE, copied);
+  if (copied > 0) pushAll(sk, flags, mss);
   if ((flags & Msg.DONTWAIT) === 0 && sk.opts.sndtimeo !== 0 && sk.backlog !== null) {
     sk.flushBacklog();
     if (sk.memoryFree(0)) return 0;

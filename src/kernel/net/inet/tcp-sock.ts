@@ -5,8 +5,7 @@
  * Locking matters even here, because it orders effects: while a call owns a socket, segments for it wait in its backlog
  * and are processed when the call lets go. That is why connect says EINPROGRESS although the handshake is over when it
  * returns (C-04).
- * Where Linux leaves amounts open the model takes one simple member of the permitted set: windows are half of rcvbuf, and
- * buffers do not grow (C-37, C-39).
+ * How much is on its way, and in what pieces, follows Linux to the byte as long as no timer and no measured time takes part (C-39).
  * Invariants: `sndUna <= sndNxt <= writeSeq`; `copiedSeq <= rcvNxt`; `receiveQueue` holds exactly the unread bytes.
  */
 import { assert } from "../../lib/assert.ts";
@@ -17,34 +16,35 @@ import { Poll } from "../../uapi/poll.ts";
 import { Ioctl, SOL_TCP, Sock as SockType } from "../../uapi/socket.ts";
 import type { MsgHdr } from "../msghdr.ts";
 import type { Net } from "../net.ts";
-import { SkBuffHead } from "../skbuff.ts";
+import { EMPTY_TRUESIZE, type SkBuff, SkBuffHead } from "../skbuff.ts";
 import { type AcceptArg, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK, SkState, SOCK_RCVBUF_LOCK } from "../sock.ts";
 import { InetSock } from "./inet-sock.ts";
 import { ipGetsockopt, ipSetsockopt } from "./ip-options.ts";
 import { inetAccept } from "./tcp-accept.ts";
 import { AckState } from "./tcp-ack.ts";
 import { tcpClose, tcpShutdown } from "./tcp-close.ts";
+import type { TcpCongestion } from "./tcp-congestion.ts";
 import { inetStreamConnect } from "./tcp-connect.ts";
 import { tcpDoRcv } from "./tcp-input.ts";
 import { TcpKeepalive } from "./tcp-keepalive.ts";
 import { inetListen, type ListenState } from "./tcp-listen.ts";
 import { DEFAULT_TCP_OPTIONS, type TcpOptions, tcpGetsockopt, tcpSetsockopt } from "./tcp-options.ts";
+import { tcpSendAck } from "./tcp-output.ts";
 import { tcpRecvmsg } from "./tcp-recvmsg.ts";
 import { TcpRetransmit } from "./tcp-retransmit.ts";
-import type { TcpSegment } from "./tcp-segment.ts";
+import { type TcpSegment, tcpMss } from "./tcp-segment.ts";
 import { tcpSendmsg } from "./tcp-sendmsg.ts";
 import { SocketState, Urg } from "./tcp-states.ts";
 import type { TcpTimer } from "./tcp-timer.ts";
+import { type ReceiveSpace, RMEM_MAX, tcpSpaceFromWin } from "./tcp-window.ts";
 import type { ZeroCopy } from "./tcp-zerocopy.ts";
 
 const IPPROTO_TCP = 6;
 /** `tcp_wmem[1]`, `tcp_rmem[1]`: the sizes of a fresh socket. */
 const WMEM_DEFAULT = 16_384;
 const RMEM_DEFAULT = 131_072;
-const RMEM_MAX = 33_554_432;
-/** IP and TCP headers with timestamps; IPv6 is 20 bytes longer. */
-const HEADERS4 = 52;
-const HEADERS6 = 72;
+/** `TCP_DEFAULT_SCALING_RATIO`. */
+const DEFAULT_SCALING_RATIO = 128;
 /** What the receiver takes the sender's segments to be, until it knows better. */
 const MSS_DEFAULT = 536;
 
@@ -80,8 +80,25 @@ export class TcpSock extends InetSock {
   readonly writeQueue: SkBuffHead;
   wmemQueuedBytes: number;
   rmemAlloc: number;
-  /** Bytes in the buffer at the end of the write queue that may still grow; 0 when a new one has to be opened. */
-  tailLength: number;
+  /** The first buffer of the write queue that has not been sent; null when all have. */
+  sendHead: SkBuff | null;
+  /** `pushed_seq`: everything before has been pushed. */
+  pushedSeq: number;
+  /** `sndNxt` when a call, or a segment, got hold of the socket. */
+  burstSeq: number;
+  /** Congestion window; null for the initial one. */
+  congestion: TcpCongestion | null;
+  /** Upper limits of the receive window: `window_clamp`, and what the sender's segments so far allow (`rcv_ssthresh`). */
+  windowClamp: number;
+  rcvSsthresh: number;
+  /** `rcv_wscale`: windows are announced in units of 2 to this power. */
+  rcvWscale: number;
+  /** How much of the receive buffer's memory is data, in 256ths. */
+  scalingRatio: number;
+  /** How fast the program reads; null for a connection that carries little. */
+  space: ReceiveSpace | null;
+  /** `sk_backlog.len`. */
+  backlogBytes: number;
   /** `snd_sml`: end of the last small segment. */
   sndSml: number;
   /** A FIN has been queued. */
@@ -134,7 +151,16 @@ export class TcpSock extends InetSock {
     this.writeQueue = new SkBuffHead();
     this.wmemQueuedBytes = 0;
     this.rmemAlloc = 0;
-    this.tailLength = 0;
+    this.sendHead = null;
+    this.pushedSeq = 0;
+    this.burstSeq = 0;
+    this.congestion = null;
+    this.windowClamp = 0;
+    this.rcvSsthresh = 0;
+    this.rcvWscale = 0;
+    this.scalingRatio = DEFAULT_SCALING_RATIO;
+    this.space = null;
+    this.backlogBytes = 0;
     this.sndSml = 0;
     this.finQueued = false;
     this.nospace = false;
@@ -187,6 +213,7 @@ export class TcpSock extends InetSock {
     child.rcvbuf = this.rcvbuf;
     child.inheritOptions(this);
     child.tcpOpts = this.tcpOpts === DEFAULT_TCP_OPTIONS ? this.tcpOpts : this.tcpOpts.clone();
+    child.windowClamp = this.windowClamp;
     child.v6only = this.v6only;
     child.addrLocked = this.addrLocked;
     child.shutdown = this.shutdown; // a listening socket may have been shut before
@@ -198,6 +225,7 @@ export class TcpSock extends InetSock {
   lock(): void {
     assert(!this.owned, "tcp: the socket is owned already");
     this.owned = true;
+    this.burstSeq = this.sndNxt;
   }
 
   /** `release_sock`: what came in meanwhile is processed first. */
@@ -207,12 +235,34 @@ export class TcpSock extends InetSock {
     this.owned = false;
   }
 
-  /** `__release_sock`, while the lock is kept. */
+  /** `__sk_flush_backlog`, while the lock is kept: acknowledgments of it all go at the end (`tcp_release_cb`). */
   flushBacklog(): void {
     for (let batch = this.backlog; batch !== null; batch = this.backlog) {
       this.backlog = null;
       for (const segment of batch) tcpDoRcv(this, segment);
     }
+    this.backlogBytes = 0;
+    if (!this.ack.deferred) return;
+    this.ack.deferred = false;
+    if (this.ack.pending) tcpSendAck(this);
+  }
+
+  /** `sk_add_backlog`, `tcp_add_backlog`: an acknowledgment takes the place of one before it that carries nothing either. */
+  addBacklog(segment: TcpSegment): void {
+    if (segment.skb !== null) this.backlogBytes += segment.skb.len + EMPTY_TRUESIZE;
+    const { backlog } = this;
+    if (backlog === null) this.backlog = [segment];
+    else if (segment.replaces(backlog.at(-1))) backlog[backlog.length - 1] = segment;
+    else backlog.push(segment);
+  }
+
+  /** `tcp_eat_recv_skb`: a buffer has been read. One that others are merged into keeps its charge until they are read too. */
+  eat(skb: SkBuff): void {
+    const { next } = skb;
+    this.receiveQueue.unlink(skb);
+    if (next?.joined) next.truesize += skb.truesize;
+    else this.rmemAlloc -= skb.truesize;
+    this.net.skbs.free(skb);
   }
 
   /** Runs a short piece of a call under the lock. */
@@ -328,8 +378,9 @@ export class TcpSock extends InetSock {
   /** `tcp_mtup_init`, `tcp_sync_mss`: what the way to the peer means for the connection. */
   takeRoute(): void {
     const device = this.net.deviceFor(this.daddr);
-    this.mss = device.mtu - (this.daddr.isV4 ? HEADERS4 : HEADERS6);
+    this.mss = tcpMss(device, this.daddr);
     this.retransmit = device.lossy ? new TcpRetransmit(this) : null;
+    this.rcvMss = MSS_DEFAULT;
   }
 
   /** `tcp_set_keepalive`, and the start of a connection that has it: the idle time begins, or is over. */
@@ -370,7 +421,10 @@ export class TcpSock extends InetSock {
     const lowat = Math.min(bytes, pinned ? this.rcvbuf >> 1 : RMEM_MAX >> 1) || 1;
     this.ownOptions().rcvlowat = lowat;
     this.tcpDataReady();
-    if (!pinned && lowat * 2 > this.rcvbuf) this.rcvbuf = lowat * 2;
+    const space = tcpSpaceFromWin(this, lowat);
+    if (pinned || space <= this.rcvbuf) return;
+    this.rcvbuf = space;
+    if (this.windowClamp > 0 && this.windowClamp < lowat) this.windowClamp = lowat;
   }
 
   /** `tcp_inq`. */

@@ -69,7 +69,7 @@ export class ZeroCopy {
     const id = this.#next;
     this.#next += 1;
     const { tail } = this;
-    if (tail !== null && this.#sk.tailLength > 0 && tail.last + 1 === id && tail.bytes + bytes <= LOT_BYTES) {
+    if (tail !== null && this.#sk.sendHead !== null && tail.last + 1 === id && tail.bytes + bytes <= LOT_BYTES) {
       tail.last = id;
       tail.bytes += bytes;
       tail.users += 1;
