@@ -66,6 +66,11 @@ export function widen(sk: TcpSock, bytes: number): void {
   tcpSendAck(sk);
 }
 
+/** A small segment waits for an acknowledgment (Nagle), or for more; the window has room for it. */
+function isHeldBack({ sendHead, sndUna, sndWnd }: TcpSock): boolean {
+  return sendHead !== null && sendHead.next === null && sendHead.seq + sendHead.len <= sndUna + sndWnd;
+}
+
 /**
  * Lets cross what the peer has written and could not send.
  *
@@ -76,6 +81,7 @@ export function bringIn(file: File, bytes: number): boolean {
   const sk = tcpOf(file);
   const peer = tcpOf(peerOf(file));
   if (sk === null || peer === null || peer.writeSeq <= peer.sndNxt || sk.unread >= bytes) return false;
+  if (isHeldBack(peer)) return false;
   const { unread, rcvbuf, windowClamp, rcvSsthresh } = sk;
   // a reader in the middle of its read has made room, whatever the buffer's size
   openWindow(sk, sk.rmemAlloc + Math.max((bytes - unread) * 4, 2 * sk.rcvMss, sk.rmemAlloc >> 3));

@@ -64,6 +64,7 @@ function purgeWriteQueue(sk: TcpSock): void {
     sk.net.skbs.free(skb);
   }
   sk.sendHead = null;
+  sk.lostSeq = -1;
   if (sk.zeroCopy !== null) sk.zeroCopy.purged();
 }
 

@@ -98,12 +98,13 @@ function ack(sk: TcpSock, segment: TcpSegment): boolean {
   const { writeQueue } = sk;
   let acked = 0;
   for (let skb = writeQueue.first; skb !== null && skb.seq + skb.len <= upTo; skb = writeQueue.first) {
-    if (skb === sk.sendHead) sk.sendHead = skb.next; // thrown away by the peer, who had it already
+    if (skb === sk.sendHead) sk.sendHead = skb.next; // sent again, and had already
     acked += skb.segments;
     writeQueue.unlink(skb);
     sk.wmemQueuedBytes -= skb.truesize;
     sk.net.skbs.free(skb);
   }
+  if (sk.lostSeq >= 0 && window > 0) tcpUnsend(sk);
   if (acked > 0 && sk.congestion !== null) tcpCwndGrow(sk, acked);
   if (sk.retransmit !== null) sk.retransmit.acked(una, windowBefore, segment);
   if (sk.zeroCopy !== null) sk.zeroCopy.acknowledged(upTo);
@@ -203,10 +204,10 @@ function closeGap(sk: TcpSock): void {
 function inOrder(sk: TcpSock, segment: TcpSegment): void {
   const { skb } = segment;
   if (skb !== null && skb.len > sk.rcvNxt - segment.seq) {
-    if (!tcpTryRmemSchedule(sk, skb.len)) {
+    if (!tcpTryRmemSchedule(sk)) {
       noMemory(sk);
       if (sk.receiveQueue.first !== null) {
-        if (segment.sender !== null) tcpUnsend(segment.sender, segment.seq);
+        if (segment.sender !== null && segment.sender.lostSeq < 0) segment.sender.lostSeq = segment.seq;
         return;
       }
     }

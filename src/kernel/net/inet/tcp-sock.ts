@@ -84,6 +84,8 @@ export class TcpSock extends InetSock {
   sendHead: SkBuff | null;
   /** `pushed_seq`: everything before has been pushed. */
   pushedSeq: number;
+  /** Where what the peer threw away for want of memory begins; -1 for nothing. */
+  lostSeq: number;
   /** `sndNxt` when a call, or a segment, got hold of the socket. */
   burstSeq: number;
   /** Congestion window; null for the initial one. */
@@ -153,6 +155,7 @@ export class TcpSock extends InetSock {
     this.rmemAlloc = 0;
     this.sendHead = null;
     this.pushedSeq = 0;
+    this.lostSeq = -1;
     this.burstSeq = 0;
     this.congestion = null;
     this.windowClamp = 0;

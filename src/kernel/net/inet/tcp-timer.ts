@@ -1,5 +1,6 @@
 /**
- * The timer of a TCP socket: retransmission of a SYN, and an acknowledgment that waits for company.
+ * The timer of a TCP socket: retransmission of a SYN, an acknowledgment that waits for company, and what has been written but does
+ * not fit into the window, or is corked.
  *
  * Counterpart: `net/ipv4/tcp_timer.c`.
  * A SYN that is lost, or meets a full accept queue (C-09), is sent again after 1 s, five times at that distance and then at
@@ -16,6 +17,7 @@ import { tcpDoneWithError } from "./tcp-done.ts";
 import { tcpSendAck, tcpSendSyn, tcpSendSynack } from "./tcp-output.ts";
 import { modelTimeout } from "./tcp-retransmit.ts";
 import type { TcpSock } from "./tcp-sock.ts";
+import { tcpCheckProbe, tcpWriteWakeup } from "./tcp-write-xmit.ts";
 
 /** `TCP_TIMEOUT_INIT`, `TCP_RTO_MAX`. */
 const TIMEOUT_INIT_NS = 1e9;
@@ -30,6 +32,9 @@ export class TcpTimer extends Hrtimer {
   #synNs = 0;
   /** When an acknowledgment is due, -1 for never. The timer fires no later. */
   #delackNs = -1;
+  /** When a window probe is due, -1 for never, and how many there were (`icsk_backoff`). */
+  #probeNs = -1;
+  #backoff = 0;
 
   constructor(sk: TcpSock) {
     super();
@@ -66,18 +71,55 @@ export class TcpTimer extends Hrtimer {
     this.#delackNs = -1;
   }
 
-  /** `tcp_retransmit_timer`, `tcp_delack_timer`. */
+  /** Arms it for a window probe (`tcp_probe0_when`), unless one is due already. */
+  startProbe(): void {
+    if (this.#probeNs >= 0) return;
+    const { clock } = this.#sk.net.kernel;
+    this.#probeNs = clock.nowNs + this.#probeWaitNs;
+    if (!this.armed || this.expiresNs > this.#probeNs) clock.start(this, this.#probeNs);
+  }
+
+  get #probeWaitNs(): number {
+    return Math.min(RTO_NS * 2 ** this.#backoff, RTO_MAX_NS);
+  }
+
+  /** `tcp_retransmit_timer`, `tcp_delack_timer`, `tcp_probe_timer`. */
   override fire(): void {
     const sk = this.#sk;
     const { clock } = sk.net.kernel;
     if (handshaking(sk)) this.#retransmitSyn(sk);
-    else if (this.#delackNs > clock.nowNs) clock.start(this, this.#delackNs);
-    else if (this.#delackNs >= 0 && sk.ack.pending) {
-      this.#delackNs = -1;
-      this.#delayedAck(sk);
+    else {
+      if (this.#delackNs >= 0 && this.#delackNs <= clock.nowNs) {
+        this.#delackNs = -1;
+        if (sk.ack.pending) this.#delayedAck(sk);
+      }
+      if (this.#probeNs >= 0 && this.#probeNs <= clock.nowNs) {
+        this.#probeNs = -1;
+        this.#probe0(sk);
+      }
+      const next =
+        this.#probeNs < 0 || (this.#delackNs >= 0 && this.#delackNs < this.#probeNs) ? this.#delackNs : this.#probeNs;
+      if (next >= 0 && sk.timer === this) clock.start(this, next);
     }
     // A connection that is quiet needs none: most of a million are.
     if (!this.armed && sk.timer === this) sk.timer = null;
+  }
+
+  /** `tcp_probe_timer`: what nobody has any more ends when the pauses have grown to the longest. */
+  #probe0(sk: TcpSock): void {
+    if (sk.sndUna < sk.sndNxt || sk.sndNxt === sk.writeSeq || sk.state === SkState.CLOSE) {
+      this.#backoff = 0;
+      return;
+    }
+    if (sk.dead && RTO_NS * 2 ** this.#backoff >= RTO_MAX_NS) {
+      tcpDoneWithError(sk, Errno.ETIMEDOUT);
+      return;
+    }
+    const { sndNxt } = sk;
+    this.#backoff += 1;
+    tcpWriteWakeup(sk);
+    if (sk.sndNxt > sndNxt) this.#backoff = 0; // its acknowledgment is a sample of the round trip
+    if (sk.timer === this) tcpCheckProbe(sk);
   }
 
   #delayedAck(sk: TcpSock): void {
@@ -111,7 +153,7 @@ export class TcpTimer extends Hrtimer {
 
   /** For whoever compares machines: see `src/explore/state.ts`. */
   privateFields(): unknown[] {
-    return [this.#sk, this.#retransmits, this.#rtoNs, this.#synNs, this.#delackNs];
+    return [this.#sk, this.#retransmits, this.#rtoNs, this.#synNs, this.#delackNs, this.#probeNs, this.#backoff];
   }
 }
 

@@ -171,23 +171,22 @@ export function tcpAnnounceWindow(sk: TcpSock): number {
   return Math.min(sk.rcvWnd, most) & -(1 << sk.rcvWscale);
 }
 
-/** `tcp_can_ingest`. */
-function canIngest(sk: TcpSock, bytes: number): boolean {
-  return sk.rmemAlloc + bytes <= sk.rcvbuf;
+/** `tcp_can_ingest`: what comes may exceed the buffer, what is there may not. */
+function canIngest(sk: TcpSock): boolean {
+  return sk.rmemAlloc <= sk.rcvbuf;
 }
 
 /**
  * `tcp_try_rmem_schedule`, `tcp_clamp_window`: makes the buffer as large as what is in it already, unless its size is set.
  *
- * @returns whether a segment of `bytes` may join the queue.
+ * @returns whether a segment may join the queue.
  */
-export function tcpTryRmemSchedule(sk: TcpSock, bytes: number): boolean {
-  if (canIngest(sk, bytes)) return true;
-  if (sk.rmemAlloc === 0) return false;
+export function tcpTryRmemSchedule(sk: TcpSock): boolean {
+  if (canIngest(sk)) return true;
   sk.ack.quick = 0;
   if (!rcvbufIsSet(sk) && sk.rcvbuf < RMEM_MAX) sk.rcvbuf = Math.min(sk.rmemAlloc, RMEM_MAX);
   if (sk.rmemAlloc > sk.rcvbuf) sk.rcvSsthresh = Math.min(sk.windowClamp, 2 * sk.mss);
-  return canIngest(sk, bytes);
+  return canIngest(sk);
 }
 
 /** `rcvq_space`, `rcv_rtt_est`: how much a reader takes in a round trip. Connections that never see a large segment have none. */

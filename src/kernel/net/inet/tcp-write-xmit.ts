@@ -14,6 +14,7 @@ import { NO_CLONE, piecesIn, piecesWith, shiftPieces, splitPieces } from "./tcp-
 import { tcpSendProbe, tcpTransmit, tcpTransmitPieces } from "./tcp-output.ts";
 import { TcpFlag } from "./tcp-segment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
+import { TcpTimer } from "./tcp-timer.ts";
 
 const { FIN, PSH, ACK, URG } = TcpFlag;
 const MSS_DEFAULT = 536;
@@ -63,6 +64,18 @@ export function tcpPush(sk: TcpSock, mss: number, nonagle: number): void {
   if (sk.sndNxt >= sk.writeSeq || sk.state === SkState.SYN_SENT || sk.state === SkState.CLOSE) return;
   writeXmit(sk, mss, nonagle, false);
   if (sk.retransmit !== null) sk.retransmit.checkProbe();
+  else tcpCheckProbe(sk);
+}
+
+/**
+ * `tcp_check_probe_timer`: nothing is under way, and what is written could not go. An update of the window is never lost on the
+ * machine itself, so only a window that is too small for the next buffer needs probing, and a socket that nobody has, whose end
+ * comes.
+ */
+export function tcpCheckProbe(sk: TcpSock): void {
+  if (sk.sndUna < sk.sndNxt || sk.sndNxt === sk.writeSeq || (!sk.dead && sk.sndWnd === 0)) return;
+  sk.timer ??= new TcpTimer(sk);
+  sk.timer.startProbe();
 }
 
 /** `tcp_push_one`. */
@@ -339,11 +352,16 @@ export function tcpWriteWakeup(sk: TcpSock): void {
   }
 }
 
-/** The peer had no memory for what began at `seq`, and threw it away: it is sent again when there is a window. */
-export function tcpUnsend(sk: TcpSock, seq: number): void {
-  let skb = sk.sendHead ?? null;
-  for (let at = sk.writeQueue.last; at !== null && at.seq + at.len > seq; at = at.prev) skb = at;
-  if (skb === null || skb === sk.sendHead) return;
+/**
+ * There is a window again after the peer has thrown segments away: they are sent once more. (Linux finds out by a timer, or by what
+ * it sends next.)
+ */
+export function tcpUnsend(sk: TcpSock): void {
+  const { lostSeq, sendHead } = sk;
+  sk.lostSeq = -1;
+  let skb = sendHead;
+  for (let at = sk.writeQueue.last; at !== null && at.seq + at.len > lostSeq; at = at.prev) skb = at;
+  if (skb === null || skb === sendHead) return;
   sk.sendHead = skb;
   sk.sndNxt = skb.seq;
 }
