@@ -39,12 +39,12 @@ const recordings: readonly Recording[] = [
   { name: "echoswarm-10", main: swarm(10), gomaxprocs: 2, exact: [22, 25] },
   { name: "echoswarm-10-p1-late", main: swarm(10), gomaxprocs: 1, exact: [24, 25] },
   { name: "timersleep-p1", main: timersleep, gomaxprocs: 1, exact: [5, 5] },
-  { name: "deadlines-p1", main: deadlines, gomaxprocs: 1, exact: [8, 11] },
+  { name: "deadlines-p1", main: deadlines, gomaxprocs: 1, exact: [9, 11] },
   { name: "halfclose-p1", main: halfclose, gomaxprocs: 1, exact: [21, 21] },
   { name: "httpbasic-p1", main: httpbasic({ seq: 10, par: 8 }), gomaxprocs: 1, exact: [54, 61] },
   { name: "httpbasic-p1-quiet", main: httpbasic({ seq: 10, par: 8 }), gomaxprocs: 1, exact: [21, 21] },
   { name: "timersleep", main: timersleep, gomaxprocs: 2, exact: [5, 5] },
-  { name: "deadlines", main: deadlines, gomaxprocs: 2, exact: [10, 11] },
+  { name: "deadlines", main: deadlines, gomaxprocs: 2, exact: [9, 11] },
   { name: "halfclose", main: halfclose, gomaxprocs: 2, exact: [18, 21] },
 ];
 
