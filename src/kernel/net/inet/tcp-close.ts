@@ -19,7 +19,6 @@ import {
 import { tcpSendActiveReset } from "./tcp-output.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 import { SocketState } from "./tcp-states.ts";
-import { tcpCheckProbe } from "./tcp-write-xmit.ts";
 
 const { ESTABLISHED, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, CLOSE, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING } = SkState;
 /** `tcp_fin_timeout` in seconds. */
@@ -94,7 +93,7 @@ function adjudgeToDeath(sk: TcpSock): void {
     }
   }
   if (sk.state === CLOSE) tcpDestroySock(sk);
-  else if (sk.retransmit === null) tcpCheckProbe(sk);
+  else if (sk.retransmit === null) sk.checkProbe();
 }
 
 /** `sk_stream_wait_close`: the call that dropped the last descriptor waits, non-blocking or not (C-25). */

@@ -35,7 +35,7 @@ import { TcpRetransmit } from "./tcp-retransmit.ts";
 import { type TcpSegment, tcpMss } from "./tcp-segment.ts";
 import { tcpSendmsg } from "./tcp-sendmsg.ts";
 import { SocketState, Urg } from "./tcp-states.ts";
-import type { TcpTimer } from "./tcp-timer.ts";
+import { TcpTimer } from "./tcp-timer.ts";
 import { type ReceiveSpace, RMEM_MAX, tcpSpaceFromWin } from "./tcp-window.ts";
 import type { ZeroCopy } from "./tcp-zerocopy.ts";
 
@@ -266,6 +266,17 @@ export class TcpSock extends InetSock {
     if (next?.joined) next.truesize += skb.truesize;
     else this.rmemAlloc -= skb.truesize;
     this.net.skbs.free(skb);
+  }
+
+  /**
+   * `tcp_check_probe_timer`, on the machine itself: nothing is under way, and what is written could not go. An update of the
+   * window is never lost there, so only a window that is too small for the next buffer needs probing, and a socket that nobody
+   * has, whose end comes.
+   */
+  checkProbe(): void {
+    if (this.sndUna < this.sndNxt || this.sndNxt === this.writeSeq || (!this.dead && this.sndWnd === 0)) return;
+    this.timer ??= new TcpTimer(this);
+    this.timer.startProbe();
   }
 
   /** Runs a short piece of a call under the lock. */

@@ -17,7 +17,7 @@ import { tcpDoneWithError } from "./tcp-done.ts";
 import { tcpSendAck, tcpSendSyn, tcpSendSynack } from "./tcp-output.ts";
 import { modelTimeout } from "./tcp-retransmit.ts";
 import type { TcpSock } from "./tcp-sock.ts";
-import { tcpCheckProbe, tcpWriteWakeup } from "./tcp-write-xmit.ts";
+import { tcpWriteWakeup } from "./tcp-write-xmit.ts";
 
 /** `TCP_TIMEOUT_INIT`, `TCP_RTO_MAX`. */
 const TIMEOUT_INIT_NS = 1e9;
@@ -119,7 +119,7 @@ export class TcpTimer extends Hrtimer {
     this.#backoff += 1;
     tcpWriteWakeup(sk);
     if (sk.sndNxt > sndNxt) this.#backoff = 0; // its acknowledgment is a sample of the round trip
-    if (sk.timer === this) tcpCheckProbe(sk);
+    if (sk.timer === this) sk.checkProbe();
   }
 
   #delayedAck(sk: TcpSock): void {

@@ -14,7 +14,6 @@ import { NO_CLONE, piecesIn, piecesWith, shiftPieces, splitPieces } from "./tcp-
 import { tcpSendProbe, tcpTransmit, tcpTransmitPieces } from "./tcp-output.ts";
 import { TcpFlag } from "./tcp-segment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
-import { TcpTimer } from "./tcp-timer.ts";
 
 const { FIN, PSH, ACK, URG } = TcpFlag;
 const MSS_DEFAULT = 536;
@@ -64,18 +63,7 @@ export function tcpPush(sk: TcpSock, mss: number, nonagle: number): void {
   if (sk.sndNxt >= sk.writeSeq || sk.state === SkState.SYN_SENT || sk.state === SkState.CLOSE) return;
   writeXmit(sk, mss, nonagle, false);
   if (sk.retransmit !== null) sk.retransmit.checkProbe();
-  else tcpCheckProbe(sk);
-}
-
-/**
- * `tcp_check_probe_timer`: nothing is under way, and what is written could not go. An update of the window is never lost on the
- * machine itself, so only a window that is too small for the next buffer needs probing, and a socket that nobody has, whose end
- * comes.
- */
-export function tcpCheckProbe(sk: TcpSock): void {
-  if (sk.sndUna < sk.sndNxt || sk.sndNxt === sk.writeSeq || (!sk.dead && sk.sndWnd === 0)) return;
-  sk.timer ??= new TcpTimer(sk);
-  sk.timer.startProbe();
+  else sk.checkProbe();
 }
 
 /** `tcp_push_one`. */
