@@ -42,6 +42,7 @@ const recordings: readonly Recording[] = [
   { name: "deadlines-p1", main: deadlines, gomaxprocs: 1, exact: [9, 11] },
   { name: "halfclose-p1", main: halfclose, gomaxprocs: 1, exact: [21, 21] },
   { name: "httpbasic-p1", main: httpbasic({ seq: 10, par: 8 }), gomaxprocs: 1, exact: [54, 61] },
+  { name: "httpbasic-p1-41", main: httpbasic({ seq: 10, par: 8 }), gomaxprocs: 1, exact: [38, 41] },
   { name: "httpbasic-p1-quiet", main: httpbasic({ seq: 10, par: 8 }), gomaxprocs: 1, exact: [21, 21] },
   { name: "timersleep", main: timersleep, gomaxprocs: 2, exact: [5, 5] },
   { name: "deadlines", main: deadlines, gomaxprocs: 2, exact: [9, 11] },
