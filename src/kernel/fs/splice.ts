@@ -14,12 +14,12 @@ import type { Page } from "../mm/page.ts";
 import { BLOCKED, SleepingCall, type Task } from "../sched/task.ts";
 import { waitEvent } from "../sched/wait-event.ts";
 import { Errno } from "../uapi/errno.ts";
-import { MAX_RW_COUNT, Mode, Open } from "../uapi/fcntl.ts";
+import { MAX_RW_COUNT, Open, Seek } from "../uapi/fcntl.ts";
 import { In } from "../uapi/inotify.ts";
 import type { File } from "./file.ts";
 import { fsnotifyFile } from "./fsnotify.ts";
 import type { PipeInodeInfo } from "./pipe.ts";
-import { PipeFile } from "./pipe-file.ts";
+import type { PipeFile } from "./pipe-file.ts";
 import { RegularFile } from "./regular.ts";
 
 const EAGAIN = -Errno.EAGAIN;
@@ -193,10 +193,6 @@ function spliceWriteError(file: File): number {
   return file.hasSpliceWrite ? 0 : EINVAL;
 }
 
-function isSocket(file: File): boolean {
-  return (file.inode.mode & Mode.IFMT) === Mode.IFSOCK;
-}
-
 /** One read into kernel memory at a position, which moves on. */
 export function readAt(task: Task, file: File, pos: SplicePos, bytes: Uint8Array, length: number): number {
   const saved = file.pos;
@@ -264,7 +260,7 @@ export class SplicePipeToFile extends SpliceCall {
 
 /** @errno EINVAL - the input cannot seek; O_APPEND. */
 export function spliceDirectError(input: File, output: File): number {
-  const seekable = !(input instanceof PipeFile) && !isSocket(input);
+  const seekable = input.seek(0, Seek.CUR) !== -Errno.ESPIPE; // `FMODE_LSEEK`
   return (output.flags & Open.APPEND) !== 0 || !seekable ? EINVAL : 0;
 }
 

@@ -9,6 +9,7 @@ import { File, Inode, type PollTable } from "../fs/file.ts";
 import { Elsewhere } from "../lib/assert.ts";
 import type { IovIter } from "../mm/iov-iter.ts";
 import type { Task } from "../sched/task.ts";
+import { Errno } from "../uapi/errno.ts";
 import { Mode, Open } from "../uapi/fcntl.ts";
 import { Msg, Sock as SockType } from "../uapi/socket.ts";
 import type { Sock } from "./sock.ts";
@@ -18,6 +19,9 @@ const SOCKFS_DEV = 0x9;
 /** The first request about a network device, and the first one behind those. */
 const SIOCGIFNAME = 0x8910;
 const SIOCOUTQNSD = 0x894b;
+/** Requests of sockets, in the second byte of a request. */
+const SOCK_IOC_TYPE = 0x89;
+const ifreq = new Uint8Array(40);
 const { DONTWAIT: MSG_DONTWAIT, EOR: MSG_EOR } = Msg;
 
 export class SocketFile extends File {
@@ -71,10 +75,17 @@ export class SocketFile extends File {
     return sk.sendmsg(task, from, sk.type === SockType.SEQPACKET ? flags | MSG_EOR : flags, null);
   }
 
-  /** `sock_ioctl`. @throws Elsewhere for what network devices answer. */
+  /**
+   * `sock_ioctl`. What the protocol does not know goes on to the network devices.
+   *
+   * @errno EFAULT - no `struct ifreq` there, for a request of sockets.
+   * @throws Elsewhere for what network devices answer.
+   */
   override ioctl(task: Task, request: number, arg: number): number {
     if (request >= SIOCGIFNAME && request < SIOCOUTQNSD) throw new Elsewhere(`ioctl(0x${request.toString(16)})`);
-    return this.sk.ioctl(task, request, arg);
+    const result = this.sk.ioctl(task, request, arg);
+    if (result !== -Errno.ENOTTY || request >> 8 !== SOCK_IOC_TYPE) return result;
+    return task.process.mm.copyFromUser(ifreq, 0, arg, ifreq.length) < ifreq.length ? -Errno.EFAULT : result;
   }
 
   /** `sock_close`. */

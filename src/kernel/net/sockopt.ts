@@ -37,10 +37,12 @@ export function fetchOption(task: Task, addr: number, length: number): DataView 
   return fetch(task, addr, length) ? view : null;
 }
 
-/** Hands a value and its length to the user. @errno EFAULT - a pointer. */
+/** Hands a value to the user, its length first: SOL_SOCKET does it the other way round. @errno EFAULT - a pointer. */
 export function storeOption(task: Task, addr: number, lengthAddr: number, bytes: Uint8Array): number {
-  scratch.set(bytes);
-  return store(task, addr, lengthAddr, bytes.length);
+  const { mm } = task.process;
+  const { length } = bytes;
+  if (!mm.putUser32(lengthAddr, length)) return -Errno.EFAULT;
+  return mm.copyToUser(addr, bytes, 0, length) < length ? -Errno.EFAULT : 0;
 }
 
 /** `sock_set_timeout`: two 64-bit words. @returns jiffies, `NO_TIMEOUT`, or a negative errno below that. */

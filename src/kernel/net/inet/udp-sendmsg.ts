@@ -25,27 +25,60 @@ const MAX_PAYLOAD6 = 65_527;
 const HEADERS4 = 28;
 const HEADERS6 = 48;
 const DEVICE_HEADROOM = 31;
+/** `SIN6_LEN_RFC2133`: an IPv6 address without a scope. */
+const SIN6_LEN_RFC2133 = 24;
 /** Pages of the largest head: beyond, the data goes into fragments. */
 const HEAD_PAGES = 4;
 
 /**
- * `udp_sendmsg`.
+ * `udp_sendmsg`, `udpv6_sendmsg`: the second looks at the destination first, and leaves what goes to an IPv4 address to the first.
  *
- * @errno EMSGSIZE - longer than a packet can be. EOPNOTSUPP - MSG_OOB. EDESTADDRREQ - no destination. EINVAL -
+ * @errno EMSGSIZE - longer than a packet can be. EOPNOTSUPP - MSG_OOB, to an IPv4 address. EDESTADDRREQ - no destination. EINVAL -
  * destination too short, or port 0. EAFNOSUPPORT - another family. EACCES - broadcast without SO_BROADCAST. EPIPE - shut,
  * without SIGPIPE. ECONNREFUSED - an earlier datagram of this connection found nobody. EFAULT - the buffer.
  * @behaviour G-01, G-03, G-05, G-08, G-09, G-11
  */
 export function udpSendmsg(sk: UdpSock, task: Task, from: IovIter, flags: number, msg: MsgHdr | null): number {
-  if (sk.family === Af.INET && from.count > 0xffff) return -Errno.EMSGSIZE;
-  if ((flags & Msg.OOB) !== 0) return -Errno.EOPNOTSUPP;
+  const name = msg?.named ? msg.name : null;
+  if (sk.family === Af.INET6) {
+    const err = checkName6(sk, name);
+    if (err < 0) return err;
+  }
+  if (sk.family === Af.INET || goesTo4(sk, name)) {
+    if (from.count > 0xffff) return -Errno.EMSGSIZE;
+    if ((flags & Msg.OOB) !== 0) return -Errno.EOPNOTSUPP;
+  }
   const corked = (flags & Msg.MORE) !== 0 || sk.udpOptions?.get(UdpOpt.CORK) === 1;
   if (sk.cork !== null) return append(sk, task, from, sk.cork, corked);
-  const to = destination(sk, msg);
+  const to = destination(sk, name);
   if (typeof to === "number") return to;
   if (msg !== null && msg.control.length > 0) throw new Unmodelled("control data on a UDP socket");
   if (from.count > maxPayload(to)) return -Errno.EMSGSIZE;
   return transmit(sk, task, from, to, corked ? flags | Msg.MORE : flags, msg, null);
+}
+
+/** What `udpv6_sendmsg` looks at before all else. */
+function checkName6(sk: UdpSock, name: Uint8Array | null): number {
+  if (name === null) return sk.cork === null && sk.state !== SkState.ESTABLISHED ? -Errno.EDESTADDRREQ : 0;
+  switch (sockaddrFamily(name)) {
+    case Af.INET6:
+      return name.length < SIN6_LEN_RFC2133 ? -Errno.EINVAL : 0;
+    case Af.INET:
+      return sk.v6only ? -Errno.ENETUNREACH : 0;
+    case Af.UNSPEC:
+      return 0;
+    default:
+      return -Errno.EINVAL;
+  }
+}
+
+/** Whether a send of an IPv6 socket, whose name is in order, goes on as one of IPv4. */
+function goesTo4(sk: UdpSock, name: Uint8Array | null): boolean {
+  const family = name === null ? Af.UNSPEC : sockaddrFamily(name);
+  if (family === Af.INET) return true;
+  if (name === null || family === Af.UNSPEC) return (sk.cork === null ? sk.daddr : sk.cork.to.addr).isV4;
+  const endpoint = sk.net.addrs.endpoint(Af.INET6, name);
+  return typeof endpoint !== "number" && endpoint.addr.isV4;
 }
 
 function maxPayload(to: Endpoint): number {
@@ -59,8 +92,7 @@ function append(sk: UdpSock, task: Task, from: IovIter, cork: UdpCork, corked: b
   return result;
 }
 
-function destination(sk: UdpSock, msg: MsgHdr | null): Endpoint | number {
-  const name = msg?.named ? msg.name : null;
+function destination(sk: UdpSock, name: Uint8Array | null): Endpoint | number {
   const family = name === null ? -1 : sockaddrFamily(name);
   if (name === null || (sk.family === Af.INET6 && family === Af.UNSPEC)) {
     return sk.state === SkState.ESTABLISHED ? { addr: sk.daddr, port: sk.dport } : -Errno.EDESTADDRREQ;
@@ -78,9 +110,7 @@ function sendEndpoint(sk: UdpSock, name: Uint8Array, family: number): Endpoint |
     if (typeof endpoint === "number") return endpoint;
     return family === Af.INET || family === Af.UNSPEC ? endpoint : -Errno.EAFNOSUPPORT;
   }
-  if (family === Af.INET6) return addrs.endpoint(Af.INET6, name);
-  if (family !== Af.INET) return -Errno.EINVAL;
-  return sk.v6only ? -Errno.ENETUNREACH : addrs.endpoint(Af.INET, name);
+  return addrs.endpoint(family, name);
 }
 
 /**
