@@ -90,7 +90,9 @@ export function encodeCall(
   const encoder = new TraceEncoder(prepared, signature, area, lengths);
   const types = paramTypes(signature, (index) => encoder.argValue(index));
   const registers = types.map((type, index) => {
-    const expr = prepared[index] ?? (partial && type.output ? FRESH : undefined);
+    // an address of which nobody knows what lies behind it stays a number
+    const shown = type.target === null ? mapped[index] : prepared[index];
+    const expr = shown ?? (partial && type.output ? FRESH : undefined);
     const word = expr === undefined ? signature.params[index]?.missing : type.toWord(expr, encoder);
     if (word === undefined || word === null) throw new Unreadable(`${signature.name} without argument ${index + 1}`);
     if (typeof word === "number") return word;
@@ -98,7 +100,9 @@ export function encodeCall(
     return Number(BigInt.asIntN(64, word));
   });
   area.settle();
-  const isHidden = prepared.some((expr, index) => expr === FRESH && types[index]?.output === false);
+  const isHidden = prepared.some((expr, index) => {
+    return expr === FRESH && types[index]?.target !== null && types[index]?.output === false;
+  });
   const isCut = args.some((arg) => arg.kind === "str" && arg.truncated && !lengths.has(arg));
   const untold = errno === "EINVAL" && (isHidden || isCut);
   return { types, registers, opaque: lengths.size > 0, untold };

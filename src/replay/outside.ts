@@ -33,11 +33,11 @@ import { happenAt } from "./disk-watch.ts";
 import { known, readableBytes } from "./foresight.ts";
 import type { Lookahead } from "./lookahead.ts";
 import type { Machine, ReplayTask } from "./machine.ts";
+import { OutsideClients } from "./outside-clients.ts";
 import { addressOf, OUTSIDE, OutsideHost } from "./outside-host.ts";
 import { sendAwaited, sendToSignalfd } from "./outside-signals.ts";
 import { OutsideUnix, unixOf } from "./outside-unix.ts";
 import { notWritable, polled } from "./polled.ts";
-import { noteEnds, portIn } from "./ports.ts";
 import { firstFile, isSymbol, NOTHING } from "./records.ts";
 import { peerOf } from "./relations.ts";
 import { RingWork } from "./ring-work.ts";
@@ -66,6 +66,7 @@ export class Outside {
   /** Items whose edge has not come yet, although the model has it. */
   readonly #late = new WeakSet<Epitem>();
   readonly #unix: OutsideUnix;
+  readonly #clients: OutsideClients;
   readonly #rings = new RingRegistrations();
   readonly ringWork: RingWork = new RingWork();
   /** Calls whose results were taken from the recording to tell what had arrived. */
@@ -76,6 +77,7 @@ export class Outside {
     this.#future = future;
     this.#host = new OutsideHost(machine.kernel, machine.strangers);
     this.#unix = new OutsideUnix(machine, future, this.#host);
+    this.#clients = new OutsideClients(machine, future, this.#host, this.#unix, this.proofs);
   }
 
   /** A call that the model does not know is over. */
@@ -248,7 +250,7 @@ export class Outside {
     if (this.#flows(call, file)) return true;
     let found = false;
     if (record.name === "rt_sigtimedwait") found = sendAwaited(this.#machine, call);
-    else if (record.name.startsWith("accept")) found = file !== null && this.#connectClient(file, record);
+    else if (record.name.startsWith("accept")) found = file !== null && this.#clients.connect(file, record);
     else if (READS.has(record.name)) found = file !== null && this.#arrive(owner, file, record);
     else if (value === null || value <= 0) return false;
     else if (WAITS.test(record.name)) {
@@ -353,68 +355,12 @@ export class Outside {
 
   #actOn(owner: ReplayTask, file: File, events: number): boolean {
     let acted = false;
-    if (file instanceof SocketFile && file.sk.state === SkState.LISTEN) return this.#connectClient(file, null);
+    if (file instanceof SocketFile && file.sk.state === SkState.LISTEN) return this.#clients.connect(file, null);
     if ((events & (IN | Epoll.HUP | Epoll.ERR)) !== 0) acted = this.#arrive(owner, file, null, events);
     if ((events & Epoll.OUT) !== 0 && file instanceof SocketFile && file.sk instanceof TcpSock) {
       acted = this.#resume(file.sk) || acted;
     }
     return acted;
-  }
-
-  /** Clients that are accepted from now on, up to the accept that finds nobody. */
-  #connectClient(listener: File, now: CallRecord | null): boolean {
-    const unix = unixOf(listener);
-    if (unix !== null && unix.receiveQueue.length > 0) return false; // somebody is there already
-    if (unix !== null) return this.#connectClients(listener, now, () => this.#unix.connectClient(unix));
-    const to = addressOf(listener);
-    if (to === null || !(listener instanceof SocketFile) || !(listener.sk instanceof TcpSock)) return false;
-    const { sk } = listener;
-    return withoutDefer(sk, () => {
-      return this.#connectClients(listener, now, (accept) => this.#connectFrom(accept, to, sk.num));
-    });
-  }
-
-  /** @param connect - makes the client that an accept shows, or one that nobody accepts. */
-  #connectClients(listener: File, now: CallRecord | null, connect: (accept: CallRecord | null) => boolean): boolean {
-    let found = false;
-    let accepts = false;
-    for (const record of callsOn(this.#machine, this.#future, listener, now)) {
-      if (!record.name.startsWith("accept")) continue;
-      accepts = true;
-      if ((record.result?.errnos[0] ?? null) !== null) break;
-      if (this.proofs.has(record)) continue; // has connected already
-      if (!connect(record)) break;
-      this.proofs.add(record);
-      found = true;
-      if (this.#waitsBefore(record)) break;
-    }
-    return accepts || now !== null ? found : connect(null);
-  }
-
-  /** A TCP client. @param accept - shows its port; null for one that nobody sees. */
-  #connectFrom(accept: CallRecord | null, to: Uint8Array, ownPort: number): boolean {
-    const shown = accept === null ? null : portIn(exitOf(accept.args[1] ?? NOTHING));
-    const port = shown ?? noteEnds(accept?.result?.values[0])?.peer ?? null;
-    if (port !== null && this.#machine.ports.isInside(port, ownPort)) return false;
-    const from = to.slice();
-    from.set([(port ?? 0) >> 8, (port ?? 0) & 0xff], 2);
-    if (port !== null && this.#host.isConnected(from, to)) return false; // a later one that has the same port
-    const client = this.#host.connect(from, to);
-    if (client === null) return false;
-    const own = addressOf(client);
-    if (port !== null && own !== null) this.#machine.ports.pair(port, ((own[2] as number) << 8) | (own[3] as number));
-    return true;
-  }
-
-  /** Whether the task waits again right after this accept, before it accepts once more. */
-  #waitsBefore(accept: CallRecord): boolean {
-    for (const event of this.#future.ahead(200)) {
-      if (event.kind !== "enter" || event.call.task !== accept.task) continue;
-      if ((event.call.entryLine ?? 0) <= (accept.entryLine ?? 0)) continue;
-      if (event.call.name.startsWith("accept")) return false;
-      if (WAITS.test(event.call.name)) return true;
-    }
-    return true;
   }
 
   /** Bytes, the end of a stream, or a datagram arrive from outside. */
@@ -523,17 +469,6 @@ function senderIn(source: Expr, sk: UdpSock): Uint8Array | null {
   const bytes = new Uint8Array(16);
   bytes.set([Af.INET, 0, sk.dport >> 8, sk.dport & 0xff, ...sk.daddr.bytes.subarray(0, 4)]);
   return sk.daddr.isV4 ? bytes : null;
-}
-
-/** Who connects to a socket with TCP_DEFER_ACCEPT shows with the first bytes: that they have come, the accept proves. */
-function withoutDefer(sk: TcpSock, connect: () => boolean): boolean {
-  const { tcpOpts } = sk;
-  const { deferAccept } = tcpOpts;
-  if (deferAccept === 0) return connect();
-  tcpOpts.deferAccept = 0;
-  const found = connect();
-  tcpOpts.deferAccept = deferAccept;
-  return found;
 }
 
 /** `[0]`. */

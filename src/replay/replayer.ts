@@ -7,18 +7,27 @@
  */
 import type { Chooser } from "../kernel/choice.ts";
 import type { File } from "../kernel/fs/file.ts";
-import { TimerfdCtx } from "../kernel/fs/timerfd.ts";
 import type { KernelProfile } from "../kernel/profile.ts";
 import type { Process } from "../kernel/sched/process.ts";
 import { hasUnblockedSignal } from "../kernel/signal/sigmask.ts";
-import { Mode } from "../kernel/uapi/fcntl.ts";
-import { ClockId, Tfd } from "../kernel/uapi/time.ts";
-import { entryOf, evalInt, exitOf, field } from "../trace/abi/evaluate.ts";
+import { evalInt } from "../trace/abi/evaluate.ts";
 import type { Line } from "../trace/ast.ts";
 import type { CallRecord } from "../trace/pairs.ts";
 import { printExpr } from "../trace/printer.ts";
 import { ActiveCall, type Difference, knownCall } from "./active-call.ts";
 import { AutoboundNames } from "./autobound.ts";
+import {
+  isAbsoluteMonotonic,
+  isHardlyOver,
+  isMachineFact,
+  isOfCpuTime,
+  isOverrunError,
+  isOwnAddress,
+  isTickError,
+  namesForeign,
+  tellsOfStranger,
+} from "./beyond.ts";
+import { isOnDisk, isRefusedByDisk, noteName } from "./disk-names.ts";
 import { DiskTransfer } from "./disk-transfer.ts";
 import { WatchCall } from "./disk-watch.ts";
 import { outlives } from "./evidence.ts";
@@ -42,9 +51,7 @@ import {
   isSymbol,
   isUnknown,
   mentions,
-  NOTHING,
   noteOf,
-  pathOf,
 } from "./records.ts";
 import { peerOf } from "./relations.ts";
 import { ReuseportChooser } from "./reuseport.ts";
@@ -68,11 +75,6 @@ export interface ReplayOptions {
   readonly file: string;
   readonly watcher?: ReplayWatcher;
 }
-
-const PATH_MAX = 4096;
-const TICKS_SIZE = 8;
-/** How much later than asked a timer may end a sleep of a task that has not said otherwise. */
-const TIMER_SLACK_NS = 50_000;
 
 export class Replayer {
   readonly tally: Tally = new Tally();
@@ -497,86 +499,6 @@ export class Replayer {
   }
 }
 
-/** Whether a call names a file that the recording has not made itself as a socket or a FIFO. */
-function isOnDisk(machine: Machine, record: CallRecord): boolean {
-  const path = pathOf(record);
-  if (path === null) return NAMED_BY_PATH.has(record.name);
-  return !record.name.startsWith("mknod") ? !machine.names.has(path) : !makesName(record);
-}
-
-const DISK_REFUSALS: ReadonlySet<string> = new Set("ENOENT ENOTDIR EACCES EROFS".split(" "));
-
-/**
- * A bind or a connect to a path that the disk has refused, or a bind to one where the disk has a file that no call has made. Whoever
- * connects to a path that is not there finds nobody, which the model knows.
- */
-function isRefusedByDisk(machine: Machine, { name, args, result }: CallRecord): boolean {
-  const isBind = name === "bind";
-  const path = (isBind || name === "connect") && args[1]?.kind === "struct" ? field(args[1], "sun_path", 1) : null;
-  const errno = result?.errnos[0] ?? "";
-  if (path?.kind !== "str") return false;
-  if (errno === "EADDRINUSE") return isBind && !machine.names.has(nameOf(path.bytes));
-  return isBind ? DISK_REFUSALS.has(errno) : errno === "EACCES";
-}
-
-function nameOf(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes.subarray(0, PATH_MAX));
-}
-
-/** A mknod of a FIFO or a socket that worked. */
-function makesName(record: CallRecord): boolean {
-  const mode = record.args[(NAMED_BY_PATH.get(record.name) ?? 0) + 1];
-  const type = (mode === undefined ? 0 : (evalInt(mode) ?? 0)) & Mode.IFMT;
-  return (type === Mode.IFIFO || type === Mode.IFSOCK) && (record.result?.errnos[0] ?? null) === null;
-}
-
-/** Keeps account of the names that the recording makes and removes. */
-function noteName(machine: Machine, record: CallRecord): void {
-  if ((record.result?.errnos[0] ?? null) !== null) return;
-  const path = pathOf(record);
-  if (record.name === "bind") {
-    const bound = record.args[1]?.kind === "struct" ? field(record.args[1], "sun_path", 1) : null;
-    if (bound?.kind === "str") machine.names.add(nameOf(bound.bytes));
-  } else if (path !== null && record.name.startsWith("mknod")) machine.names.add(path);
-  else if (path !== null && record.name.startsWith("unlink")) machine.names.delete(path);
-}
-
-/**
- * An expiry by a clock that counts from boot: no line tells when the recorded machine was booted, so nobody can say whether it
- * is past.
- */
-function isAbsoluteMonotonic(owner: ReplayTask, record: CallRecord): boolean {
-  if (record.name === "clock_nanosleep") {
-    return !isSymbol(record.args[0], "CLOCK_REALTIME") && isSymbol(record.args[1], "TIMER_ABSTIME");
-  }
-  if (record.name !== "timerfd_settime" || ((evalInt(record.args[1] ?? NOTHING) ?? 0) & Tfd.TIMER_ABSTIME) === 0)
-    return false;
-  const file = firstFile(owner, record);
-  return file instanceof TimerfdCtx && file.clockId !== ClockId.REALTIME && file.clockId !== ClockId.REALTIME_ALARM;
-}
-
-/** Ticks of a periodic timer that are as many as the recorded ones, as exactly as the recording's times are. */
-function isTickError(owner: ReplayTask, call: ActiveCall): boolean {
-  const { record } = call;
-  const file = firstFile(owner, record);
-  const recorded = record.args[1];
-  const found = call.bytesRead(TICKS_SIZE);
-  if (record.name !== "read" || !(file instanceof TimerfdCtx) || file.interval === 0n) return false;
-  if (recorded?.kind !== "str" || recorded.bytes.length !== TICKS_SIZE || found === null) return false;
-  const ticks = (bytes: Uint8Array): bigint => new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  const off = ticks(recorded.bytes) - ticks(found);
-  return (off < 0n ? -off : off) * file.interval <= BigInt(STAMP_ERROR_NS);
-}
-
-/** The same for timer_getoverrun. */
-function isOverrunError({ task }: ReplayTask, { record, ret, value }: ActiveCall): boolean {
-  const id = record.name === "timer_getoverrun" ? evalInt(record.args[0] ?? NOTHING) : null;
-  const timer = id === null ? undefined : task.process.posixTimers.get(id);
-  if (timer === undefined || value === null || value < 0 || ret < 0) return false;
-  const off = BigInt(Math.abs(value - ret));
-  return timer.interval > 0n && off * timer.interval <= BigInt(STAMP_ERROR_NS);
-}
-
 function isOutside(file: File): boolean {
   return file instanceof ExternalFile && file.outside && file.kind === "other";
 }
@@ -599,29 +521,6 @@ function unsharesFiles({ args, result }: CallRecord): boolean {
   return (result?.errnos[0] ?? null) === null && args[0] !== undefined && mentions(args[0], "CLONE_FILES");
 }
 
-/** An interval timer by CPU time, which no recording shows. */
-function isOfCpuTime({ name, args }: CallRecord): boolean {
-  return name.endsWith("itimer") && (isSymbol(args[0], "ITIMER_VIRTUAL") || isSymbol(args[0], "ITIMER_PROF"));
-}
-
-/** A call on a description of a kind that the model does not know: what it answers is not predicted. */
-function namesForeign({ task }: ReplayTask, record: CallRecord): boolean {
-  return descriptorsNamed(record).some((fd) => {
-    const file = task.process.files.getRaw(fd);
-    return file instanceof ExternalFile && file.kind === "other";
-  });
-}
-
-/** A sleep that had to be over when a signal ended it, as exactly as timers and the recording's times are. */
-function isHardlyOver({ name, args, entryNs, exitNs }: CallRecord): boolean {
-  const index = name === "nanosleep" ? 0 : name === "clock_nanosleep" && !isSymbol(args[1], "TIMER_ABSTIME") ? 2 : -1;
-  const asked = args[index] === undefined ? null : entryOf(args[index]);
-  if (asked?.kind !== "struct" || entryNs === null || exitNs === null) return false;
-  const [sec, nsec] = [field(asked, "tv_sec", 0), field(asked, "tv_nsec", 1)].map((part) => evalInt(part ?? NOTHING));
-  const left = Number(exitNs - entryNs) - ((sec ?? 0) * 1e9 + (nsec ?? 0));
-  return left >= 0 && left <= STAMP_ERROR_NS + TIMER_SLACK_NS;
-}
-
 /** `-1 EINTR`, `? ERESTARTSYS`. */
 function interruption({ result }: CallRecord): string {
   const errno = result?.errnos[0] ?? "?";
@@ -635,31 +534,4 @@ function isOthersRestart(owner: ReplayTask, record: CallRecord): boolean {
 
 function isFutex({ args }: CallRecord): boolean {
   return args[0]?.kind === "sym" && args[0].name.includes(" futex ");
-}
-
-/** Options whose values the kernel chooses by its own measure or by the machine's configuration. */
-const MACHINE_FACTS: ReadonlySet<string> = new Set(
-  "SO_RCVBUF SO_SNDBUF SO_INCOMING_CPU SO_INCOMING_NAPI_ID TCP_CONGESTION TCP_INFO TCP_MAXSEG".split(" "),
-);
-
-/** Who is at the other end of an AF_UNIX socket, or what descriptors came from there, and that is outside. */
-function tellsOfStranger(machine: Machine, owner: ReplayTask, record: CallRecord): boolean {
-  const file = firstFile(owner, record);
-  const peer = file === null ? null : peerOf(file);
-  if (peer === null || !machine.strangers.has(peer)) return false;
-  const [, message, option] = record.args;
-  if (record.name === "getsockopt") return option?.kind === "sym" && option.name.startsWith("SO_PEER");
-  const shown = record.name === "recvmsg" && message !== undefined ? exitOf(message) : null;
-  return shown !== null && (mentions(shown, "SCM_RIGHTS") || mentions(shown, "SCM_CREDENTIALS"));
-}
-
-/** A bind to an address that the recorded machine has on one of its devices. */
-function isOwnAddress({ name, result }: CallRecord, { predicted }: Difference): boolean {
-  return name === "bind" && (result?.errnos[0] ?? null) === null && predicted === "-1 EADDRNOTAVAIL";
-}
-
-function isMachineFact({ name, args, result }: CallRecord): boolean {
-  const option = args[2];
-  const failed = (result?.errnos[0] ?? null) !== null;
-  return name === "getsockopt" && !failed && option?.kind === "sym" && MACHINE_FACTS.has(option.name);
 }
