@@ -1,7 +1,7 @@
 /**
  * The options of a program, read from the command line behind its name.
  */
-import { Command, CommanderError, Option } from "commander";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import type { OptionSpec, OptionSpecs, OptionValues } from "../runtime/index.ts";
 import { UserError } from "./errors.ts";
 import { wholeNumber } from "./options.ts";
@@ -49,10 +49,23 @@ function flagOf(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-function optionOf(name: string, { default: value, help, min = 0, choices }: OptionSpec): Option {
+function optionOf(name: string, { default: value, help, min = 0, choices, check }: OptionSpec): Option {
   const flag = `--${flagOf(name)}`;
   if (typeof value === "boolean") return new Option(flag, help).default(value);
   if (typeof value === "number") return new Option(`${flag} <n>`, help).argParser(wholeNumber(min)).default(value);
   const option = new Option(`${flag} <text>`, help).default(value);
+  if (check !== undefined) return option.argParser(checked(check));
   return choices === undefined ? option : option.choices(choices);
+}
+
+function checked(check: (text: string) => void): (text: string) => string {
+  return (text) => {
+    try {
+      check(text);
+    } catch (error) {
+      if (error instanceof RangeError) throw new InvalidArgumentError(error.message);
+      throw error;
+    }
+    return text;
+  };
 }

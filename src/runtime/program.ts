@@ -11,6 +11,8 @@ export interface OptionSpec {
   readonly min?: number;
   /** The only values of a text. */
   readonly choices?: readonly string[];
+  /** Throws a RangeError that says what is wrong with a text, and what there is. */
+  readonly check?: (text: string) => void;
 }
 
 /** Options by name, in camelCase: `slowReaders` is `--slow-readers`. */

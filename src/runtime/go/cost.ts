@@ -124,9 +124,10 @@ const FIGURE_MAX_NS = 3.6e12;
 function withFigure(table: CostModel, text: string): CostModel {
   const [name = "", value = ""] = text.split("=");
   const ns = Number(value);
-  if (value === "" || !(ns >= 0 && ns <= FIGURE_MAX_NS)) {
-    throw new RangeError(`costs: '${text}' is no figure: NAME=NANOSECONDS, up to an hour`);
+  if (!/^\d+$/u.test(value) || ns > FIGURE_MAX_NS) {
+    throw new RangeError(`costs: '${text}' is no figure: NAME=NANOSECONDS, whole and up to an hour`);
   }
+  if (name === "lateOneIn" && ns < 2) throw new RangeError("costs: lateOneIn is a number of stops, at least 2");
   if (table.tracer !== null && name in table.tracer) return { ...table, tracer: { ...table.tracer, [name]: ns } };
   if (name in table.calls) return { ...table, calls: { ...table.calls, [name]: ns } };
   if (name !== "tracer" && name !== "calls" && name in table) return { ...table, [name]: ns };

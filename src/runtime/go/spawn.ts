@@ -12,7 +12,10 @@ export const goOptions = {
   gomaxprocs: { default: 1, help: "GOMAXPROCS: how many goroutines run at once", min: 1 },
   costs: {
     default: "plain",
-    help: "how long things take: plain, or under strace as the recordings; with 'strace,lookup=300000' a figure of that table, in ns",
+    help: "how long things take: plain, or under strace as the recordings; 'strace,lookup=300000' changes a figure of the table, in ns",
+    check: (text: string): void => {
+      costsNamed(text);
+    },
   },
   go: { default: "1.19", help: "behave like this release of Go", choices: ["1.19", "newest"] },
   counters: { default: false, help: "print the counters of scheduler and poller" },

@@ -76,6 +76,6 @@ export class Tracer {
   #late(): number {
     const { lateOneIn, late } = this.#costs;
     if (this.#host.choose("go.tracer.late", lateOneIn) < lateOneIn - 1) return 0;
-    return (late * (1 + this.#host.choose("go.tracer.by", LATE_STEPS))) / LATE_STEPS;
+    return Math.ceil((late * (1 + this.#host.choose("go.tracer.by", LATE_STEPS))) / LATE_STEPS);
   }
 }
