@@ -13,6 +13,7 @@ import { pty } from "./pty.ts";
 import { regular } from "./regular.ts";
 import { signalfd } from "./signalfd.ts";
 import { tcp, tcp6 } from "./tcp.ts";
+import { tcpFull } from "./tcp-full.ts";
 import { timerfd } from "./timerfd.ts";
 import { udp, udp6 } from "./udp.ts";
 import { unixDgram, unixSeqpacket, unixStream } from "./unix.ts";
@@ -32,6 +33,7 @@ const single: readonly Family[] = [
   unixSeqpacket,
   tcp,
   tcp6,
+  tcpFull,
   udp,
   udp6,
   epoll,

@@ -34,7 +34,7 @@ const RECEIVE = [
   "MSG_DONTWAIT",
 ];
 
-function openSocket({ domain }: IpVersion, known: KnownState, draft: Draft): Descriptor {
+export function openSocket({ domain }: IpVersion, known: KnownState, draft: Draft): Descriptor {
   const socket = install(known, "s", "tcp");
   draft.add(`socket(${domain}, SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = $${socket.name}`);
   draft.add(`setsockopt($${socket.name}, SOL_TCP, TCP_NODELAY, [1], 4) = ?`);
@@ -56,7 +56,7 @@ export function openListener(
   return listener;
 }
 
-function accept(listener: Descriptor, to: string, known: KnownState, draft: Draft): void {
+export function accept(listener: Descriptor, to: string, known: KnownState, draft: Draft): void {
   const accepted = install(known, "c", "tcp");
   draft.add(`accept4($${listener.name}, ${to}, SOCK_NONBLOCK) = $${accepted.name}`);
 }

@@ -5,11 +5,14 @@
  * Sequence numbers count from 0 in each direction and do not wrap: a number holds 2^53 of them. A segment owns the bytes
  * that it carries; whoever takes them sets `skb` to null.
  */
+
+import { copySlab } from "../../mm/mm.ts";
 import { Errno } from "../../uapi/errno.ts";
 import type { Net } from "../net.ts";
-import type { SkBuff } from "../skbuff.ts";
+import { MAX_FRAGS, type SkBuff, type SkbPool } from "../skbuff.ts";
 import type { InetAddr } from "./addr.ts";
 import { type NetDevice, Packet } from "./device.ts";
+import { NO_CLONE } from "./tcp-fragment.ts";
 import type { TcpSock } from "./tcp-sock.ts";
 
 /** Headers on an Ethernet: the frame's own, IP, and TCP with timestamps; IPv6 is 20 bytes longer. */
@@ -115,4 +118,38 @@ export class TcpSegment extends Packet {
   override unreachable(net: Net): void {
     net.tcp.unreachable(this, Errno.EHOSTUNREACH);
   }
+}
+
+/** What may not be part of a segment that others are joined to. */
+const ALONE = TcpFlag.SYN | TcpFlag.RST | TcpFlag.URG | TcpFlag.FIN;
+
+/** `skb_try_coalesce`: the second goes on where the first ends, whose head nobody else has. */
+export function mayJoin(first: TcpSegment, second: TcpSegment): boolean {
+  const { skb, sender } = first;
+  const { skb: other } = second;
+  if (skb === null || other === null || first.endSeq !== second.seq) return false;
+  if (first.has(ALONE) || second.has(TcpFlag.SYN | TcpFlag.RST | TcpFlag.URG)) return false;
+  const cloned = skb.mark !== NO_CLONE && (sender === null || sender.sndUna < first.endSeq);
+  return !cloned && skb.frags + other.frags <= MAX_FRAGS;
+}
+
+/** Both as one, with the later acknowledgment. */
+export function joined(skbs: SkbPool, first: TcpSegment, second: TcpSegment): TcpSegment {
+  const a = first.skb as SkBuff;
+  const b = second.skb as SkBuff;
+  const skb = skbs.alloc(a.len + b.len);
+  copySlab(skb.slab, skb.offset, a.slab, a.offset, a.len);
+  copySlab(skb.slab, skb.offset + a.len, b.slab, b.offset, b.len);
+  skb.gsoSize = Math.max(a.gsoSize || a.len, b.gsoSize || b.len);
+  skb.frags = a.frags + b.frags;
+  skb.mark = NO_CLONE;
+  const { src, sport, dst, dport, seq } = first;
+  const flags = first.flags | second.flags;
+  const segment = new TcpSegment(src, sport, dst, dport, flags, seq, second.ack, second.window, second.urg, skb);
+  segment.sender = first.sender;
+  first.skb = null;
+  second.skb = null;
+  skbs.free(a);
+  skbs.free(b);
+  return segment;
 }

@@ -32,7 +32,7 @@ import { DEFAULT_TCP_OPTIONS, type TcpOptions, tcpGetsockopt, tcpSetsockopt } fr
 import { tcpSendAck } from "./tcp-output.ts";
 import { tcpRecvmsg } from "./tcp-recvmsg.ts";
 import { TcpRetransmit } from "./tcp-retransmit.ts";
-import { type TcpSegment, tcpMss } from "./tcp-segment.ts";
+import { joined, mayJoin, type TcpSegment, tcpMss } from "./tcp-segment.ts";
 import { tcpSendmsg } from "./tcp-sendmsg.ts";
 import { SocketState, Urg } from "./tcp-states.ts";
 import { TcpTimer } from "./tcp-timer.ts";
@@ -250,13 +250,17 @@ export class TcpSock extends InetSock {
     if (this.ack.pending) tcpSendAck(this);
   }
 
-  /** `sk_add_backlog`, `tcp_add_backlog`: an acknowledgment takes the place of one before it that carries nothing either. */
+  /** `sk_add_backlog`, `tcp_add_backlog`: a segment that goes on where the last one ended, or says no more than it, joins it. */
   addBacklog(segment: TcpSegment): void {
     if (segment.skb !== null) this.backlogBytes += segment.skb.len + EMPTY_TRUESIZE;
     const { backlog } = this;
-    if (backlog === null) this.backlog = [segment];
-    else if (segment.replaces(backlog.at(-1))) backlog[backlog.length - 1] = segment;
-    else backlog.push(segment);
+    const last = backlog?.at(-1);
+    if (backlog === null || last === undefined) this.backlog = [segment];
+    else if (segment.replaces(last)) backlog[backlog.length - 1] = segment;
+    else if (mayJoin(last, segment)) {
+      backlog[backlog.length - 1] = joined(this.net.skbs, last, segment);
+      this.backlogBytes -= EMPTY_TRUESIZE;
+    } else backlog.push(segment);
   }
 
   /** `tcp_eat_recv_skb`: a buffer has been read. One that others are merged into keeps its charge until they are read too. */
