@@ -204,7 +204,7 @@ function closeGap(sk: TcpSock): void {
 function inOrder(sk: TcpSock, segment: TcpSegment): void {
   const { skb } = segment;
   if (skb !== null && skb.len > sk.rcvNxt - segment.seq) {
-    if (!tcpTryRmemSchedule(sk)) {
+    if (!tcpTryRmemSchedule(sk, skb.len + EMPTY_TRUESIZE)) {
       noMemory(sk);
       if (sk.receiveQueue.first !== null) {
         if (segment.sender !== null && segment.sender.lostSeq < 0) segment.sender.lostSeq = segment.seq;

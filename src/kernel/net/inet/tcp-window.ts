@@ -30,6 +30,8 @@ const OVERHEAD_BYTES = 12 + 320 + 320;
 /** Whoever sends no segment of the first size, and leaves less than the second unread, is not measured. */
 const LARGE_BYTES = 536;
 const MUCH_BYTES = 16_384;
+/** Memory is reserved in pages. */
+const PAGE_BYTES = 4096;
 /** Timestamps count milliseconds. */
 const TIMESTAMP_NS = 1e6;
 
@@ -179,10 +181,11 @@ function canIngest(sk: TcpSock): boolean {
 /**
  * `tcp_try_rmem_schedule`, `tcp_clamp_window`: makes the buffer as large as what is in it already, unless its size is set.
  *
- * @returns whether a segment may join the queue.
+ * @param truesize - of the segment. One that fits into the last page that was reserved is not asked about (header prediction).
+ * @returns whether it may join the queue.
  */
-export function tcpTryRmemSchedule(sk: TcpSock): boolean {
-  if (canIngest(sk)) return true;
+export function tcpTryRmemSchedule(sk: TcpSock, truesize: number): boolean {
+  if (canIngest(sk) || truesize <= (PAGE_BYTES - (sk.rmemAlloc % PAGE_BYTES)) % PAGE_BYTES) return true;
   sk.ack.quick = 0;
   if (!rcvbufIsSet(sk) && sk.rcvbuf < RMEM_MAX) sk.rcvbuf = Math.min(sk.rmemAlloc, RMEM_MAX);
   if (sk.rmemAlloc > sk.rcvbuf) sk.rcvSsthresh = Math.min(sk.windowClamp, 2 * sk.mss);
