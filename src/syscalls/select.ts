@@ -3,7 +3,9 @@
  *
  * Counterpart: `fs/select.c` (the SYSCALL_DEFINEs, `poll_select_set_timeout`).
  */
-import { PollCall, SelectCall, TimeLeft } from "../kernel/fs/select.ts";
+
+import { PollCall } from "../kernel/fs/poll.ts";
+import { SelectCall, TimeLeft } from "../kernel/fs/select.ts";
 import type { Task } from "../kernel/sched/task.ts";
 import { importSigmask, withSigmask } from "./epoll.ts";
 import { toInt, toUint } from "./registers.ts";
