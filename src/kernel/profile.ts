@@ -34,6 +34,8 @@ export interface KernelProfile {
   readonly pipeFaultLeavesSlot: boolean;
   /** FIONREAD of a unix stream is a counter, from which an urgent byte that a read skips is not taken: 6.17, U-47. */
   readonly unixInqCounter: boolean;
+  /** Sockets of IPPROTO_MPTCP: 5.6; before, the number is none. */
+  readonly mptcp: boolean;
 }
 
 export const NEWEST = "6.18";
@@ -60,6 +62,7 @@ export function kernelProfile(text: string): KernelProfile {
     eventfdStrictWrite: version >= 6009,
     pipeWriteWakes: version < 5005 ? "slot" : version < 5014 ? "empty" : "write",
     unixInqCounter: version >= 6017,
+    mptcp: version >= 5006,
     pipeReadWakes: version < 5005 ? "slot" : version < 6015 ? "full" : "freed",
     pipeFaultLeavesSlot: version >= 5005 && version < 6015,
   };

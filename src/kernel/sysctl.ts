@@ -21,6 +21,7 @@ export class Sysctls {
     ["net.ipv4.tcp_syn_linear_timeouts", 4],
     ["net.ipv4.tcp_syn_retries", 6],
     ["net.ipv4.tcp_synack_retries", 5],
+    ["net.mptcp.enabled", 1],
     ["net.unix.max_dgram_qlen", 10],
   ]);
 

@@ -62,12 +62,15 @@ export interface ProcessOptions {
   readonly daemon?: boolean;
 }
 
+/** How a task was made: as pthread_create does, by a bare clone of a runtime that has no C library, or by fork. */
+export type Spawned = "thread" | "bare thread" | "process";
+
 /** Told of every call: see `src/trace/live.ts`, which prints them as strace does. */
 export interface CallTracer {
   /** @param args - the six registers. @param memory - what pointers among them point into. */
   enter(tid: number, name: SyscallName, args: readonly number[], memory: UserMemory): void;
   exit(tid: number, result: number): void;
-  spawned(parent: number, child: number, how: "thread" | "process"): void;
+  spawned(parent: number, child: number, how: Spawned): void;
   /** @param status - a wait status. */
   ended(tid: number, status: number): void;
 }
@@ -188,9 +191,9 @@ export class Machine {
   }
 
   /** A thread of `parent`'s process. @returns its number. */
-  clone(parent: Thread, name: string, body: ThreadBody): number {
+  clone(parent: Thread, name: string, body: ThreadBody, how: "thread" | "bare thread" = "thread"): number {
     const task = parent.task.kernel.createThread(parent.task, name);
-    parent.tracer?.spawned(parent.task.tid, task.tid, "thread");
+    parent.tracer?.spawned(parent.task.tid, task.tid, how);
     return this.#adopt(task, parent.memory, parent.costs, body, false).task.tid;
   }
 

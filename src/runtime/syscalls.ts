@@ -29,6 +29,7 @@ const TWO_32 = 2 ** 32;
 const FutexOp = { WAIT: 0, WAKE: 1, PRIVATE: 128 } as const;
 const SA_RESTORER = 0x0400_0000;
 const SIGSET_SIZE = 8;
+const SIG_SETMASK = 2;
 
 const ACCEPT4 = callSite("accept4");
 const BIND = callSite("bind");
@@ -58,6 +59,7 @@ const READ = callSite("read");
 const READV = callSite("readv");
 const RECVFROM = callSite("recvfrom");
 const RT_SIGACTION = callSite("rt_sigaction");
+const RT_SIGPROCMASK = callSite("rt_sigprocmask");
 const SCHED_YIELD = callSite("sched_yield");
 const SENDTO = callSite("sendto");
 const SETSOCKOPT = callSite("setsockopt");
@@ -365,6 +367,14 @@ export class Syscalls {
     return this.#enter(RT_SIGACTION, signal, this.#at(Stack.SIGACTION), 0, SIGSET_SIZE, 0, 0);
   }
 
+  /** rt_sigprocmask(SIG_SETMASK). @param all - every signal, or none. @param old - asks for the mask of before. */
+  setSigmask(all: boolean, old = false): number {
+    const at = Stack.SIGACTION >> 2;
+    this.#words.fill(all ? -1 : 0, at, at + 2);
+    const oset = old ? this.#at(Stack.SIGACTION + SIGSET_SIZE) : 0;
+    return this.#enter(RT_SIGPROCMASK, SIG_SETMASK, this.#at(Stack.SIGACTION), oset, SIGSET_SIZE, 0, 0);
+  }
+
   /** wait4(2). @param pid - -1 for any child. @returns the child's number; its status is in `waitStatus`. */
   wait4(pid: number, options = 0): number {
     return this.#enter(WAIT4, pid, this.#at(Stack.WORDS), options, 0, 0, 0);
@@ -389,9 +399,9 @@ export class Syscalls {
     return result;
   }
 
-  /** A new thread of this process (clone with CLONE_THREAD). @returns its number. */
-  clone(name: string, body: ThreadBody): number {
-    return this.machine.clone(this.thread, name, body);
+  /** A new thread of this process (clone with CLONE_THREAD), with the signal mask of this one. @returns its number. */
+  clone(name: string, body: ThreadBody, how: "thread" | "bare thread" = "thread"): number {
+    return this.machine.clone(this.thread, name, body, how);
   }
 
   /** A child process with a copy of the descriptor table. It runs `body`, not the rest of this program. @returns its number. */

@@ -12,8 +12,8 @@ import { type Rendered, renderCall } from "./render.ts";
 import { Stamp } from "./values.ts";
 
 const NSEC_PER_SEC = 1_000_000_000n;
-const THREAD_FLAGS =
-  "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM|CLONE_SETTLS|CLONE_PARENT_SETTID|CLONE_CHILD_CLEARTID";
+const BARE_FLAGS = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM|CLONE_SETTLS";
+const THREAD_FLAGS: string = `${BARE_FLAGS}|CLONE_PARENT_SETTID|CLONE_CHILD_CLEARTID`;
 const PROCESS_FLAGS = "CLONE_CHILD_CLEARTID|CLONE_CHILD_SETTID|SIGCHLD";
 
 /** User memory, as a tracer sees it. */
@@ -124,11 +124,11 @@ export class LiveTrace {
     });
   }
 
-  spawned(parent: number, child: number, how: "thread" | "process"): void {
+  spawned(parent: number, child: number, how: "thread" | "bare thread" | "process"): void {
     this.#printHalf();
     this.#begin(parent);
     this.#begun.add(child);
-    const flags = how === "thread" ? THREAD_FLAGS : PROCESS_FLAGS;
+    const flags = { thread: THREAD_FLAGS, "bare thread": BARE_FLAGS, process: PROCESS_FLAGS }[how];
     this.#printMade(parent, `clone(child_stack=NULL, flags=${flags}) = ${child}`);
   }
 

@@ -31,16 +31,20 @@ const MAX_STEPS = 2_000_000;
 
 export interface GoTestOptions extends GoOptions {
   readonly seed?: string;
+  readonly kernel?: string;
+  readonly sysctls?: Readonly<Record<string, number>>;
   /** The program need not end: it is stopped after so many steps. */
   readonly steps?: number;
 }
 
 export function runGo(main: GoMain, options: GoTestOptions = {}): GoRun {
-  const { seed, steps = MAX_STEPS } = options;
+  const { seed, steps = MAX_STEPS, kernel, sysctls } = options;
   const out: string[] = [];
   const calls: GoCall[] = [];
   const machine = new Machine({
     ...(seed === undefined ? {} : { random: seedrandom(seed) }),
+    ...(kernel === undefined ? {} : { kernel }),
+    ...(sysctls === undefined ? {} : { sysctls }),
     out: (text) => out.push(text.trimEnd()),
   });
   machine.trace(recorder(machine, calls));

@@ -8,6 +8,7 @@ import { Unmodelled } from "../lib/assert.ts";
 import type { Task } from "../sched/task.ts";
 import { Errno } from "../uapi/errno.ts";
 import { Af, Sock as SockType } from "../uapi/socket.ts";
+import { IPPROTO_MPTCP, MptcpSock } from "./inet/mptcp-sock.ts";
 import { TcpSock } from "./inet/tcp-sock.ts";
 import { UdpSock } from "./inet/udp-sock.ts";
 import type { Net } from "./net.ts";
@@ -17,10 +18,12 @@ import { UnixDgramSock } from "./unix/dgram.ts";
 import { UnixSeqpacketSock } from "./unix/seqpacket.ts";
 import { UnixStreamSock } from "./unix/stream.ts";
 
-/** `NPROTO`, `SOCK_MAX`, `IPPROTO_MAX`. */
+/** `NPROTO`, `SOCK_MAX`. */
 const NPROTO = 46;
 const SOCK_MAX = 11;
+/** `IPPROTO_MAX`: with IPPROTO_MPTCP, from 5.6 on, and before. */
 const IPPROTO_MAX = 263;
+const IPPROTO_MAX_OLD = 256;
 const IPPROTO_ICMP = 1;
 /** Netlink protocols. */
 const MAX_LINKS = 32;
@@ -34,7 +37,7 @@ const IPPROTO_UDPLITE = 136;
  *
  * @returns a socket without a file, or a negative errno.
  * @errno EAFNOSUPPORT - no such family. EINVAL - no such type. ESOCKTNOSUPPORT, EPROTONOSUPPORT - the family has none
- * like that. EPERM - a raw socket without the right to it.
+ * like that. ENOPROTOOPT - MPTCP is switched off. EPERM - a raw socket without the right to it.
  * @throws Unmodelled - a family or protocol that Linux has and the model has not.
  * @behaviour F-23
  */
@@ -80,11 +83,19 @@ function unixCreate(net: Net, type: number, protocol: number): Sock | number {
   }
 }
 
+/** `mptcp_init_sock`. */
+function mptcpCreate(task: Task, net: Net, family: number): Sock | number {
+  if (net.kernel.sysctl.get("net.mptcp.enabled") === 0) return -Errno.ENOPROTOOPT;
+  return new MptcpSock(net, family, task.process.user.uid);
+}
+
 function inetCreate(task: Task, net: Net, family: number, type: number, protocol: number): Sock | number {
-  if (protocol < 0 || protocol >= IPPROTO_MAX) return -Errno.EINVAL;
+  const { mptcp } = net.kernel.profile;
+  if (protocol < 0 || protocol >= (mptcp ? IPPROTO_MAX : IPPROTO_MAX_OLD)) return -Errno.EINVAL;
   switch (type) {
     case SockType.STREAM:
       if (protocol === 0 || protocol === IPPROTO_TCP) return new TcpSock(net, family, task.process.user.uid);
+      if (protocol === IPPROTO_MPTCP) return mptcpCreate(task, net, family);
       return -Errno.EPROTONOSUPPORT;
     case SockType.DGRAM:
       if (protocol === 0 || protocol === IPPROTO_UDP || protocol === IPPROTO_UDPLITE) {

@@ -215,6 +215,11 @@ export abstract class Sock extends SkBuffHead {
   /** `->ioctl`. @errno ENOTTY - an unknown request. */
   abstract ioctl(task: Task, request: number, arg: number): number;
 
+  /** Whether an option of SOL_SOCKET has the meaning that it has for other sockets. */
+  sharesOption(_option: number): boolean {
+    return true;
+  }
+
   /** `->setsockopt` for the levels above SOL_SOCKET. */
   setsockopt(_task: Task, _level: number, _option: number, _addr: number, _length: number): number {
     return -Errno.EOPNOTSUPP;

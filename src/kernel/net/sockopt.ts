@@ -93,6 +93,7 @@ function setLinger(task: Task, sk: Sock, addr: number, length: number): number {
  * @behaviour U-01, U-13, C-18, C-38
  */
 export function skSetsockopt(task: Task, sk: Sock, option: number, addr: number, length: number): number {
+  if (!sk.sharesOption(option)) throw new Unmodelled(`setsockopt(SOL_SOCKET, ${option}) of an MPTCP socket`);
   if (option === SO_BINDTODEVICE) throw new Unmodelled("setsockopt(SO_BINDTODEVICE)");
   if (
     option === SO_INQ &&
@@ -351,6 +352,7 @@ function store(task: Task, addr: number, lengthAddr: number, length: number): nu
  * @behaviour U-01, C-27, C-38
  */
 export function skGetsockopt(task: Task, sk: Sock, option: number, addr: number, lengthAddr: number): number {
+  if (!sk.sharesOption(option)) throw new Unmodelled(`getsockopt(SOL_SOCKET, ${option}) of an MPTCP socket`);
   if (!fetch(task, lengthAddr, 4)) return -Errno.EFAULT;
   const room = view.getInt32(0, true);
   if (room < 0) return -Errno.EINVAL;

@@ -278,6 +278,8 @@ static const char *check_socket(int domain, int type, int protocol)
 	if ((domain == AF_INET || domain == AF_INET6) && (type == SOCK_STREAM || type == SOCK_DGRAM) &&
 	    (protocol == 0 || protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE))
 		return NULL;
+	if ((domain == AF_INET || domain == AF_INET6) && type == SOCK_STREAM && protocol == 262) /* IPPROTO_MPTCP */
+		return NULL;
 	if (domain == AF_NETLINK && (type == SOCK_RAW || type == SOCK_DGRAM) && protocol == 0)
 		return NULL;
 	if (domain < 0 || domain >= 256) /* EAFNOSUPPORT */

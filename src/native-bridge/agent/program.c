@@ -16,7 +16,7 @@
 static int is_allowed_sysctl(const char *name)
 {
 	static const char *const exact[] = {
-		"fs.epoll.max_user_watches", "fs.pipe-max-size", "fs.pipe-user-pages-soft", "net.unix.max_dgram_qlen",
+		"fs.epoll.max_user_watches", "fs.pipe-max-size", "fs.pipe-user-pages-soft", "net.unix.max_dgram_qlen", "net.mptcp.enabled",
 		"net.core.somaxconn", "net.core.wmem_max", "net.core.wmem_default", "net.core.rmem_max",
 		"net.core.rmem_default",
 	};

@@ -137,6 +137,8 @@ export class Mstart implements StepProgram {
     const { sys } = this.#sched;
     m.tid = sys.gettid();
     this.#sched.chargeCall("gettid");
+    sys.setSigmask(false);
+    this.#sched.chargeCall("rt_sigprocmask");
     if (m.isSysmon) {
       m.cont = Cont.SYSMON;
       return;

@@ -120,12 +120,17 @@ export class Runtime implements PollRuntime, TimeRuntime {
     return m;
   }
 
-  /** `newosproc`: the new thread begins with all signals blocked (R-009). */
+  /** `newosproc`: all signals are blocked around the call, and so for the new thread until it has begun (R-009). */
   newosproc(m: M): void {
     const { sched } = this;
     m.busyUntil = sched.nanotime() + sched.costs.threadStart + (m.isSysmon ? sched.costs.sysmonStart : 0);
-    sched.sys.clone("go", new Mstart(this.#shared, m));
+    const { sys } = sched;
+    sys.setSigmask(true, true);
+    sched.chargeCall("rt_sigprocmask");
+    sys.clone("go", new Mstart(this.#shared, m), "bare thread");
     sched.chargeCall("clone");
+    sys.setSigmask(false);
+    sched.chargeCall("rt_sigprocmask");
   }
 
   wakeNetPoller(when: number): void {

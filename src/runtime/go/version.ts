@@ -43,6 +43,8 @@ export interface GoVersion {
   readonly emptySendfileHandles: boolean;
   /** Connections and files have WriteTo: copies to unix sockets need no memory of the program either. */
   readonly writeTo: boolean;
+  /** Listeners speak MPTCP where the kernel does. */
+  readonly listensByMptcp: boolean;
   /** A file becomes non-blocking before it is registered. */
   readonly nonblockBeforeOpen: boolean;
 }
@@ -68,6 +70,7 @@ const GO_1_19: GoVersion = {
   sizesPipes: false,
   emptySendfileHandles: false,
   writeTo: false,
+  listensByMptcp: false,
   nonblockBeforeOpen: false,
 };
 
@@ -92,6 +95,7 @@ const NEWEST: GoVersion = {
   sizesPipes: true,
   emptySendfileHandles: true,
   writeTo: true,
+  listensByMptcp: true,
   nonblockBeforeOpen: true,
 };
 

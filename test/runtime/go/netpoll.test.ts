@@ -8,11 +8,12 @@ import {
   ErrDeadlineExceeded,
   ErrFileClosed,
   ErrNoDeadline,
+  type File,
   type Go,
   type Listener,
   type Runtime,
 } from "epollsim/go";
-import { Errno } from "epollsim/runtime";
+import { Errno, type Syscalls } from "epollsim/runtime";
 import { describe, expect, test } from "vitest";
 import { deadlines } from "../../../examples/go/deadlines.ts";
 import { echoswarm } from "../../../examples/go/echoswarm.ts";
@@ -20,9 +21,14 @@ import { halfclose } from "../../../examples/go/halfclose.ts";
 import { pair } from "../../../examples/go/lib/pair.ts";
 import { pingpong } from "../../../examples/go/pingpong.ts";
 import { Cont } from "../../../src/runtime/go/runtime2.ts";
-import { type GoCall, runGo, traceGo } from "../../helpers/go.ts";
+import { type GoCall, type GoTestOptions, runGo, traceGo } from "../../helpers/go.ts";
 
 const MS = 1_000_000;
+const GIB = 2 ** 30;
+/** Takes bytes and keeps none. */
+const NOTHING: Uint8Array = Object.assign(new Uint8Array(8), { set: () => {} });
+const O_WRONLY = 1;
+const O_NONBLOCK = 0o4000;
 const ADD = 1;
 const DEL = 2;
 const MOD = 3;
@@ -169,6 +175,38 @@ describe("the epoll layer", () => {
     const { stats } = runGo(pingpong({ rounds: 5, net: "tcp4" })).rt;
     expect(stats.eventsNobody).toBe(1);
     expect(swarm).toContain("{events=EPOLLOUT, data=");
+  });
+
+  test("R-102: an event of ERR alone makes later waits to read fail, until another event comes", () => {
+    const seen: (string | undefined)[] = [];
+    const { status } = runGo(function* main(rt) {
+      const at = (sys: Syscalls, flags: number): number =>
+        sys.call("openat", -100, sys.memory.allocText("fifo\0").addr, flags, 0);
+      yield* rt.syscall("mknodat", (sys) =>
+        sys.call("mknodat", -100, sys.memory.allocText("fifo\0").addr, 0o010600, 0),
+      );
+      let reader = yield* rt.syscall("openat", (sys) => at(sys, O_NONBLOCK));
+      const { value } = yield* rt.open("fifo", O_WRONLY | O_NONBLOCK);
+      const w = value as File;
+      const look = function* (): Go<void> {
+        yield* rt.sleep(MS);
+        seen.push((yield* w.read(new Uint8Array(1))).err?.text);
+      };
+      yield* look();
+      // A full pipe is not writable; without a reader it is nothing but an error.
+      w.setWriteDeadline(rt.now() + MS);
+      yield* w.write(new Uint8Array(1 << 20));
+      yield* rt.syscall("close", (sys) => sys.close(reader));
+      yield* look();
+      expect(w.fd.pd?.everr).toBe(true);
+      reader = yield* rt.syscall("openat", (sys) => at(sys, O_NONBLOCK));
+      yield* rt.syscall("read", (sys) => sys.read(reader, sys.memory.alloc(1 << 20), 1 << 20));
+      yield* look();
+      expect(w.fd.pd?.everr).toBe(false);
+    });
+    expect(status).toBe(0);
+    // A descriptor to write cannot be read: that is what the call itself says.
+    expect(seen).toEqual(["EBADF", "not pollable", "EBADF"]);
   });
 
   test("R-103, R-104, R-105: any number of interrupts cost one write, which the blocking poll takes", () => {
@@ -533,6 +571,26 @@ describe("close and the lock of a descriptor", () => {
 });
 
 describe("I/O loops", () => {
+  test("R-144: one read asks for 1 GiB at the most", () => {
+    const { named } = runGo(function* main(rt) {
+      const [a, b] = yield* pair(rt);
+      yield* a.write(bytesOf("x"));
+      // Nobody touches these pages.
+      expect((yield* b.read(new Uint8Array(GIB + 5))).n).toBe(1);
+    });
+    expect(named("read").at(-1)?.args[2]).toBe(GIB);
+  });
+
+  test("R-144: one write takes 1 GiB at the most", () => {
+    const { named } = runGo(function* main(rt) {
+      const devNull = yield* rt.newFile(1, "stdout");
+      // /dev/null looks at no byte, so there is none to be copied into the thread's memory.
+      rt.bounce = () => NOTHING;
+      expect((yield* devNull.write(new Uint8Array(2 * GIB + 5))).n).toBe(2 * GIB + 5);
+    });
+    expect(named("write").map((call) => call.args[2])).toEqual([GIB, GIB, 5]);
+  });
+
   test("R-142, R-145: one successful read per Read, no draining; 0 is the end", () => {
     const sizes: number[] = [];
     runGo(function* main(rt) {
@@ -662,6 +720,39 @@ describe("net and os", () => {
     expect(lines(text, "listen").every((line) => line.includes(", 4096)"))).toBe(true);
     const [, proc, , listener] = lines(text, "epoll_ctl").map((line) => /u64=(\d+)/u.exec(line)?.[1]);
     expect(listener).toBe(proc);
+  });
+
+  test("R-158: the newest listens by MPTCP where the kernel has it, and accepts plain TCP; nobody dials by it", () => {
+    const MPTCP = 262;
+    const sockets = (options: GoTestOptions): [number | undefined, number | null][] =>
+      runGo(function* main(rt) {
+        const ln = yield* listening(rt);
+        const other = yield* listening(rt);
+        yield* other.close();
+        rt.go("client", function* () {
+          const { value } = yield* rt.dial("tcp4", ln.addr);
+          yield* (value as Conn).write(bytesOf("plain"));
+        });
+        const { value } = yield* ln.accept();
+        expect((yield* (value as Conn).read(new Uint8Array(8))).n).toBe(5);
+      }, options)
+        .named("socket")
+        .map((call) => [call.args[2], call.result]);
+    // A try, the listeners, the client.
+    expect(sockets({ version: "newest" }).map(([protocol]) => protocol)).toEqual([MPTCP, MPTCP, MPTCP, 0]);
+    expect(sockets({ version: "1.19" }).map(([protocol]) => protocol)).toEqual([0, 0, 0]);
+    // No such protocol: known once and for all. Switched off: tried again each time, since it may be switched on.
+    expect(sockets({ version: "newest", kernel: "5.4" })).toEqual([
+      [MPTCP, -Errno.EINVAL],
+      [0, 3],
+      [0, expect.any(Number)],
+      [0, expect.any(Number)],
+    ]);
+    const off = sockets({ version: "newest", sysctls: { "net.mptcp.enabled": 0 } });
+    expect(off.map(([protocol]) => protocol)).toEqual([MPTCP, MPTCP, 0, MPTCP, 0, 0]);
+    expect(off.filter(([protocol]) => protocol === MPTCP).every(([, result]) => result === -Errno.ENOPROTOOPT)).toBe(
+      true,
+    );
   });
 
   test("R-159: a file becomes non-blocking after its registration in 1.19, before it in the newest", () => {

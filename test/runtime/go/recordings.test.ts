@@ -143,6 +143,27 @@ describe("httpbasic", () => {
 });
 
 describe("time-outs", () => {
+  test("R-097: whatever stands in the register of the mask's size, a wait without a mask is read and replayed", async () => {
+    const text = traceGo(timersleep);
+    const sizes = [0, 2, 63, 8, 4_503_599_627_370_496, 824_634_163_200];
+    let waits = 0;
+    const other = text.replaceAll(
+      /(epoll_pwait\(.*, NULL, )\d+\)/gu,
+      (_all, head: string) => `${head}${sizes[waits++ % sizes.length]})`,
+    );
+    expect(waits).toBeGreaterThan(sizes.length);
+    const folder = mkdtempSync(join(tmpdir(), "go-trace-"));
+    try {
+      const file = join(folder, "sizes.strace");
+      writeFileSync(file, other);
+      const { code, out } = await cli(["replay", "--json", file]);
+      expect(jsonLines(out).at(-1)).toMatchObject({ diverged: 0, unsupported: 0 });
+      expect(code).toBe(0);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   test("R-098, R-099: each sleep of timersleep-p1 becomes the same waits", () => {
     const real = recordedLives("timersleep-p1").timeouts;
     const simulated = livesOf(traceGo(timersleep)).timeouts;

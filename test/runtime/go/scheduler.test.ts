@@ -8,7 +8,7 @@ import { park, SuspendOnce } from "../../../src/runtime/go/ops.ts";
 import { Grab, runqsteal, takeTail } from "../../../src/runtime/go/runq.ts";
 import type { P } from "../../../src/runtime/go/runtime2.ts";
 import type { Sched } from "../../../src/runtime/go/sched.ts";
-import { runGo } from "../../helpers/go.ts";
+import { runGo, traceGo } from "../../helpers/go.ts";
 
 type PipeEnds = { readonly r: File; readonly w: File };
 
@@ -135,6 +135,27 @@ describe("G, M and P", () => {
     expect(rt.sched.allm).toHaveLength(3);
     expect(rt.sched.allm.filter((m) => m.isSysmon)).toHaveLength(1);
     expect(new Set(calls.map((call) => call.tid)).size).toBe(3);
+  });
+
+  test("R-009: a thread is made by a bare clone, with all signals blocked around it, and opens its own mask when it has begun", () => {
+    const text = traceGo(function* main(rt) {
+      yield* rt.gosched();
+    });
+    const flags = "CLONE_VM|CLONE_FS|CLONE_FILES|CLONE_SIGHAND|CLONE_THREAD|CLONE_SYSVSEM|CLONE_SETTLS";
+    const lines = text.split("\n");
+    const clones = lines.filter((line) => line.includes(" clone("));
+    expect(clones).toHaveLength(2);
+    for (const line of clones) {
+      expect(line).toContain(`flags=${flags})`);
+      const [parent, child] = [line.split(" ")[0], /= (\d+)/u.exec(line)?.[1]];
+      const own = lines.filter((other) => other.startsWith(`${parent} `));
+      const at = own.indexOf(line);
+      expect(own[at - 1]).toContain("rt_sigprocmask(SIG_SETMASK, ~[], [], 8)");
+      expect(own[at + 1]).toContain("rt_sigprocmask(SIG_SETMASK, [], NULL, 8)");
+      const first = lines.filter((other) => other.startsWith(`${child} `)).slice(0, 2);
+      expect(first[0]).toContain("gettid()");
+      expect(first[1]).toContain("rt_sigprocmask(SIG_SETMASK, [], NULL, 8)");
+    }
   });
 
   test("R-010, R-055: the M that parked last is woken first, and the P that went idle last is taken first", () => {

@@ -21,6 +21,7 @@ import { Interrupter, mapErr } from "./interrupt.ts";
 import { Listener } from "./listener.ts";
 
 const SOMAXCONN_PATH = "/proc/sys/net/core/somaxconn";
+const IPPROTO_MPTCP = 262;
 const FALLBACK_BACKLOG = 128;
 const SOMAXCONN_ROOM = 65_536;
 
@@ -44,6 +45,8 @@ export class Net {
   readonly #rt: PollRuntime;
   /** `listenerBacklog`: read once (R-154). */
   #backlog = 0;
+  /** `mptcpAvailable`; null until it was tried. */
+  #mptcp: boolean | null = null;
 
   constructor(rt: PollRuntime) {
     this.#rt = rt;
@@ -53,10 +56,24 @@ export class Net {
     return new SyscallOp(this.#rt.sched, name, call, null, How.SYSCALL, fd);
   }
 
-  *#socket(family: number): Go<Result<FD>> {
-    const type = Sock.STREAM | Sock.NONBLOCK | Sock.CLOEXEC;
-    const fd = yield* new SyscallOp(this.#rt.sched, "socket", (sys) => sys.socket(family, type, 0), null, How.RAW);
+  *#socket(family: number, protocol = 0): Go<Result<FD>> {
+    const fd = yield* this.#sysSocket(family, protocol);
     return fd < 0 ? failed(errnoError(-fd)) : ok(new FD(this.#rt, fd, false));
+  }
+
+  #sysSocket(family: number, protocol: number): Op<number> {
+    const type = Sock.STREAM | Sock.NONBLOCK | Sock.CLOEXEC;
+    return new SyscallOp(this.#rt.sched, "socket", (sys) => sys.socket(family, type, protocol), null, How.RAW);
+  }
+
+  /** `supportsMultipathTCP`: tried once. Another error than that there is no such protocol may be over when it counts. */
+  *#supportsMptcp(): Go<boolean> {
+    if (this.#mptcp === null) {
+      const fd = yield* this.#sysSocket(Af.INET, IPPROTO_MPTCP);
+      if (fd >= 0) yield* this.#call("close", fd, (sys) => sys.close(fd));
+      this.#mptcp = fd !== -Errno.EPROTONOSUPPORT && fd !== -Errno.EINVAL;
+    }
+    return this.#mptcp;
   }
 
   /** An address in the thread's memory. */
@@ -70,7 +87,16 @@ export class Net {
   /** `ListenConfig.Listen`. */
   *listen(network: Network, address: string, control: Control | null = null): Go<Result<Listener>> {
     const addr = resolve(network, address);
-    const socket = yield* this.#socket(addr.family);
+    // The newest listens by MPTCP where the kernel has it (R-158).
+    if (addr.family !== Af.UNIX && this.#rt.sched.version.listensByMptcp && (yield* this.#supportsMptcp())) {
+      const listener = yield* this.#listenBy(IPPROTO_MPTCP, addr, control);
+      if (listener.err === null) return listener;
+    }
+    return yield* this.#listenBy(0, addr, control);
+  }
+
+  *#listenBy(protocol: number, addr: SockAddr, control: Control | null): Go<Result<Listener>> {
+    const socket = yield* this.#socket(addr.family, protocol);
     if (socket.err !== null) return socket;
     const fd = socket.value;
     if (this.#backlog === 0) this.#backlog = yield* this.#maxListenerBacklog();
