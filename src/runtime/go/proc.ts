@@ -138,7 +138,6 @@ export class Mstart implements StepProgram {
     m.tid = sys.gettid();
     this.#sched.chargeCall("gettid");
     sys.setSigmask(false);
-    this.#sched.chargeCall("rt_sigprocmask");
     if (m.isSysmon) {
       m.cont = Cont.SYSMON;
       return;

@@ -125,12 +125,11 @@ export class Runtime implements PollRuntime, TimeRuntime {
     const { sched } = this;
     m.busyUntil = sched.nanotime() + sched.costs.threadStart + (m.isSysmon ? sched.costs.sysmonStart : 0);
     const { sys } = sched;
+    // What the masks take is counted with the clone, and with the new thread's way to its first instruction.
     sys.setSigmask(true, true);
-    sched.chargeCall("rt_sigprocmask");
     sys.clone("go", new Mstart(this.#shared, m), "bare thread");
-    sched.chargeCall("clone");
     sys.setSigmask(false);
-    sched.chargeCall("rt_sigprocmask");
+    sched.chargeCall("clone");
   }
 
   wakeNetPoller(when: number): void {
