@@ -9,6 +9,8 @@ import { matches } from "../trace/compare.ts";
 const SPEED: ReadonlySet<string> = new Set(["left", "si_utime", "si_stime"]);
 /** The argument that holds nothing else: `struct rusage`. */
 export const USAGE = "ru";
+/** The parameter that tells of an inode: its number, device and times are the machine's. */
+export const STATUS = "statbuf";
 const NS_PER_S = 1e9;
 const NS_PER_US = 1e3;
 

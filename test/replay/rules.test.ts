@@ -196,3 +196,11 @@ test("a sleep that was hardly over may have been ended by a signal", () => {
   expect(replayText(lines("100000", "000140000"))).toMatchObject({ diverged: 0, assumed: 1 });
   expect(replayText(lines("100000", "050000000")).diverged).toBe(1);
 });
+
+test("a request for a terminal is refused by what is none, and what fstat tells is the machine's", () => {
+  const refused = "-1 ENOTTY (Inappropriate ioctl for device)";
+  const lines = (result: string): string =>
+    `1 pipe2([3, 4], 0) = 0\n1 ioctl(3, TCGETS, 0x7ffc6955fee0) = ${result}\n1 fstat(3, {st_mode=S_IFIFO|0600, st_ino=9}) = 0`;
+  expect(replayText(lines(refused))).toMatchObject({ diverged: 0, unsupported: 0 });
+  expect(replayText(lines("0")).diverged).toBe(1);
+});
