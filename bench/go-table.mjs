@@ -18,7 +18,7 @@ const cli = join(root, "dist/cli/main.js");
 /** Calls whose numbers are set side by side. */
 const COUNTED = ["epoll_ctl", "epoll_pwait", "read", "write", "accept4", "connect", "futex", "nanosleep", "clone"];
 /** How much of a full buffer one call moves is the kernel's affair: sums are compared. */
-const SUMMED = new Set(["deadlines", "httpbasic"]);
+const SUMMED = new Set(["deadlines"]);
 const OUTPUT_MAX = 2 ** 30;
 
 const options = new Command("npm run bench:go --")

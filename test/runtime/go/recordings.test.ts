@@ -51,7 +51,7 @@ const recordings: readonly Recording[] = [
 
 /** Where a socket's buffer fills, how much one call moves is the kernel's affair: sums are compared. */
 function isSummed(name: string): boolean {
-  return name.startsWith("deadlines") || name.startsWith("httpbasic");
+  return name.startsWith("deadlines");
 }
 
 /** What `index.json` says of a recording: the table of costs, and a seed under which the model lives as the recorded program did. */
