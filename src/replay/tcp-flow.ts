@@ -84,8 +84,11 @@ export function bringIn(file: File, bytes: number): boolean {
   if (isHeldBack(peer)) return false;
   const { unread, rcvbuf, windowClamp, rcvSsthresh } = sk;
   // a reader in the middle of its read has made room, whatever the buffer's size
-  openWindow(sk, sk.rmemAlloc + Math.max((bytes - unread) * 4, 2 * sk.rcvMss, sk.rmemAlloc >> 3));
-  tcpSendAck(sk);
+  for (let before = -1; sk.unread < bytes && sk.unread > before; ) {
+    before = sk.unread;
+    openWindow(sk, sk.rmemAlloc + Math.max((bytes - before) * 4, 2 * sk.rcvMss, sk.rmemAlloc >> 3));
+    tcpSendAck(sk);
+  }
   if ((sk.opts.userlocks & SOCK_RCVBUF_LOCK) !== 0) Object.assign(sk, { rcvbuf, windowClamp, rcvSsthresh });
   return sk.unread > unread;
 }
