@@ -7,8 +7,8 @@ import type { ServerFigures, ServerOptions } from "./variants.ts";
 
 const MESSAGE_BYTES = 16;
 const NS_PER_MS = 1_000_000;
-/** Every call takes as long as the way into the kernel and out: a million connections are made in seconds of virtual time. */
-const quick: CostModel = { ...defaultCosts, byte: 0, calls: {} };
+/** Every call takes as long as the way into the kernel and out, and Go code next to nothing: a million connections are made in seconds of virtual time. */
+const quick: CostModel = { ...defaultCosts, step: 200, byte: 0, calls: {} };
 
 export function goroutineServer(figures: ServerFigures, { port, idleMs }: ServerOptions): StepProgram {
   const idleNs = idleMs * NS_PER_MS;

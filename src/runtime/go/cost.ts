@@ -41,7 +41,7 @@ export interface CostModel {
 }
 
 export const defaultCosts: CostModel = {
-  step: 200,
+  step: 3_000,
   schedule: 200,
   search: 100,
   release: 100,
@@ -62,7 +62,7 @@ export const defaultCosts: CostModel = {
     write: 5_000,
   },
   wakeup: 5_000,
-  slack: 50_000,
+  slack: 55_000,
   gcPause: 30_000,
   start: 0,
   init: 0,

@@ -18,6 +18,10 @@ export function mayGoOn(sched: Sched): boolean {
     m.trap = Trap.PREEMPT;
     return false;
   }
+  if (m.curg?.gcStarts === true) {
+    m.trap = Trap.GCSTART;
+    return false;
+  }
   if (sched.caughtUp()) return true;
   m.trap = Trap.BUSY;
   return false;

@@ -6,6 +6,7 @@
 import { Sig } from "../../kernel/uapi/signal.ts";
 import type { UserBuffer } from "../user-memory.ts";
 import { assert, GoFatal } from "./fatal.ts";
+import { Alloc } from "./malloc.ts";
 import { runqput, runqputbatch } from "./runq.ts";
 import { type Body, Cont, G, type GList, Gstatus, type M, type P, Pstatus } from "./runtime2.ts";
 import type { Sched } from "./sched.ts";
@@ -42,7 +43,11 @@ export function execute(sched: Sched, g: G, inheritTime: boolean): void {
 /** `newproc`: the `go` statement (R-014). */
 export function newproc(sched: Sched, name: string, body: Body, system = false): G {
   const p = sched.m.p as P;
-  const g = gfget(sched, p) ?? new G(name);
+  let g = gfget(sched, p);
+  if (g === null) {
+    g = new G(name);
+    sched.mallocgc(Alloc.G, true);
+  }
   sched.goidgen += 1;
   sched.stats.goroutines += 1;
   g.begin(sched.goidgen, name, body, system);

@@ -12,6 +12,7 @@ import { BLOCKED } from "../../syscalls/index.ts";
 import type { Syscalls } from "../syscalls.ts";
 import type { StepProgram } from "../thread.ts";
 import { Goexit, GoFatal, GoPanic } from "./fatal.ts";
+import type { Gc } from "./gc.ts";
 import { type Poller, pollBuffer } from "./netpoll-epoll.ts";
 import { Finder } from "./proc-find.ts";
 import { stoplockedm, stopm, stopped } from "./proc-park.ts";
@@ -35,6 +36,7 @@ export interface Shared {
   readonly poller: Poller;
   readonly sysmon: Sysmon;
   readonly world: World;
+  readonly gc: Gc;
   readonly ending: Ending;
 }
 
@@ -44,17 +46,19 @@ export class Mstart implements StepProgram {
   readonly #poller: Poller;
   readonly #sysmon: Sysmon;
   readonly #world: World;
+  readonly #gc: Gc;
   readonly #ending: Ending;
   readonly #m: M;
   #find: Finder | null = null;
   /** The thread is in a call that sleeps, not only using time. */
   #asleep = false;
 
-  constructor({ sched, poller, sysmon, world, ending }: Shared, m: M) {
+  constructor({ sched, poller, sysmon, world, gc, ending }: Shared, m: M) {
     this.#sched = sched;
     this.#poller = poller;
     this.#sysmon = sysmon;
     this.#world = world;
+    this.#gc = gc;
     this.#ending = ending;
     this.#m = m;
   }
@@ -161,7 +165,7 @@ export class Mstart implements StepProgram {
     m.signalPending = false;
     let done: boolean | undefined;
     try {
-      done = (g.body as Body).next().done;
+      done = (g.inRuntime ?? (g.body as Body)).next().done;
     } catch (error) {
       if (error instanceof Goexit) done = true;
       else if (error instanceof GoPanic) {
@@ -170,10 +174,13 @@ export class Mstart implements StepProgram {
       } else throw error;
     }
     if (sched.dead) return;
+    if (done === true && g.inRuntime !== null) {
+      g.inRuntime = null;
+      m.trap = Trap.BUSY;
+      return;
+    }
     m.done = done === true;
-    // A collection is due: its goroutine does it before it goes on, as in `mallocgc`.
-    if (sched.gcDue && g.status === Gstatus.RUNNING && !sched.gcwaiting) this.#world.stop(m, 0);
-    else this.#goesOn(g);
+    this.#goesOn(g);
   }
 
   #goesOn(g: G): void {
@@ -211,7 +218,15 @@ export class Mstart implements StepProgram {
         return;
       case Trap.SCHED:
       case Trap.PREEMPT:
+        if (g.gcStarts && trap === Trap.SCHED) {
+          this.#startGc(g, this.#gc.startAndYield());
+          return;
+        }
         this.#goschedImpl(g, trap === Trap.PREEMPT);
+        return;
+      case Trap.GCSTART:
+        // Its operation has not begun, and is asked again behind this.
+        this.#startGc(g, this.#gc.start());
         return;
       case Trap.STOPTHEWORLD:
         // Behind the stop, the goroutine goes on.
@@ -221,6 +236,13 @@ export class Mstart implements StepProgram {
       case Trap.NONE:
         throw new Error(`goroutine ${g.goid} (${g.name}) yielded something that is no operation: write 'yield*'`);
     }
+  }
+
+  /** Before the goroutine goes on, it does this. */
+  #startGc(g: G, start: Body): void {
+    g.gcStarts = false;
+    g.inRuntime = start;
+    this.#m.trap = Trap.BUSY;
   }
 
   /** `goschedImpl` (R-015, R-071): the newest keeps whom a stop of the world has preempted where it is. */

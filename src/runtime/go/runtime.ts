@@ -94,10 +94,10 @@ export class Runtime implements PollRuntime, TimeRuntime {
     this.#poller = new Poller(this.sched, memory.alloc(NOTE_BYTES));
     this.timers = new Timers(this.sched, this.#poller);
     this.netpoll = new Netpoll(this.sched, this.#poller, this.timers);
-    this.gc = new Gc(this.sched);
+    this.gc = new Gc(this.sched, memory.alloc(NOTE_BYTES));
     const world = new World(this.sched, this.#poller, () => this.gc.collect());
     const sysmon = new Sysmon(this.sched, this.#poller, this.gc);
-    this.#shared = { sched: this.sched, poller: this.#poller, sysmon, world, ending: this };
+    this.#shared = { sched: this.sched, poller: this.#poller, sysmon, world, gc: this.gc, ending: this };
     const pipes = new Pool<SplicePipe>(this.sched, undefined, (p) =>
       this.sched.finalizers.queue(() => destroyPipe(this, p)),
     );
@@ -136,6 +136,10 @@ export class Runtime implements PollRuntime, TimeRuntime {
     this.timers.wakeNetPoller(when);
   }
 
+  mallocgc(bytes: number, kept: boolean): void {
+    this.gc.mallocgc(bytes, kept);
+  }
+
   bounce(m: M, length: number): Uint8Array {
     if (m.bounce.length < length) {
       this.#sys.memory.free(m.bounce);
@@ -167,8 +171,8 @@ export class Runtime implements PollRuntime, TimeRuntime {
     this.lockOSThread();
     this.#system("runtime.forcegchelper", this.gc.helper());
     const c = new Chan<number>(sched, 2);
-    this.#system("runtime.bgsweep", this.#background(c, "GC sweep wait"));
-    this.#system("runtime.bgscavenge", this.#background(c, "GC scavenge wait"));
+    this.#system("runtime.bgsweep", this.#background(c, this.gc.sweeper()));
+    this.#system("runtime.bgscavenge", this.#background(c, this.#parkForEver("GC scavenge wait")));
     yield* c.recv();
     yield* c.recv();
     yield* this.#osInit();
@@ -199,9 +203,9 @@ export class Runtime implements PollRuntime, TimeRuntime {
   }
 
   /** `bgsweep`, `bgscavenge`: say that they run, and sleep for good: there is nothing to sweep. */
-  *#background(c: Chan<number>, reason: string): Go<void> {
+  *#background(c: Chan<number>, work: Go<void>): Go<void> {
     yield* c.send(1);
-    yield* this.#parkForEver(reason);
+    yield* work;
   }
 
   *#parkForEver(reason: string): Go<void> {
@@ -288,7 +292,7 @@ export class Runtime implements PollRuntime, TimeRuntime {
 
   /** `runtime.GC()`. */
   *collect(): Go<void> {
-    yield* new StopTheWorldOp(this.sched, 0);
+    yield* this.gc.cycle();
     yield* this.gosched();
   }
 

@@ -71,6 +71,8 @@ export const Trap = {
   RAW: 8,
   /** Asks the M to stop the world; `m.newprocs` says for what. */
   STOPTHEWORLD: 9,
+  /** What it has allocated calls for a collection. */
+  GCSTART: 10,
 } as const;
 export type Trap = (typeof Trap)[keyof typeof Trap];
 
@@ -90,6 +92,10 @@ export class G {
   schedlink: G | null = null;
   waitreason = "";
   preempt = false;
+  /** It has allocated where a collection was due, and starts one before it does anything else. */
+  gcStarts = false;
+  /** What the runtime does on this goroutine in the middle of its body; null for nothing. */
+  inRuntime: Body | null = null;
   lockedm: M | null = null;
   /** A goroutine of the runtime: not counted by the deadlock check. */
   system = false;
@@ -114,6 +120,8 @@ export class G {
     this.system = system;
     this.status = Gstatus.RUNNABLE;
     this.preempt = false;
+    this.gcStarts = false;
+    this.inRuntime = null;
     this.param = null;
     this.waitreason = "";
   }

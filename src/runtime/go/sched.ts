@@ -35,6 +35,8 @@ export interface SchedHooks {
   newosproc(m: M): void;
   /** `wakeNetPoller`: whoever polls must be up at this time. */
   wakeNetPoller(when: number): void;
+  /** The packages of the runtime allocate. @param kept - for good, on the system's stack. */
+  mallocgc(bytes: number, kept: boolean): void;
 }
 
 export class Sched {
@@ -73,8 +75,6 @@ export class Sched {
   /** What the stopper sleeps on. */
   readonly stopnote: UserBuffer;
   readonly finalizers: Finalizers = new Finalizers();
-  /** A collection is due. */
-  gcDue = false;
   gFree: G | null = null;
   gFreeCount = 0;
   /** Time of the last poll; 0 while a thread is blocked in one. */
@@ -172,6 +172,11 @@ export class Sched {
 
   wakeNetPoller(when: number): void {
     this.#hooks.wakeNetPoller(when);
+  }
+
+  /** The runtime's packages allocate. @param kept - for good, on the system's stack. */
+  mallocgc(bytes: number, kept: boolean): void {
+    this.#hooks.mallocgc(bytes, kept);
   }
 
   /** Lets the clock catch up with the running thread. @returns false when others have something to do before. */

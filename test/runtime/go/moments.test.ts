@@ -21,7 +21,7 @@ function* until(rt: Runtime, cont: Cont): Go<void> {
 }
 
 describe("the non-blocking poll takes its time", () => {
-  const SLOW_POLL = { ...defaultCosts, calls: { ...defaultCosts.calls, epoll_pwait: MS } };
+  const SLOW_POLL = { ...defaultCosts, step: 200, calls: { ...defaultCosts.calls, epoll_pwait: MS } };
 
   test("R-033: in 1.19 two threads poll at once; in the newest the second leaves it to the first", () => {
     /** Two goroutines end with this distance: how many polls have another one of another thread beside them. */

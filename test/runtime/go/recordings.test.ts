@@ -188,6 +188,7 @@ describe("counters at GOMAXPROCS=1 lie where they were measured in real Go", () 
     ["echoswarm --conns 1 --rounds 5", swarm(1), []],
     ["echoswarm --conns 10 --rounds 5", swarm(10), []],
     ["echoswarm --conns 100 --rounds 5", swarm(100), []],
+    ["echoswarm --conns 1000 --rounds 5", swarm(1000), []],
     ["pingpong --rounds 1000", pingpong({ rounds: 1000, net: "tcp4" }), []],
     ["timersleep", timersleep, []],
     ["httpbasic", httpbasic({ seq: 10, par: 8 }), []],

@@ -8,6 +8,7 @@ import { Open } from "../../../kernel/uapi/fcntl.ts";
 import { Af, SOL_SOCKET, So, Sock } from "../../../kernel/uapi/socket.ts";
 import type { Syscalls } from "../../syscalls.ts";
 import type { Context } from "../context.ts";
+import { Alloc } from "../malloc.ts";
 import { How, SyscallOp } from "../ops.ts";
 import { openFile } from "../os/file.ts";
 import { ErrDeadlineExceeded, errnoError, type GoError } from "../poll/errors.ts";
@@ -156,6 +157,7 @@ export class Net {
     }
     const local = yield* sockName(this.#rt, fd.sysfd, "getsockname");
     const remote = connected === "" ? yield* sockName(this.#rt, fd.sysfd, "getpeername") : connected;
+    this.#rt.sched.mallocgc(Alloc.DIAL, false);
     const conn = new Conn(fd, addr.family === Af.UNIX ? "unix" : "tcp", local, remote);
     if (addr.family === Af.INET) yield* setTcpDefaults(fd);
     return ok(conn);

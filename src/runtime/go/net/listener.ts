@@ -5,6 +5,7 @@
  */
 import { AT_FDCWD } from "../../../kernel/uapi/fcntl.ts";
 import { Af, Sock } from "../../../kernel/uapi/socket.ts";
+import { Alloc } from "../malloc.ts";
 import { pathCall } from "../os/file.ts";
 import type { GoError } from "../poll/errors.ts";
 import { AcceptOp, FD, type PollRuntime } from "../poll/fd.ts";
@@ -43,6 +44,7 @@ export class Listener {
       return failed(err);
     }
     const local = yield* sockName(rt, fd.sysfd, "getsockname");
+    rt.sched.mallocgc(Alloc.ACCEPT, false);
     const conn = new Conn(fd, this.#family === Af.UNIX ? "unix" : "tcp", local, addrText(op.sockaddr));
     if (this.#family === Af.INET) yield* setTcpDefaults(fd);
     return ok(conn);
