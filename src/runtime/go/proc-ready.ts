@@ -12,8 +12,6 @@ import { type Body, Cont, G, type GList, Gstatus, type M, type P, Pstatus } from
 import type { Sched } from "./sched.ts";
 import { wakeTime } from "./time-heap.ts";
 
-const MAX_MCOUNT = 10_000;
-
 /** `casgstatus`. */
 export function casgstatus(g: G, from: Gstatus, to: Gstatus): void {
   assert(g.status === from, `goroutine ${g.goid} has status ${g.status}, not ${from}`);
@@ -203,13 +201,17 @@ export function startm(sched: Sched, wanted: P | null, spinning: boolean): void 
   notewakeup(sched, m.park);
 }
 
+/** `checkmcount` (R-006). */
+export function checkmcount(sched: Sched): void {
+  if (sched.allm.length - sched.nmfreed <= sched.maxmcount) return;
+  throw new GoFatal(`thread exhaustion: program exceeds ${sched.maxmcount}-thread limit`);
+}
+
 /** `newm`: a thread that begins with this P (R-009). */
 export function newm(sched: Sched, p: P, spinning: boolean): void {
-  if (sched.allm.length - sched.nmfreed >= MAX_MCOUNT) {
-    throw new GoFatal(`thread exhaustion: program exceeds ${MAX_MCOUNT}-thread limit`);
-  }
   sched.stats.newm += 1;
   const m = sched.newM();
+  checkmcount(sched);
   m.nextp = p;
   m.spinning = spinning;
   sched.newosproc(m);

@@ -27,7 +27,7 @@ import { FD, type PollRuntime } from "./poll/fd.ts";
 import type { Result } from "./poll/result.ts";
 import { destroyPipe, type SplicePipe, SplicePipes } from "./poll/zero-copy.ts";
 import { Mstart, type Shared } from "./proc.ts";
-import { newproc } from "./proc-ready.ts";
+import { checkmcount, newproc } from "./proc-ready.ts";
 import { World } from "./proc-world.ts";
 import { type Body, Cont, type G, type Go, Gstatus, M, type Op, Trap } from "./runtime2.ts";
 import { type Host, Sched } from "./sched.ts";
@@ -300,6 +300,15 @@ export class Runtime implements PollRuntime, TimeRuntime {
   *gomaxprocs(n: number): Go<number> {
     const old = this.sched.gomaxprocs;
     if (n > 0 && n !== old) yield* new StopTheWorldOp(this.sched, n);
+    return old;
+  }
+
+  /** `debug.SetMaxThreads`. @returns the limit of before; 10,000 at first. */
+  setMaxThreads(n: number): number {
+    const { sched } = this;
+    const old = sched.maxmcount;
+    sched.maxmcount = n;
+    checkmcount(sched);
     return old;
   }
 

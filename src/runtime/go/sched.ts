@@ -89,6 +89,8 @@ export class Sched {
   mainStarted = false;
   numgc = 0;
   lastGc = 0;
+  /** More threads than this are fatal. */
+  maxmcount = 10_000;
   /** Ms whose threads have ended. */
   nmfreed = 0;
   /** The process is over; no M does anything any more. */

@@ -172,3 +172,61 @@ describe("between the release of a P and the second look", () => {
     expect(Math.max(...spans.map((span) => starts("1.19", span)))).toBeGreaterThan(4 * MS);
   });
 });
+
+describe("the search for something to steal", () => {
+  test("R-046: at most half as many search as are busy; who finds them searching gives its P up without a look", () => {
+    const spinners = (gomaxprocs: number): number => {
+      let most = 0;
+      runGo(
+        function* main(rt) {
+          for (let i = 1; i < gomaxprocs; i += 1) {
+            rt.go("short", function* () {
+              yield* rt.work(2 * MS);
+            });
+          }
+          // All end at once, and search for half a millisecond each.
+          for (let i = 0; i < 100; i += 1) {
+            yield* rt.work(50 * US);
+            if (i > 30) most = Math.max(most, rt.sched.nmspinning);
+          }
+        },
+        { gomaxprocs, costs: { ...defaultCosts, search: 500 * US } },
+      );
+      return most;
+    };
+    expect([2, 4, 6, 8].map(spinners)).toEqual([1, 2, 3, 4]);
+  });
+
+  test("R-047: four passes, each over every P once, from a random one on with a random step that is coprime to their number", () => {
+    const asked = (gomaxprocs: number, start: number, step: number): { orders: number[][]; sites: string[] } => {
+      const sites: string[] = [];
+      let orders: number[][] = [];
+      runGo(
+        function* main(rt) {
+          const { sched } = rt;
+          Object.assign(sched.host, {
+            choose: (site: string, count: number): number => {
+              sites.push(`${site} of ${count}`);
+              return site === "go.steal.start" ? start : step;
+            },
+          });
+          rt.go("short", () => callback(() => {}));
+          while (sites.length < 8) yield* rt.work(2 * US);
+          orders = sched.allm.map((m) => [...m.stealOrder]);
+          // What came before the goroutine was found is another search.
+          sites.splice(0, sites.length - 8);
+        },
+        { gomaxprocs, costs: { ...defaultCosts, search: 100 * US } },
+      );
+      return { orders, sites };
+    };
+    const passes = (start: string, step: string): string[] => Array.from({ length: 4 }, () => [start, step]).flat();
+    // Coprime to 5: 1, 2, 3, 4; to 6: 1, 5.
+    const five = asked(5, 3, 1);
+    expect(five.orders).toContainEqual([3, 0, 2, 4, 1]);
+    expect(five.sites).toEqual(passes("go.steal.start of 5", "go.steal.step of 4"));
+    const six = asked(6, 0, 1);
+    expect(six.orders).toContainEqual([0, 5, 4, 3, 2, 1]);
+    expect(six.sites).toEqual(passes("go.steal.start of 6", "go.steal.step of 2"));
+  });
+});

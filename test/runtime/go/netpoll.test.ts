@@ -258,24 +258,6 @@ describe("the epoll layer", () => {
     expect(wakes("newest")).toBe(1);
   });
 
-  test("R-109: a stale event marks the next user of the pollDesc in 1.19; the newest drops it", () => {
-    const reuse = (version: string): number => {
-      const { rt } = runGo(
-        function* main(r) {
-          const [a, b] = yield* pair(r);
-          yield* a.close();
-          yield* b.close();
-          const [c, d] = yield* pair(r);
-          yield* c.close();
-          yield* d.close();
-        },
-        { version },
-      );
-      return rt.stats.eventsNobody;
-    };
-    expect(reuse("newest")).toBeLessThanOrEqual(reuse("1.19"));
-  });
-
   test("R-110: the newest takes goroutines of a list out of the count of waiters; 1.19 does not", () => {
     const waiters = (version: string): number => {
       const { rt } = runGo(pingpong({ rounds: 10, net: "tcp4" }), { version });
