@@ -51,6 +51,8 @@ function unflattenName(expr: Expr): Expr {
 /** A recorded argument that cannot be turned into a value: abbreviated, or of a form that nobody knows. */
 export class Unreadable extends Error {}
 
+/** The time-out of epoll_pwait2. */
+const TIMEOUT = 3;
 const FRESH: AtExpr = { kind: "at", place: "fresh", offset: 0, content: null };
 
 /** A call in the model's terms. */
@@ -100,9 +102,8 @@ export function encodeCall(
     return Number(BigInt.asIntN(64, word));
   });
   area.settle();
-  const isHidden = prepared.some((expr, index) => {
-    return expr === FRESH && types[index]?.target !== null && types[index]?.output === false;
-  });
+  // strace tells this call's time-out behind it, and only of one that succeeded
+  const isHidden = signature.name === "epoll_pwait2" && prepared[TIMEOUT] === FRESH;
   const isCut = args.some((arg) => arg.kind === "str" && arg.truncated && !lengths.has(arg));
   const untold = errno === "EINVAL" && (isHidden || isCut);
   return { types, registers, opaque: lengths.size > 0, untold };
