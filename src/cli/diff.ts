@@ -57,7 +57,11 @@ export function diffCommand(program: Command, io: Io, finish: (code: number) => 
     .argument("[script...]", "scripts, folders of scripts, or - for standard input")
     .option("--state", "compare the poll mask and fdinfo of every descriptor after each call")
     .option("--generate <n>", "make up n scripts and run those (needs no script)", wholeNumber(1))
-    .option("--only <types>", `make up scripts about these types of files: ${TYPES}, or all`, familyList)
+    .option(
+      "--only <types>",
+      `make up scripts about these types of files: ${TYPES}, or all (without tcp-full)`,
+      familyList,
+    )
     .option("--ops <n>", "make up scripts with n operations for each type (with --only)", wholeNumber(1))
     .option("--from <index>", "index of the first script to make up", wholeNumber(0), 0)
     .option("--save <dir>", "where counterexamples go", DEFAULT_SAVE)

@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { campaign, type NamedCounterexample } from "../diff/campaign.ts";
 import type { Worlds } from "../diff/engine.ts";
-import { families } from "../diff/families/index.ts";
+import { allFamilies } from "../diff/families/index.ts";
 import { OPERATIONS_PER_SCRIPT } from "../diff/family-script.ts";
 import { hashText } from "../diff/mix.ts";
 import type { ScriptReport } from "../diff/report.ts";
@@ -100,9 +100,7 @@ function add(sums: TypeSums | undefined, { calls, diverged, skipped }: ScriptRep
 /** The options that do what is left. */
 function rest({ only, ops, seed = "0" }: DiffOptions, end: number, done: number): string {
   const types =
-    only === undefined
-      ? ""
-      : `--only ${only.length === families.length ? "all" : only.map(({ name }) => name).join(",")} `;
+    only === undefined ? "" : `--only ${only === allFamilies ? "all" : only.map(({ name }) => name).join(",")} `;
   const amount = ops === undefined ? `--generate ${end - done}` : `--ops ${ops}`;
   return `${types}${amount} --from ${done} --seed ${seed}`;
 }

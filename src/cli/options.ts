@@ -3,7 +3,7 @@
  */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Family } from "../diff/families/family.ts";
-import { families, familyNamed } from "../diff/families/index.ts";
+import { allFamilies, families, familyNamed } from "../diff/families/index.ts";
 import { kernelProfile, NEWEST } from "../kernel/profile.ts";
 import { nearest } from "../trace/nearest.ts";
 
@@ -42,7 +42,7 @@ export function targetText(text: string): string {
 
 /** Reads types of files: `pipe,tcp`, or `all`. */
 export function familyList(text: string): readonly Family[] {
-  if (text === "all") return families;
+  if (text === "all") return allFamilies;
   return text.split(",").map((name) => {
     const family = familyNamed(name.trim());
     if (family !== null) return family;

@@ -65,6 +65,7 @@ function purgeWriteQueue(sk: TcpSock): void {
   }
   sk.sendHead = null;
   sk.lostSeq = -1;
+  sk.sentSeq = 0;
   if (sk.zeroCopy !== null) sk.zeroCopy.purged();
 }
 

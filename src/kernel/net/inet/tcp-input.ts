@@ -20,7 +20,7 @@ import type { TcpSock } from "./tcp-sock.ts";
 import { Urg } from "./tcp-states.ts";
 import { TcpTimer } from "./tcp-timer.ts";
 import { tcpInitBufferSpace, tcpSndbufExpand, tcpTryRmemSchedule } from "./tcp-window.ts";
-import { tcpPushPendingFrames, tcpUnsend } from "./tcp-write-xmit.ts";
+import { tcpArrivedAlready, tcpPushPendingFrames, tcpUnsend } from "./tcp-write-xmit.ts";
 
 const { FIN, SYN, RST, ACK, URG } = TcpFlag;
 const {
@@ -90,8 +90,9 @@ function ack(sk: TcpSock, segment: TcpSegment): boolean {
   if (!segment.has(ACK)) return true;
   const { ack: upTo, window } = segment;
   const { sndUna: una, sndWnd: windowBefore } = sk;
-  if (upTo > sk.sndNxt) return false;
+  if (upTo > Math.max(sk.sndNxt, sk.sentSeq)) return false;
   if (upTo < una) return true;
+  if (upTo > sk.sndNxt) tcpArrivedAlready(sk, upTo);
   sk.sndUna = upTo;
   sk.sndWnd = window;
   if (window > sk.maxWindow) sk.maxWindow = window;

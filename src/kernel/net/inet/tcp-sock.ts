@@ -86,6 +86,8 @@ export class TcpSock extends InetSock {
   pushedSeq: number;
   /** Where what the peer threw away for want of memory begins; -1 for nothing. */
   lostSeq: number;
+  /** How far had been sent when some of it was taken back (`tcpUnsend`): Linux's `snd_nxt` then. */
+  sentSeq: number;
   /** `sndNxt` when a call, or a segment, got hold of the socket. */
   burstSeq: number;
   /** Congestion window; null for the initial one. */
@@ -156,6 +158,7 @@ export class TcpSock extends InetSock {
     this.sendHead = null;
     this.pushedSeq = 0;
     this.lostSeq = -1;
+    this.sentSeq = 0;
     this.burstSeq = 0;
     this.congestion = null;
     this.windowClamp = 0;

@@ -351,5 +351,15 @@ export function tcpUnsend(sk: TcpSock): void {
   for (let at = sk.writeQueue.last; at !== null && at.seq + at.len > lostSeq; at = at.prev) skb = at;
   if (skb === null || skb === sendHead) return;
   sk.sendHead = skb;
+  sk.sentSeq = Math.max(sk.sentSeq, sk.sndNxt);
   sk.sndNxt = skb.seq;
+}
+
+/** Behind the gap the peer had kept what `tcpUnsend` took back: with the gap closed, that is acknowledged too. */
+export function tcpArrivedAlready(sk: TcpSock, upTo: number): void {
+  for (let skb = sk.sendHead; skb !== null && skb.seq < upTo; skb = sk.sendHead) {
+    if (skb.seq + skb.len > upTo) split(sk, skb, upTo - skb.seq);
+    sk.sendHead = skb.next;
+  }
+  sk.sndNxt = upTo;
 }
