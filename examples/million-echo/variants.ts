@@ -33,7 +33,7 @@ export const variants: Readonly<Record<string, Variant>> = {
     },
   },
   goroutines: {
-    bytesPerConnection: 5600,
+    bytesPerConnection: 6000,
     start: (box, figures, options) => {
       box.spawn("server", goroutineServer(figures, options), { daemon: true, nofile: options.nofile });
     },

@@ -7,6 +7,8 @@ import { getHeapStatistics } from "node:v8";
 const MIB = 2 ** 20;
 /** What the limit of a new process is above what was asked for: room for what is not the program's own. */
 const MARGIN_MIB = 256;
+/** Room for new objects: a program so large keeps most of them, and each collection of a small one would copy them. */
+const SEMI_SPACE_MIB = 32;
 
 /** What this process may take. */
 export function heapLimitMiB(): number {
@@ -15,8 +17,13 @@ export function heapLimitMiB(): number {
 
 /** Runs this same command line in a process with a higher limit. @returns its exit code. */
 export function rerun(neededMiB: number): Promise<number> {
-  const limit = `--max-old-space-size=${Math.ceil(neededMiB + MARGIN_MIB)}`;
-  const child = spawn(process.execPath, [...process.execArgv, limit, ...process.argv.slice(1)], { stdio: "inherit" });
+  const limits = [
+    `--max-old-space-size=${Math.ceil(neededMiB + MARGIN_MIB)}`,
+    `--max-semi-space-size=${SEMI_SPACE_MIB}`,
+  ];
+  const child = spawn(process.execPath, [...process.execArgv, ...limits, ...process.argv.slice(1)], {
+    stdio: "inherit",
+  });
   // Ctrl-C reaches the child by itself, and it is the child's to end.
   const ignore = (): void => {};
   process.on("SIGINT", ignore);
