@@ -105,7 +105,7 @@ export class TcpTimer extends Hrtimer {
     if (!this.armed && sk.timer === this) sk.timer = null;
   }
 
-  /** `tcp_probe_timer`: what nobody has any more ends when the pauses have grown to the longest. */
+  /** `tcp_probe_timer`: an orphan is given up once `icsk_backoff` has stretched its pause to TCP_RTO_MAX, 120 s. */
   #probe0(sk: TcpSock): void {
     if (sk.sndUna < sk.sndNxt || sk.sndNxt === sk.writeSeq || sk.state === SkState.CLOSE) {
       this.#backoff = 0;
